@@ -1,0 +1,142 @@
+//! What goes into [`Node::step`](crate::node::Node::step) and what comes out of it.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::file::{FileCall, FileReply, FileTag};
+use crate::id::{Epoch, Incarnation, NodeId};
+use crate::message::{Message, Product};
+use crate::plan::OperationId;
+use crate::timer::Timer;
+use crate::trace::Trace;
+
+/// Something that happened to a node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// The supervisor says that the cluster starts; sent once in a life.
+    Start,
+    /// The supervisor says that the cluster stops: no elections from now on.
+    Stopping,
+    /// The link on which this node sends to `peer` stands. The same incarnation a second time
+    /// means that the link was cut and made again: what it carried may be lost.
+    LinkUp {
+        /// The peer.
+        peer: NodeId,
+        /// Its life.
+        incarnation: Incarnation,
+        /// The highest epoch that it has seen.
+        highest: Epoch,
+    },
+    /// The link to `peer` ended and could not be made again: that life of it is over.
+    LinkDown {
+        /// The peer.
+        peer: NodeId,
+        /// The life that ended.
+        incarnation: Incarnation,
+    },
+    /// The supervisor tells the latest state of a node, perhaps again.
+    Hint {
+        /// The peer.
+        peer: NodeId,
+        /// The life the hint speaks of; for [`ChildState::Gone`] the last one.
+        incarnation: Incarnation,
+        /// What became of it.
+        state: ChildState,
+    },
+    /// A message arrived.
+    Received {
+        /// Who sent it.
+        from: NodeId,
+        /// The life that sent it.
+        incarnation: Incarnation,
+        /// What it says.
+        message: Message,
+    },
+    /// Part of a long message arrived: a sign of life.
+    Alive {
+        /// Who sends it.
+        from: NodeId,
+        /// The life that sends it.
+        incarnation: Incarnation,
+    },
+    /// The arithmetic finished operations, in the order in which they were asked for.
+    Computed {
+        /// The operations and their values.
+        products: Vec<Product>,
+    },
+    /// A file call ended, or was not made because its epoch was no longer the highest.
+    FileDone {
+        /// The epoch in whose name it was asked for.
+        epoch: Epoch,
+        /// What it was for.
+        tag: FileTag,
+        /// How it ended.
+        reply: FileReply,
+    },
+    /// The jobs directory may have changed.
+    InboxChanged,
+    /// A timer that this node has armed is due.
+    Timeout(Timer),
+}
+
+/// The state of a node's process, as its parent sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChildState {
+    /// It runs.
+    Running,
+    /// A signal stopped it; it may continue.
+    Stopped,
+    /// It ended, and its successor has not been started.
+    Gone,
+}
+
+/// Something that the driver is to do for a node, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Send a message to each of `to`. Without a link to one of them it is lost for that one.
+    Send {
+        /// The receivers.
+        to: Vec<NodeId>,
+        /// The message.
+        message: Message,
+    },
+    /// Compute an operation; the product comes back as [`Event::Computed`].
+    Compute {
+        /// Which operation.
+        operation: OperationId,
+        /// What to do.
+        task: Task,
+    },
+    /// Forget operations that were to be computed and have not begun.
+    CancelCompute,
+    /// Make one file system call; its end comes back as [`Event::FileDone`].
+    File {
+        /// Make it only while this epoch is the highest that the node has seen.
+        epoch: Epoch,
+        /// What it is for; comes back with the reply.
+        tag: FileTag,
+        /// The call.
+        call: FileCall,
+    },
+    /// Write lines to standard output, each with its newline.
+    Log {
+        /// The lines.
+        lines: Vec<Bytes>,
+    },
+    /// Write an event to the event log.
+    Trace(Trace),
+    /// Say something to the person who runs the cluster: one sentence for standard error.
+    Warn(String),
+}
+
+/// The arithmetic of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Task {
+    /// Multiply up to four numbers; none at all gives 1.
+    Numbers(Vec<u32>),
+    /// Multiply up to four products.
+    Products(Vec<Bytes>),
+    /// Convert a product to decimal digits.
+    Decimal(Bytes),
+}

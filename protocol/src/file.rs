@@ -1,0 +1,124 @@
+//! The jobs directory as the protocol sees it: folders, names, single calls and their replies.
+
+use bytes::Bytes;
+
+/// The folders of a jobs directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Folder {
+    /// The jobs directory itself, where files are dropped.
+    Inbox,
+    /// `running/`: claimed jobs, and texts that are being written.
+    Running,
+    /// `done/`: committed jobs and their results.
+    Done,
+    /// `failed/`: rejected jobs and the reasons.
+    Failed,
+}
+
+/// A name inside one of the folders: the raw bytes of a file name, with no `/` in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FilePath {
+    /// Which folder.
+    pub folder: Folder,
+    /// The file name in it.
+    pub name: Vec<u8>,
+}
+
+impl FilePath {
+    /// The file `name` of `folder`.
+    pub fn new(folder: Folder, name: impl Into<Vec<u8>>) -> FilePath {
+        FilePath {
+            folder,
+            name: name.into(),
+        }
+    }
+}
+
+/// One file system call: the unit between two of which a node may die.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum FileCall {
+    /// List the names in a folder; replied by [`FileReply::Listed`].
+    List(Folder),
+    /// Look whether anybody has the file open for writing; replied by [`FileReply::Probed`].
+    Probe(FilePath),
+    /// Tell which of these names exist; replied by [`FileReply::Existing`].
+    Exist(Vec<FilePath>),
+    /// Rename, clobbering nothing; replied by [`FileReply::Ok`], `Absent` or `Taken`.
+    Rename {
+        /// The present name.
+        from: FilePath,
+        /// The new name.
+        to: FilePath,
+    },
+    /// Read a regular file, never through a link; replied by [`FileReply::Content`].
+    Read {
+        /// The file.
+        path: FilePath,
+        /// Read no more than this many bytes.
+        limit: usize,
+    },
+    /// Create or replace a file with this content, and sync it; replied by [`FileReply::Ok`].
+    Write {
+        /// The file.
+        path: FilePath,
+        /// The content, in parts, one after the other.
+        content: Vec<Bytes>,
+    },
+    /// Remove a file; replied by [`FileReply::Ok`], also if there was none.
+    Remove(FilePath),
+    /// Sync folders, so that what was renamed in them survives a crash of the machine; replied by
+    /// [`FileReply::Ok`].
+    Sync(Vec<Folder>),
+}
+
+/// How a file call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum FileReply {
+    /// It was done.
+    Ok,
+    /// The source does not exist.
+    Absent,
+    /// The target exists.
+    Taken,
+    /// The names in a folder, sub-directories left out.
+    Listed(Vec<Vec<u8>>),
+    /// What a probe saw.
+    Probed(Probe),
+    /// The names that exist, of those that were asked for.
+    Existing(Vec<FilePath>),
+    /// The content; longer than asked for by at most one byte, which tells that there is more.
+    Content(Bytes),
+    /// What is there is no regular file; the text names its kind, as in "a FIFO".
+    NotAFile(&'static str),
+    /// The call was not made: a higher epoch has been seen.
+    Fenced,
+    /// The call failed for any other reason, given in words.
+    Failed(String),
+}
+
+/// Whether a dropped file is complete, as far as the system can tell.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Probe {
+    /// Nobody has it open for writing.
+    Complete,
+    /// Somebody has it open for writing.
+    Busy,
+    /// The system cannot tell; equal stamps over a quiet time must do.
+    Unknown {
+        /// Changes whenever size or modification time of the file change.
+        stamp: u64,
+    },
+}
+
+/// What a file call is for; comes back with its reply.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileTag {
+    /// Work on the folders as a whole.
+    Folder(Folder),
+    /// A file in the inbox, by its name.
+    Dropped(Vec<u8>),
+    /// A claimed job, by the coordinator's number for it.
+    Job(u64),
+    /// Cleaning up; nobody waits for the reply.
+    Sweep,
+}

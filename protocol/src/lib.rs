@@ -1,0 +1,26 @@
+//! The pure state machine of a bullpen node.
+//!
+//! ```text
+//!            events: message, link up/down, hint, computed, file done, timeout
+//!                                        │
+//!   ┌───────── driver ──────────┐        ▼         ┌─────────── protocol ───────────┐
+//!   │ the node process, tokio,  │   Node::step     │ gate: refuse epochs that are   │
+//!   │ or the simulation, with   │ ───────────────▶ │ over; then election, takeover, │
+//!   │ virtual time              │ ◀─────────────── │ coordinator or worker          │
+//!   └───────────────────────────┘     actions      └────────────────────────────────┘
+//!            actions: send, compute, one file call, log, trace
+//! ```
+//!
+//! Nothing in here knows a clock, a socket, a file or chance; time comes in with every event.
+//! So the driver of real processes and the simulation run one and the same machine.
+
+pub mod config;
+pub mod event;
+pub mod file;
+pub mod id;
+pub mod message;
+pub mod plan;
+pub mod status;
+pub mod time;
+pub mod timer;
+pub mod trace;
