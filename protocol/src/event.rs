@@ -4,9 +4,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::file::{FileCall, FileReply, FileTag};
-use crate::id::{Epoch, Incarnation, NodeId};
+use crate::id::{Epoch, Incarnation, NodeId, Term};
 use crate::message::{Message, Product};
 use crate::plan::OperationId;
+use crate::status::RoleName;
 use crate::timer::Timer;
 use crate::trace::Trace;
 
@@ -125,7 +126,14 @@ pub enum Action {
         lines: Vec<Bytes>,
     },
     /// Write an event to the event log.
-    Trace(Trace),
+    Trace {
+        /// The node's role when it happened.
+        role: RoleName,
+        /// The highest term that the node had seen then.
+        term: Term,
+        /// What happened.
+        trace: Trace,
+    },
     /// Say something to the person who runs the cluster: one sentence for standard error.
     Warn(String),
 }

@@ -14,13 +14,28 @@
 //! Nothing in here knows a clock, a socket, a file or chance; time comes in with every event.
 //! So the driver of real processes and the simulation run one and the same machine.
 
+mod checkpoint;
 pub mod config;
+mod coordinator;
+mod core;
+mod election;
 pub mod event;
 pub mod file;
 pub mod id;
+mod inbox;
+pub mod job;
+mod jobs;
 pub mod message;
+pub mod node;
+mod peer;
 pub mod plan;
+mod pool;
+mod products;
+mod publish;
 pub mod status;
+mod takeover;
 pub mod time;
 pub mod timer;
 pub mod trace;
+mod work;
+mod worker;

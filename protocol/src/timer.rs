@@ -32,6 +32,25 @@ pub enum Timer {
     RetryFiles,
 }
 
+impl Timer {
+    /// Whether the timer measures somebody's silence; it means nothing after a gap.
+    pub fn measures_silence(self) -> bool {
+        match self {
+            Timer::Elect
+            | Timer::Answers
+            | Timer::Victory
+            | Timer::Collect(_)
+            | Timer::PeerSilence(_)
+            | Timer::CoordinatorSilence => true,
+            Timer::Heartbeat
+            | Timer::Deliver
+            | Timer::Rescan
+            | Timer::Debounce
+            | Timer::RetryFiles => false,
+        }
+    }
+}
+
 /// The armed timers. Compares and hashes by which are armed, never by when they are due.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Timers {

@@ -1,0 +1,139 @@
+//! What every role of a node shares: identity, fence, peers, checkpoint, timers, outbox.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::checkpoint::Checkpoint;
+use crate::config::Config;
+use crate::event::Action;
+use crate::id::{Epoch, Incarnation, NodeId};
+use crate::message::Message;
+use crate::peer::{Link, Peer};
+use crate::plan::{OperationId, Plan};
+use crate::status::RoleName;
+use crate::time::{Time, Untimed};
+use crate::takeover::COLLECT_PATIENCE;
+use crate::timer::{Timer, Timers};
+use crate::trace::Trace;
+
+/// The part of a node that survives its changes of role.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    pub(crate) id: NodeId,
+    pub(crate) incarnation: Incarnation,
+    /// The highest epoch seen or promised: nothing below it is obeyed.
+    pub(crate) highest: Epoch,
+    pub(crate) peers: BTreeMap<NodeId, Peer>,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) timers: Timers,
+    /// Between [`Event::Start`](crate::event::Event::Start) and the stop of the cluster.
+    pub(crate) elects: bool,
+    /// The time of the event that is being handled.
+    pub(crate) now: Untimed,
+    /// The role, as traces name it.
+    pub(crate) role_name: RoleName,
+    /// What this step has asked for; empty between steps.
+    pub(crate) outbox: Vec<Action>,
+}
+
+impl Core {
+    pub(crate) fn now(&self) -> Time {
+        self.now.0
+    }
+
+    /// The moment `duration` from now.
+    pub(crate) fn after(&self, duration: Duration) -> Time {
+        self.now.0 + duration
+    }
+
+    pub(crate) fn send(&mut self, to: NodeId, message: Message) {
+        self.send_all(vec![to], message);
+    }
+
+    pub(crate) fn send_all(&mut self, to: Vec<NodeId>, message: Message) {
+        if !to.is_empty() {
+            self.outbox.push(Action::Send { to, message });
+        }
+    }
+
+    pub(crate) fn trace(&mut self, trace: Trace) {
+        self.outbox.push(Action::Trace {
+            role: self.role_name,
+            term: self.highest.term,
+            trace,
+        });
+    }
+
+    pub(crate) fn trace_operation(&mut self, trace: Trace) {
+        if self.config.trace_operations {
+            self.trace(trace);
+        }
+    }
+
+    pub(crate) fn warn(&mut self, sentence: String) {
+        self.outbox.push(Action::Warn(sentence));
+    }
+
+    /// Whether a peer can be talked to.
+    pub(crate) fn is_live(&self, peer: NodeId) -> bool {
+        self.peers.get(&peer).is_some_and(Peer::is_live)
+    }
+
+    /// Peers that can be talked to.
+    pub(crate) fn live_peers(&self) -> Vec<NodeId> {
+        let live = self.peers.values().filter(|peer| peer.is_live());
+        live.map(|peer| peer.id).collect()
+    }
+
+    /// Higher peers that are not known to be down.
+    pub(crate) fn higher_peers(&self) -> Vec<NodeId> {
+        self.peers
+            .values()
+            .filter(|peer| peer.id > self.id && !peer.is_down())
+            .map(|peer| peer.id)
+            .collect()
+    }
+
+    /// Whether the process that owns an epoch may still be there.
+    pub(crate) fn owner_lives(&self, epoch: Epoch) -> bool {
+        if epoch.node == self.id {
+            return epoch.incarnation == self.incarnation;
+        }
+        self.peers.get(&epoch.node).is_some_and(|owner| {
+            !owner.is_down()
+                && (owner.incarnation == epoch.incarnation
+                    || (owner.link == Link::Unknown && owner.incarnation < epoch.incarnation))
+        })
+    }
+
+    /// Whether an operation that somebody named exists, within the limit of this cluster.
+    pub(crate) fn is_valid(&self, operation: OperationId) -> bool {
+        operation.n <= self.config.max_n && Plan::new(operation.n).contains(operation)
+    }
+
+    /// Two values for one operation: somebody's arithmetic or memory is broken.
+    pub(crate) fn values_differ(&mut self, op: OperationId) {
+        self.trace(Trace::ValuesDiffer { op });
+        self.warn(format!(
+            "two different values were computed for one operation ({op:?}); the first is kept, but this \
+             machine's arithmetic or memory cannot be trusted"
+        ));
+    }
+
+    /// Every clock that measures somebody's silence begins anew; the others are due now.
+    pub(crate) fn restart_silence_clocks(&mut self) {
+        let now = self.now();
+        let silence = self.after(self.config.suspect_after);
+        let patience = self.after(COLLECT_PATIENCE);
+        let armed: Vec<Timer> = self.timers.armed().collect();
+        for timer in armed {
+            let due = match timer {
+                Timer::Collect(_) => patience,
+                _ if timer.measures_silence() => silence,
+                _ => self.timers.due(timer).map_or(now, |due| due.max(now)),
+            };
+            self.timers.arm(timer, due);
+        }
+    }
+}

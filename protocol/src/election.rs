@@ -1,0 +1,282 @@
+//! The Bully election over incarnations.
+//!
+//! After H. Garcia-Molina, "Elections in a Distributed Computing System", IEEE Transactions on
+//! Computers C-31 (1982), with these differences: processes are known by their incarnations and
+//! coordinatorships by epochs, so a message of the past is told from one of the present; a winner
+//! collects the promises of its peers before it acts; nodes known to be down are not waited for.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::config::Preemption;
+use crate::core::Core;
+use crate::id::{Epoch, NodeId};
+use crate::message::Message;
+use crate::node::{Node, Role};
+use crate::peer::Link;
+use crate::status::RoleName;
+use crate::takeover::Takeover;
+use crate::timer::Timer;
+use crate::trace::{DownBy, ElectionCause, StepDownCause, Trace};
+
+/// A node that holds an election.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Candidate {
+    /// Higher nodes that were asked, or will be once their link stands.
+    awaited: BTreeSet<NodeId>,
+    /// Higher nodes that answered; one of them should win.
+    answered: BTreeSet<NodeId>,
+}
+
+impl Candidate {
+    pub(crate) fn lost(&mut self, peer: NodeId) {
+        self.awaited.remove(&peer);
+        self.answered.remove(&peer);
+    }
+
+    pub(crate) fn link_up(&self, core: &mut Core, peer: NodeId) {
+        if self.awaited.contains(&peer) {
+            let highest = core.highest;
+            core.send(peer, Message::Election { highest });
+        }
+    }
+
+    fn has_won(&self) -> bool {
+        self.awaited.is_empty() && self.answered.is_empty()
+    }
+}
+
+impl Node {
+    /// Asks every higher node that is not known to be down; wins if there is none.
+    pub(crate) fn start_election(&mut self, why: ElectionCause) {
+        if !self.core.elects {
+            self.become_role(Role::Leaderless { cause: why }, RoleName::Recovering);
+            return;
+        }
+        let awaited: BTreeSet<NodeId> = self.core.higher_peers().into_iter().collect();
+        let candidate = Candidate { awaited, answered: BTreeSet::new() };
+        let due = self.core.after(self.core.config.suspect_after);
+        self.become_role(Role::Candidate(candidate.clone()), RoleName::Candidate);
+        self.core.trace(Trace::ElectionStarted { why });
+        self.core.timers.arm(Timer::Answers, due);
+        for &peer in &candidate.awaited {
+            if self.core.peers[&peer].link == Link::Up {
+                candidate.link_up(&mut self.core, peer);
+            }
+        }
+        self.evaluate_candidacy();
+    }
+
+    /// After an answer, a loss or a timeout: has this candidate won, or must it start over?
+    pub(crate) fn evaluate_candidacy(&mut self) {
+        let Role::Candidate(candidate) = &self.role else {
+            return;
+        };
+        if candidate.has_won() {
+            // Only those that answered could be waited for, and they are gone.
+            self.win();
+        }
+    }
+
+    /// The higher nodes that have not answered by now count as down.
+    pub(crate) fn answers_due(&mut self) {
+        let Role::Candidate(candidate) = &mut self.role else {
+            return;
+        };
+        let silent = std::mem::take(&mut candidate.awaited);
+        for id in silent {
+            let Some(peer) = self.core.peers.get_mut(&id) else {
+                continue;
+            };
+            peer.silent = true;
+            let peer_incarnation = peer.incarnation;
+            self.core.trace(Trace::PeerDown { peer: id, peer_incarnation, by: DownBy::Silence });
+        }
+        self.evaluate_candidacy();
+    }
+
+    /// A lower node holds an election.
+    pub(crate) fn election(&mut self, from: NodeId, highest: Epoch) {
+        self.learn(highest);
+        if from > self.core.id {
+            return;
+        }
+        let mine = self.core.highest;
+        match &mut self.role {
+            Role::Coordinator(coordinator) => coordinator.assert_victory(&mut self.core, from),
+            // The one that it misses is there, and so is its coordinatorship.
+            Role::Follower { .. } if from != mine.node && self.core.owner_lives(mine) => {
+                self.core.send(from, Message::Following { epoch: mine });
+            }
+            Role::Candidate(_) | Role::Winner(_) => {
+                self.core.send(from, Message::Answer { highest: mine });
+            }
+            Role::Follower { .. } | Role::Leaderless { .. } => {
+                self.core.send(from, Message::Answer { highest: mine });
+                self.start_election(ElectionCause::Challenged);
+            }
+        }
+    }
+
+    /// A higher node is there: it, or the coordinator that it follows, should be heard of.
+    pub(crate) fn answer(&mut self, from: NodeId, highest: Epoch) {
+        self.learn(highest);
+        let due = self.core.after(self.core.config.suspect_after);
+        if let Role::Candidate(candidate) = &mut self.role
+            && candidate.awaited.remove(&from)
+        {
+            candidate.answered.insert(from);
+            self.core.timers.arm_if_idle(Timer::Victory, due);
+        }
+    }
+
+    /// Fixes an epoch and begins to collect.
+    fn win(&mut self) {
+        let core = &mut self.core;
+        core.highest = Epoch {
+            term: core.highest.term.next(),
+            node: core.id,
+            incarnation: core.incarnation,
+        };
+        core.trace(Trace::ElectionWon);
+        self.worker.retire(core);
+        let epoch = core.highest;
+        self.become_role(Role::Winner(Takeover::new(epoch)), RoleName::Candidate);
+        if let Role::Winner(takeover) = &mut self.role {
+            takeover.start(&mut self.core);
+        }
+        self.act_if_collected();
+    }
+
+    /// The owner of a higher or the same epoch asks for a promise.
+    pub(crate) fn collected(&mut self, epoch: Epoch) {
+        self.yield_to(epoch, StepDownCause::Promised);
+        self.promise();
+    }
+
+    /// Follows the owner of an epoch at least as high as any seen; a node that has not promised to
+    /// it yet does so now, which makes the owner admit it.
+    pub(crate) fn follow(&mut self, epoch: Epoch) {
+        if self.yield_to(epoch, StepDownCause::Promised) {
+            self.promise();
+        }
+    }
+
+    /// This node has caught up with the coordinator's checkpoint.
+    pub(crate) fn victory(&mut self, epoch: Epoch) {
+        self.follow(epoch);
+        if let Role::Follower { synced } = &mut self.role
+            && !std::mem::replace(synced, true)
+        {
+            self.core.role_name = RoleName::Worker;
+            self.core.trace(Trace::Following { coordinator: epoch.node });
+        }
+        self.preempt();
+    }
+
+    /// Holds an election if the policy wants this node in the place of a lower coordinator.
+    pub(crate) fn preempt(&mut self) {
+        let Role::Follower { synced } = self.role else {
+            return;
+        };
+        let wanted = match self.core.config.preemption {
+            Preemption::Graceful => synced,
+            Preemption::Immediate => true,
+            Preemption::Never => false,
+        };
+        if wanted && self.core.elects && self.core.highest.node < self.core.id {
+            self.start_election(ElectionCause::Preemption);
+        }
+    }
+
+    /// Answers the owner of the highest epoch with all that this node has.
+    pub(crate) fn promise(&mut self) {
+        let epoch = self.core.highest;
+        let inventory = self.worker.inventory(&self.core);
+        self.core.send(epoch.node, Message::Promise { epoch, inventory });
+        self.preempt();
+    }
+
+    /// Told of an epoch: if it is higher than any seen, what this node does in the name of a lower
+    /// one ends, and it follows the owner, or, if that is dead, elects after a back-off.
+    pub(crate) fn learn(&mut self, highest: Epoch) {
+        if highest <= self.core.highest {
+            return;
+        }
+        if highest.node != self.core.id && self.core.owner_lives(highest) {
+            self.yield_to(highest, StepDownCause::Stale);
+            self.promise();
+            return;
+        }
+        self.core.highest = highest;
+        match self.role {
+            // Its own epoch will be higher still.
+            Role::Candidate(_) | Role::Leaderless { .. } => {}
+            Role::Winner(_) | Role::Coordinator(_) | Role::Follower { .. } => {
+                self.step_down(StepDownCause::Stale);
+                // The highest first, so that the others need only answer it.
+                let above = u32::from(self.core.config.nodes - 1 - self.core.id.0);
+                let back_off = self.core.config.heartbeat * (1 + above);
+                self.lose_coordinator(ElectionCause::NoCoordinator, back_off);
+            }
+        }
+    }
+
+    /// Becomes a follower of the epoch's owner; tells whether it was none before.
+    fn yield_to(&mut self, epoch: Epoch, why: StepDownCause) -> bool {
+        let due = self.core.after(self.core.config.suspect_after);
+        if epoch == self.core.highest && matches!(self.role, Role::Follower { .. }) {
+            self.core.timers.arm(Timer::CoordinatorSilence, due);
+            return false;
+        }
+        self.core.highest = epoch;
+        self.step_down(why);
+        self.become_role(Role::Follower { synced: false }, RoleName::Recovering);
+        self.core.timers.arm(Timer::CoordinatorSilence, due);
+        true
+    }
+
+    /// Ends a coordinatorship, or the attempt at one.
+    pub(crate) fn step_down(&mut self, why: StepDownCause) {
+        if matches!(self.role, Role::Coordinator(_) | Role::Winner(_)) {
+            self.core.trace(Trace::SteppedDown { why });
+        }
+    }
+
+    /// Waits for a coordinator to make itself known; holds an election if none does.
+    pub(crate) fn lose_coordinator(&mut self, cause: ElectionCause, wait: Duration) {
+        let due = self.core.after(wait);
+        self.become_role(Role::Leaderless { cause }, RoleName::Recovering);
+        self.core.timers.arm(Timer::Elect, due);
+    }
+
+    /// A node that finds a gap in its own time cannot tell who was silent: all silence begins
+    /// anew. A coordinator that may have been replaced meanwhile takes over afresh before it acts;
+    /// not at once, but after the mail that waits, which may tell of its successor. Tells whether
+    /// there was a gap.
+    pub(crate) fn notice_gap(&mut self) -> bool {
+        let Some((due, _)) = self.core.timers.next() else {
+            return false;
+        };
+        let gap = self.core.now().since(due);
+        if gap < self.core.config.heartbeat * 2 {
+            return false;
+        }
+        let ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
+        self.core.trace(Trace::Gap { ms });
+        self.core.restart_silence_clocks();
+        let replaceable = gap + self.core.config.heartbeat >= self.core.config.suspect_after;
+        if replaceable && matches!(self.role, Role::Coordinator(_) | Role::Winner(_)) {
+            self.step_down(StepDownCause::Gap);
+            self.lose_coordinator(ElectionCause::Gap, Duration::ZERO);
+        }
+        true
+    }
+
+    /// Changes the role. The timers of the last one end with it; those of the worker go on.
+    pub(crate) fn become_role(&mut self, role: Role, name: RoleName) {
+        self.core.timers.retain(|timer| timer == Timer::Deliver);
+        self.role = role;
+        self.core.role_name = name;
+    }
+}

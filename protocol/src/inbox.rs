@@ -1,0 +1,213 @@
+//! Intake: what is dropped into the jobs directory is claimed, by a rename that clobbers nothing,
+//! before anybody reads it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::coordinator::Coordinator;
+use crate::core::Core;
+use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
+use crate::job;
+use crate::jobs::{job_file, text_file};
+use crate::time::Untimed;
+use crate::timer::Timer;
+
+/// The jobs directory is scanned this often, whether or not anybody said that it changed.
+const RESCAN: Duration = Duration::from_secs(2);
+/// After a scan the next one waits this long, however often the directory changes.
+const DEBOUNCE: Duration = Duration::from_millis(5);
+/// Where the system cannot tell whether a file is complete: it held still for this long.
+const QUIET: Duration = Duration::from_millis(500);
+/// Most jobs that are open, or about to be, at once. The rest stay in the inbox.
+const OPEN_LIMIT: usize = 256;
+
+/// What the coordinator knows of the inbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Inbox {
+    /// A listing is on its way.
+    listing: bool,
+    /// The directory changed since the listing was asked for.
+    changed: bool,
+    /// Names of the last listing that are still to be looked at.
+    backlog: VecDeque<Vec<u8>>,
+    /// Files on their way to being claimed.
+    dropped: BTreeMap<Vec<u8>, Dropped>,
+    /// Files of which only a quiet time can tell that they are complete: stamp, and since when.
+    unsettled: BTreeMap<Vec<u8>, (u64, Untimed)>,
+}
+
+/// A dropped file that is about to be claimed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Dropped {
+    /// Is it complete?
+    Probing,
+    /// Is the name free?
+    Naming(Claim),
+    /// The rename is on its way.
+    Claiming(Claim),
+}
+
+/// The claim of one dropped file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Claim {
+    /// The job's name before any suffix.
+    name: String,
+    /// 1 for the name itself, else the number that is appended to it.
+    suffix: u32,
+    /// Why the job is rejected unread, if it is.
+    rejected: Option<String>,
+}
+
+impl Coordinator {
+    /// The jobs directory may have changed: look at once, or, after a scan, a little later.
+    pub(crate) fn inbox_changed(&mut self, core: &mut Core) {
+        self.inbox.changed = true;
+        if !core.timers.is_armed(Timer::Debounce) {
+            self.scan_inbox(core);
+        }
+    }
+
+    /// Asks for a listing, unless one is on its way or the jobs of earlier coordinators have not
+    /// all been found yet.
+    pub(crate) fn scan_inbox(&mut self, core: &mut Core) {
+        if !self.jobs.settled() || self.inbox.listing {
+            return;
+        }
+        let due = core.after(RESCAN);
+        core.timers.arm(Timer::Rescan, due);
+        self.inbox.listing = true;
+        self.inbox.changed = false;
+        self.call(core, FileTag::Folder(Folder::Inbox), FileCall::List(Folder::Inbox));
+    }
+
+    /// The debounce is over.
+    pub(crate) fn debounced(&mut self, core: &mut Core) {
+        if self.inbox.changed {
+            self.scan_inbox(core);
+        }
+    }
+
+    /// The inbox was listed.
+    pub(crate) fn inbox_listed(&mut self, core: &mut Core, reply: FileReply) {
+        self.inbox.listing = false;
+        let due = core.after(DEBOUNCE);
+        core.timers.arm_if_idle(Timer::Debounce, due);
+        match reply {
+            FileReply::Listed(mut names) => {
+                names.retain(|name| !job::is_ignored(name));
+                names.sort_unstable();
+                let present: BTreeSet<&Vec<u8>> = names.iter().collect();
+                self.inbox.unsettled.retain(|name, _| present.contains(name));
+                self.inbox.backlog = names.into();
+                self.take_in(core);
+            }
+            FileReply::Failed(error) => core.warn(format!("cannot list the jobs directory: {error}")),
+            _ => {}
+        }
+    }
+
+    /// Looks at dropped files while there is room for jobs.
+    pub(crate) fn take_in(&mut self, core: &mut Core) {
+        while self.jobs.len() + self.inbox.dropped.len() < OPEN_LIMIT {
+            let Some(name) = self.inbox.backlog.pop_front() else {
+                return;
+            };
+            if !self.inbox.dropped.contains_key(&name) {
+                self.inbox.dropped.insert(name.clone(), Dropped::Probing);
+                let path = FilePath::new(Folder::Inbox, name.clone());
+                self.call(core, FileTag::Dropped(name), FileCall::Probe(path));
+            }
+        }
+    }
+
+    /// A call for a dropped file ended.
+    pub(crate) fn dropped_done(&mut self, core: &mut Core, file: Vec<u8>, reply: FileReply) {
+        match (self.inbox.dropped.remove(&file), reply) {
+            (Some(Dropped::Probing), FileReply::Probed(probe)) => self.probed(core, file, probe),
+            (Some(Dropped::Probing), FileReply::NotAFile(kind)) => {
+                let reason = format!("it is {kind}: only regular files are read");
+                self.name(core, file, Some(reason));
+            }
+            (Some(Dropped::Probing), FileReply::Failed(error)) => {
+                // Whoever may rename it may reject it; the reason is written beside it.
+                self.name(core, file, Some(format!("it cannot be opened: {error}")));
+            }
+            (Some(Dropped::Naming(claim)), FileReply::Existing(taken)) if taken.is_empty() => {
+                self.claim(core, file, claim);
+            }
+            (Some(Dropped::Naming(claim) | Dropped::Claiming(claim)), FileReply::Existing(_) | FileReply::Taken) => {
+                self.check_name(core, file, Claim { suffix: claim.suffix + 1, ..claim });
+            }
+            (Some(Dropped::Claiming(claim)), FileReply::Ok) => {
+                self.inbox.unsettled.remove(&file);
+                self.claimed(core, suffixed(&claim.name, claim.suffix), claim.rejected);
+            }
+            (Some(Dropped::Naming(_) | Dropped::Claiming(_)), FileReply::Failed(error)) => {
+                let file = file.escape_ascii().to_string();
+                core.warn(format!("cannot claim the dropped file {file}, trying again: {error}"));
+            }
+            // It is gone: somebody else took it.
+            _ => {}
+        }
+        self.take_in(core);
+    }
+
+    fn probed(&mut self, core: &mut Core, file: Vec<u8>, probe: Probe) {
+        match probe {
+            Probe::Complete => self.name(core, file, None),
+            // Its close will be seen; if not, the rescan finds it.
+            Probe::Busy => {}
+            Probe::Unknown { stamp } => {
+                let now = core.now();
+                let known = self.inbox.unsettled.get(&file);
+                match known.filter(|(known, _)| *known == stamp) {
+                    Some((_, since)) if now.since(since.0) >= QUIET => self.name(core, file, None),
+                    Some(_) => self.look_again(core),
+                    None => {
+                        self.inbox.unsettled.insert(file, (stamp, Untimed(now)));
+                        self.look_again(core);
+                    }
+                }
+            }
+        }
+    }
+
+    fn look_again(&mut self, core: &mut Core) {
+        self.inbox.changed = true;
+        let due = core.after(QUIET);
+        core.timers.arm(Timer::Debounce, due);
+    }
+
+    fn name(&mut self, core: &mut Core, file: Vec<u8>, mut rejected: Option<String>) {
+        let name = job::name_of(&file).unwrap_or_else(|(name, reason)| {
+            rejected.get_or_insert(reason);
+            name
+        });
+        self.check_name(core, file, Claim { name, suffix: 1, rejected });
+    }
+
+    /// A name is free if it stands in no folder, as a job or as a text.
+    fn check_name(&mut self, core: &mut Core, file: Vec<u8>, claim: Claim) {
+        let name = suffixed(&claim.name, claim.suffix);
+        let folders = [Folder::Running, Folder::Done, Folder::Failed];
+        let jobs = folders.iter().map(|&folder| job_file(folder, &name));
+        let texts = folders[1..].iter().map(|&folder| text_file(folder, &name));
+        let paths = jobs.chain(texts).collect();
+        self.inbox.dropped.insert(file.clone(), Dropped::Naming(claim));
+        self.call(core, FileTag::Dropped(file), FileCall::Exist(paths));
+    }
+
+    fn claim(&mut self, core: &mut Core, file: Vec<u8>, claim: Claim) {
+        let call = FileCall::Rename {
+            from: FilePath::new(Folder::Inbox, file.clone()),
+            to: job_file(Folder::Running, &suffixed(&claim.name, claim.suffix)),
+        };
+        self.inbox.dropped.insert(file.clone(), Dropped::Claiming(claim));
+        self.call(core, FileTag::Dropped(file), call);
+    }
+}
+
+/// A job's name with its suffix: `ten`, `ten.2`, `ten.3`.
+pub(crate) fn suffixed(name: &str, suffix: u32) -> String {
+    if suffix < 2 { name.to_owned() } else { format!("{name}.{suffix}") }
+}

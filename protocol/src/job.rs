@@ -1,0 +1,156 @@
+//! A job file: its text, its name, its results.
+
+use bytes::Bytes;
+
+/// Largest job file, in bytes.
+pub const MAX_JOB_BYTES: usize = 64 * 1024;
+/// Most factorials of one job.
+pub const MAX_FACTORIALS: usize = 1_000;
+/// Longest name of a job, in bytes.
+pub const MAX_NAME_BYTES: usize = 200;
+
+/// Most characters of a bad line that a reason quotes.
+const QUOTED: usize = 40;
+
+/// Reads a job file: the N of each factorial, in order.
+///
+/// A job is UTF-8 text of at most [`MAX_JOB_BYTES`]: each line is `N!` or `N` with blanks around
+/// it; blank lines and lines that begin with `#` do not count; CRLF and a byte order mark are
+/// accepted; one to [`MAX_FACTORIALS`] factorials, N up to `max_n`.
+///
+/// # Errors
+///
+/// One reason for each bad line, or one for the file.
+pub fn parse(content: &[u8], max_n: u32) -> Result<Vec<u32>, Vec<String>> {
+    if content.len() > MAX_JOB_BYTES {
+        return Err(vec![format!("the file is larger than {MAX_JOB_BYTES} bytes: split it into several jobs")]);
+    }
+    let Ok(text) = std::str::from_utf8(content) else {
+        return Err(vec!["the file is not UTF-8 text: expected a line N or N! for each factorial".to_owned()]);
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut numbers = Vec::new();
+    let mut reasons = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match parse_factorial(line, max_n) {
+            Ok(n) => numbers.push(n),
+            Err(reason) => reasons.push(format!("line {}: {reason}", index + 1)),
+        }
+    }
+    if reasons.is_empty() && numbers.is_empty() {
+        reasons.push("no factorial in the file: expected a line N or N! for each".to_owned());
+    }
+    if numbers.len() > MAX_FACTORIALS {
+        reasons.push(format!(
+            "{} factorials in one file: at most {MAX_FACTORIALS} are accepted, split it into several jobs",
+            numbers.len()
+        ));
+    }
+    if reasons.is_empty() { Ok(numbers) } else { Err(reasons) }
+}
+
+/// Reads one factorial, `N!` or `N`.
+///
+/// # Errors
+///
+/// What is wrong with it, in words that quote it.
+pub fn parse_factorial(text: &str, max_n: u32) -> Result<u32, String> {
+    let quoted = || {
+        let mut quoted: String = text.chars().take(QUOTED).flat_map(char::escape_debug).collect();
+        if text.chars().count() > QUOTED {
+            quoted.push('…');
+        }
+        format!("\"{quoted}\"")
+    };
+    let digits = text.strip_suffix('!').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let hint = if digits.starts_with('-') { ", and N is never negative" } else { "" };
+        return Err(format!("{}: expected N or N!, with N in decimal digits{hint}", quoted()));
+    }
+    match digits.parse::<u32>() {
+        Ok(n) if n <= max_n => Ok(n),
+        _ => Err(format!("{}: N is larger than the limit of {max_n}, see --max-n", quoted())),
+    }
+}
+
+/// Whether the inbox leaves a file of this name alone: dotfiles, and what editors, downloads and
+/// copies in progress leave.
+pub fn is_ignored(file_name: &[u8]) -> bool {
+    file_name.starts_with(b".")
+        || file_name.ends_with(b"~")
+        || [b".tmp".as_slice(), b".part", b".filepart", b".swp"]
+            .iter()
+            .any(|ending| file_name.ends_with(ending))
+}
+
+/// The name of the job that a dropped file makes: the file name without its last extension.
+///
+/// # Errors
+///
+/// For a name that cannot be one (not UTF-8, control characters, over [`MAX_NAME_BYTES`]), a
+/// printable name with a hash of the original in it, and the reason.
+pub fn name_of(file_name: &[u8]) -> Result<String, (String, String)> {
+    let stem = match file_name.iter().rposition(|&byte| byte == b'.') {
+        Some(dot) if dot > 0 => &file_name[..dot],
+        _ => file_name,
+    };
+    let reason = match std::str::from_utf8(stem) {
+        Err(_) => "is not UTF-8",
+        Ok(name) if name.chars().any(char::is_control) => "holds control characters",
+        Ok(name) if name.len() > MAX_NAME_BYTES => "is longer than 200 bytes",
+        Ok(name) => return Ok(name.to_owned()),
+    };
+    let mut escaped: String = stem.escape_ascii().to_string();
+    escaped.truncate(MAX_NAME_BYTES / 2);
+    let name = format!("{escaped}-{:08x}", short_hash(file_name));
+    Err((name, format!("the file name {reason}: rename the file and drop it again")))
+}
+
+/// FNV-1a: tells two mangled names apart; it protects nothing.
+fn short_hash(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash: u32, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// The text of a finished job, in parts: a line `N!=digits` each.
+pub fn result_text<'a>(results: impl Iterator<Item = (u32, &'a Bytes)>) -> Vec<Bytes> {
+    results
+        .flat_map(|(n, digits)| [Bytes::from(format!("{n}!=")), digits.clone(), Bytes::from_static(b"\n")])
+        .collect()
+}
+
+/// Whether a text has exactly the left sides of these factorials, each with digits on the right.
+pub fn answers(text: &[u8], factorials: &[u32]) -> bool {
+    let Some(body) = text.strip_suffix(b"\n") else {
+        return false;
+    };
+    let mut lines = body.split(|&byte| byte == b'\n');
+    let all = factorials.iter().all(|n| {
+        let left = format!("{n}!=");
+        let right = lines.next().and_then(|line| line.strip_prefix(left.as_bytes()));
+        right.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+    });
+    all && lines.next().is_none()
+}
+
+/// The log line of one result, with its newline: whole up to `limit` digits, else its two ends.
+pub fn log_line(n: u32, digits: &[u8], limit: usize, job: &str) -> Bytes {
+    const SHOWN: usize = 20;
+    let mut line = format!("{n}!=").into_bytes();
+    if digits.len() <= limit || digits.len() <= 2 * SHOWN {
+        line.extend_from_slice(digits);
+    } else {
+        line.extend_from_slice(&digits[..SHOWN]);
+        line.extend_from_slice("…".as_bytes());
+        line.extend_from_slice(&digits[digits.len() - SHOWN..]);
+        line.extend_from_slice(format!(" ({} digits, whole in done/{job}.txt)", digits.len()).as_bytes());
+    }
+    line.push(b'\n');
+    line.into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! The workers of a coordinator, and what each has been assigned.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::core::Core;
+use crate::id::NodeId;
+use crate::plan::{OperationId, Plan};
+use crate::time::{Time, Untimed};
+
+/// Most operations that a worker has at once: enough that it never waits for a round trip.
+const WINDOW: usize = 256;
+/// Most leaves below the operations that a worker has at once, unless it has a single operation:
+/// long operations are not queued behind each other while another worker is idle.
+const WINDOW_LEAVES: u64 = 4096;
+
+/// The peers that a coordinator has asked to join, and the workers among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Pool {
+    slots: BTreeMap<NodeId, Slot>,
+    /// Who has an operation.
+    holders: BTreeMap<OperationId, NodeId>,
+    next_order: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Slot {
+    /// Gets the checkpoint stream; has the snapshot, or is sent it.
+    admitted: bool,
+    /// Let an operation's deadline pass, and has delivered nothing since: gets no more.
+    overdue: bool,
+    /// By operation: its order of assignment and its deadline.
+    outstanding: BTreeMap<OperationId, (u64, Untimed)>,
+    /// Leaves below the outstanding operations.
+    leaves: u64,
+}
+
+impl Pool {
+    /// Whether a peer gets the checkpoint stream.
+    pub(crate) fn is_admitted(&self, peer: NodeId) -> bool {
+        self.slots.get(&peer).is_some_and(|slot| slot.admitted)
+    }
+
+    /// The peers that get the checkpoint stream.
+    pub(crate) fn admitted(&self) -> Vec<NodeId> {
+        let admitted = self.slots.iter().filter(|(_, slot)| slot.admitted);
+        admitted.map(|(&peer, _)| peer).collect()
+    }
+
+    /// A peer gets the checkpoint stream from now on.
+    pub(crate) fn admit(&mut self, peer: NodeId) {
+        self.slots.entry(peer).or_default().admitted = true;
+    }
+
+    /// A peer's link was cut: what it was sent may be lost. It keeps its operations until it tells
+    /// what it has.
+    pub(crate) fn suspend(&mut self, peer: NodeId) {
+        if let Some(slot) = self.slots.get_mut(&peer) {
+            slot.admitted = false;
+        }
+    }
+
+    /// A peer is gone; returns what it had, in the order of assignment.
+    pub(crate) fn remove(&mut self, peer: NodeId) -> Vec<OperationId> {
+        let operations = self.outstanding(peer);
+        for id in &operations {
+            self.holders.remove(id);
+        }
+        self.slots.remove(&peer);
+        operations
+    }
+
+    /// What a worker has, in the order of assignment.
+    pub(crate) fn outstanding(&self, peer: NodeId) -> Vec<OperationId> {
+        let Some(slot) = self.slots.get(&peer) else {
+            return Vec::new();
+        };
+        let mut operations: Vec<(u64, OperationId)> =
+            slot.outstanding.iter().map(|(&id, &(order, _))| (order, id)).collect();
+        operations.sort_unstable();
+        operations.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Whether anybody has an operation.
+    pub(crate) fn has(&self, id: OperationId) -> bool {
+        self.holders.contains_key(&id)
+    }
+
+    /// The operations that somebody has.
+    pub(crate) fn assigned(&self) -> impl Iterator<Item = OperationId> + '_ {
+        self.holders.keys().copied()
+    }
+
+    /// The operations of one factorial that somebody has.
+    pub(crate) fn assigned_of(&self, n: u32) -> BTreeSet<OperationId> {
+        self.assigned().filter(|id| id.n == n).collect()
+    }
+
+    /// The worker that should get the next operation: the one with the least to do, of those that
+    /// have room.
+    pub(crate) fn least_busy(&self, core: &Core) -> Option<NodeId> {
+        let (window, leaves) = if core.config.delay.is_zero() {
+            (WINDOW, WINDOW_LEAVES)
+        } else {
+            // Beside a delay a round trip is nothing, and a queue would keep work from the idle.
+            (1, 0)
+        };
+        self.slots
+            .iter()
+            .filter(|&(&peer, slot)| {
+                slot.admitted
+                    && !slot.overdue
+                    && core.is_live(peer)
+                    && slot.outstanding.len() < window
+                    && (slot.outstanding.is_empty() || slot.leaves < leaves)
+            })
+            .min_by_key(|(_, slot)| (slot.leaves, slot.outstanding.len()))
+            .map(|(&peer, _)| peer)
+    }
+
+    /// Notes that a worker has an operation.
+    pub(crate) fn assign(&mut self, core: &Core, peer: NodeId, id: OperationId) {
+        let slot = self.slots.entry(peer).or_default();
+        let ahead = u32::try_from(slot.outstanding.len()).unwrap_or(u32::MAX);
+        let allowed = core.config.operation_deadline + core.config.delay.saturating_mul(ahead.saturating_add(1));
+        let deadline = Untimed(core.after(allowed));
+        if slot.outstanding.insert(id, (self.next_order, deadline)).is_none() {
+            slot.leaves += weight(id);
+        }
+        self.next_order += 1;
+        self.holders.insert(id, peer);
+    }
+
+    /// An operation is done, or no longer needed; whoever has it need not be waited for.
+    pub(crate) fn release(&mut self, id: OperationId) {
+        if let Some(peer) = self.holders.remove(&id)
+            && let Some(slot) = self.slots.get_mut(&peer)
+            && slot.outstanding.remove(&id).is_some()
+        {
+            slot.leaves = slot.leaves.saturating_sub(weight(id));
+        }
+    }
+
+    /// A worker delivered something.
+    pub(crate) fn delivered(&mut self, peer: NodeId) {
+        if let Some(slot) = self.slots.get_mut(&peer) {
+            slot.overdue = false;
+        }
+    }
+
+    /// Takes all operations from workers that let a deadline pass; returns who and what.
+    pub(crate) fn take_overdue(&mut self, now: Time) -> Vec<(NodeId, Vec<OperationId>)> {
+        let is_late = |slot: &Slot| slot.outstanding.values().any(|(_, deadline)| deadline.0 < now);
+        let late: Vec<NodeId> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| is_late(slot))
+            .map(|(&peer, _)| peer)
+            .collect();
+        late.into_iter()
+            .map(|peer| {
+                let operations = self.outstanding(peer);
+                for &id in &operations {
+                    self.release(id);
+                }
+                if let Some(slot) = self.slots.get_mut(&peer) {
+                    slot.overdue = true;
+                }
+                (peer, operations)
+            })
+            .collect()
+    }
+}
+
+/// How long an operation takes, roughly: the leaves below it.
+fn weight(id: OperationId) -> u64 {
+    let span = Plan::new(id.n).span(id);
+    u64::from(span.end - span.start)
+}

@@ -1,0 +1,285 @@
+//! Publication: the text is written under a hidden name, the job's file is committed by one
+//! rename that only one process can win, and then the text takes its final name.
+//!
+//! Each step is a single file call, and each may be the last of its caller, or late.
+
+use bytes::Bytes;
+
+use crate::coordinator::Coordinator;
+use crate::core::Core;
+use crate::event::Action;
+use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder};
+use crate::id::{Epoch, Incarnation, NodeId, Term};
+use crate::inbox::suffixed;
+use crate::job;
+use crate::jobs::{Job, Stage, job_file, text_file};
+use crate::plan::Plan;
+use crate::trace::Trace;
+
+/// A text under a hidden name, `.NAME.RUN.EPOCH.done.txt`, `….failed.txt` or `….part`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HiddenText {
+    pub(crate) path: FilePath,
+    /// The job's name when it was written.
+    pub(crate) job: String,
+    /// Where the job was to end, if the text is complete.
+    pub(crate) complete_for: Option<Folder>,
+    run: String,
+    epoch: Epoch,
+}
+
+impl HiddenText {
+    /// Reads a hidden name; nothing for any other.
+    pub(crate) fn parse(file: &[u8]) -> Option<HiddenText> {
+        let name = std::str::from_utf8(file).ok()?.strip_prefix('.')?;
+        let (name, complete_for) = if let Some(name) = name.strip_suffix(".done.txt") {
+            (name, Some(Folder::Done))
+        } else if let Some(name) = name.strip_suffix(".failed.txt") {
+            (name, Some(Folder::Failed))
+        } else {
+            (name.strip_suffix(".part")?, None)
+        };
+        // From the end, since the job's name may hold dots.
+        let mut parts = name.rsplitn(5, '.');
+        let incarnation = Incarnation(parts.next()?.parse().ok()?);
+        let node = NodeId(parts.next()?.parse().ok()?);
+        let term = Term(parts.next()?.parse().ok()?);
+        Some(HiddenText {
+            path: FilePath::new(Folder::Running, file),
+            epoch: Epoch { term, node, incarnation },
+            run: parts.next()?.to_owned(),
+            job: parts.next()?.to_owned(),
+            complete_for,
+        })
+    }
+
+    /// Whether it is being written in this coordinatorship of this run.
+    pub(crate) fn belongs_to(&self, run: &str, epoch: Epoch) -> bool {
+        self.run == run && self.epoch == epoch
+    }
+}
+
+impl Job {
+    /// Where the job ends.
+    fn end(&self) -> Folder {
+        if self.reasons.is_empty() { Folder::Done } else { Folder::Failed }
+    }
+
+    fn hidden(&self, core: &Core, ending: &str) -> FilePath {
+        let name = format!(".{}.{}.{}.{ending}", self.name, core.config.run, core.highest);
+        FilePath::new(Folder::Running, name)
+    }
+
+    fn complete(&self, core: &Core) -> FilePath {
+        match self.end() {
+            Folder::Failed => self.hidden(core, "failed.txt"),
+            _ => self.hidden(core, "done.txt"),
+        }
+    }
+
+    /// The text that a text file of this job holds.
+    fn content(&self, core: &Core) -> Vec<Bytes> {
+        if !self.reasons.is_empty() {
+            return self.reasons.iter().map(|reason| Bytes::from(format!("{reason}\n"))).collect();
+        }
+        let digits = |n: u32| core.checkpoint.products.get(Plan::new(n).decimal());
+        job::result_text(self.factorials.iter().filter_map(|&n| Some((n, digits(n)?))))
+    }
+
+    /// The call that the job's stage waits for.
+    fn call(&self, core: &Core) -> Option<FileCall> {
+        let file = job_file(self.home, &self.name);
+        let text = self.text.clone();
+        Some(match self.stage {
+            Stage::Computing => return None,
+            // One byte more tells that the file is too large.
+            Stage::Reading | Stage::Verifying => FileCall::Read { path: file, limit: job::MAX_JOB_BYTES },
+            Stage::Checking => FileCall::Read { path: text?, limit: usize::MAX - 1 },
+            Stage::Writing => FileCall::Write { path: self.hidden(core, "part"), content: self.content(core) },
+            Stage::Sealing => FileCall::Rename { from: self.hidden(core, "part"), to: self.complete(core) },
+            Stage::Clearing => FileCall::Remove(self.complete(core)),
+            Stage::Committing(suffix) => FileCall::Rename {
+                from: file,
+                to: job_file(self.end(), &suffixed(&self.name, suffix)),
+            },
+            Stage::Publishing => FileCall::Rename { from: text?, to: text_file(self.home, &self.name) },
+            Stage::Syncing => FileCall::Sync(vec![self.home, Folder::Running]),
+        })
+    }
+}
+
+impl Coordinator {
+    /// Makes the call that a job's stage waits for.
+    pub(crate) fn issue(&mut self, core: &mut Core, key: u64) {
+        let Some(job) = self.jobs.get_mut(key) else {
+            return;
+        };
+        job.stalled = false;
+        if let Some(call) = job.call(core) {
+            self.call(core, FileTag::Job(key), call);
+        }
+    }
+
+    /// A call for a job ended.
+    pub(crate) fn job_done(&mut self, core: &mut Core, key: u64, reply: FileReply) {
+        let Some(job) = self.jobs.get_mut(key) else {
+            return;
+        };
+        if let FileReply::Failed(error) = &reply
+            && job.stage != Stage::Reading
+        {
+            let sentence = format!("job {}: {error}; trying again until it works", job.name);
+            job.stalled = true;
+            core.warn(sentence);
+            self.retry_files(core);
+            return;
+        }
+        match (job.stage, reply) {
+            (Stage::Reading, reply) => self.read(core, key, reply),
+            (Stage::Checking, reply) => self.checked(core, key, reply),
+            (Stage::Writing, FileReply::Ok) => self.advance(core, key, Stage::Sealing),
+            (Stage::Sealing, FileReply::Ok) => self.sealed(core, key),
+            (Stage::Sealing, FileReply::Taken) => self.advance(core, key, Stage::Clearing),
+            (Stage::Clearing, FileReply::Ok) => self.advance(core, key, Stage::Sealing),
+            (Stage::Committing(suffix), FileReply::Ok) => self.committed(core, key, suffix),
+            (Stage::Committing(suffix), FileReply::Taken) => {
+                self.advance(core, key, Stage::Committing(suffix + 1));
+            }
+            (Stage::Committing(_), FileReply::Absent) => {
+                // Another has committed it, or somebody took it away.
+                self.drop_job(core, key);
+                self.recover_jobs(core);
+            }
+            (Stage::Verifying, reply) => self.verified(core, key, reply),
+            (Stage::Publishing, FileReply::Ok | FileReply::Taken) => self.published(core, key),
+            // Somebody swept the text: write it again.
+            (Stage::Sealing | Stage::Publishing, FileReply::Absent) => self.rewrite(core, key),
+            (Stage::Syncing, _) => self.drop_job(core, key),
+            _ => {}
+        }
+    }
+
+    fn advance(&mut self, core: &mut Core, key: u64, stage: Stage) {
+        if let Some(job) = self.jobs.get_mut(key) {
+            job.stage = stage;
+            self.issue(core, key);
+        }
+    }
+
+    /// The text is complete under its hidden name.
+    fn sealed(&mut self, core: &mut Core, key: u64) {
+        let Some(job) = self.jobs.get_mut(key) else {
+            return;
+        };
+        job.text = Some(job.complete(core));
+        let next = if job.home != job.end() {
+            Stage::Committing(1)
+        } else if job.home == Folder::Done {
+            Stage::Verifying
+        } else {
+            Stage::Publishing
+        };
+        self.advance(core, key, next);
+    }
+
+    /// The commit was won here.
+    fn committed(&mut self, core: &mut Core, key: u64, suffix: u32) {
+        let Some(job) = self.jobs.get_mut(key) else {
+            return;
+        };
+        job.home = job.end();
+        job.name = suffixed(&job.name, suffix);
+        core.trace(Trace::ResultPublished { job: job.name.clone() });
+        let next = if job.home == Folder::Done { Stage::Verifying } else { Stage::Publishing };
+        self.advance(core, key, next);
+    }
+
+    /// The committed file was read again: the text is its text only if the factorials are the same.
+    fn verified(&mut self, core: &mut Core, key: u64, reply: FileReply) {
+        let Some(job) = self.jobs.get(key) else {
+            return;
+        };
+        let FileReply::Content(content) = reply else {
+            core.warn(format!("job {}: its file was taken away after it was committed", job.name));
+            self.drop_job(core, key);
+            return;
+        };
+        match job::parse(&content, core.config.max_n) {
+            Ok(factorials) if factorials == job.factorials => {
+                self.log_results(core, key);
+                self.advance(core, key, Stage::Publishing);
+            }
+            Ok(factorials) => {
+                self.discard_text(key);
+                self.accept(core, key, factorials);
+            }
+            Err(reasons) => {
+                self.discard_text(key);
+                self.reject(core, key, reasons);
+            }
+        }
+    }
+
+    /// The text that an earlier coordinator left for a committed job was read.
+    fn checked(&mut self, core: &mut Core, key: u64, reply: FileReply) {
+        let Some(job) = self.jobs.get(key) else {
+            return;
+        };
+        match reply {
+            FileReply::Content(text) if job::answers(&text, &job.factorials) => {
+                let limit = core.config.log_digits;
+                let lines = text.split(|&byte| byte == b'\n').zip(&job.factorials).map(|(line, &n)| {
+                    let digits = line.iter().position(|&byte| byte == b'=').map_or(0, |equals| equals + 1);
+                    job::log_line(n, &line[digits..], limit, &job.name)
+                });
+                let lines = lines.collect();
+                if core.config.log_results {
+                    core.outbox.push(Action::Log { lines });
+                }
+                self.advance(core, key, Stage::Publishing);
+            }
+            _ => self.rewrite(core, key),
+        }
+    }
+
+    /// The text has its final name.
+    fn published(&mut self, core: &mut Core, key: u64) {
+        self.release_all(core, key);
+        let Some(job) = self.jobs.get(key) else {
+            return;
+        };
+        core.trace(Trace::JobDone { job: job.name.clone() });
+        self.advance(core, key, Stage::Syncing);
+    }
+
+    /// Makes the text anew.
+    fn rewrite(&mut self, core: &mut Core, key: u64) {
+        self.discard_text(key);
+        let Some(job) = self.jobs.get(key) else {
+            return;
+        };
+        if job.reasons.is_empty() {
+            let factorials = job.factorials.clone();
+            self.accept(core, key, factorials);
+        } else {
+            self.advance(core, key, Stage::Writing);
+        }
+    }
+
+    fn discard_text(&mut self, key: u64) {
+        if let Some(job) = self.jobs.get_mut(key) {
+            job.text = None;
+        }
+    }
+
+    fn log_results(&mut self, core: &mut Core, key: u64) {
+        let Some(job) = self.jobs.get(key).filter(|_| core.config.log_results) else {
+            return;
+        };
+        let limit = core.config.log_digits;
+        let digits = |n: u32| core.checkpoint.products.get(Plan::new(n).decimal());
+        let lines = job.factorials.iter().filter_map(|&n| Some(job::log_line(n, digits(n)?, limit, &job.name)));
+        let lines = lines.collect();
+        core.outbox.push(Action::Log { lines });
+    }
+}

@@ -1,0 +1,172 @@
+//! Takeover: a winner collects what its peers hold, under their promise to its epoch, merges it,
+//! announces its victory and acts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::coordinator::Coordinator;
+use crate::core::Core;
+use crate::id::{Epoch, NodeId};
+use crate::message::{Inventory, Message, Product};
+use crate::node::{Node, Role};
+use crate::peer::Link;
+use crate::plan::OperationId;
+use crate::products::Insertion;
+use crate::status::RoleName;
+use crate::timer::Timer;
+use crate::trace::Trace;
+
+/// A peer that delivers nothing for this long is passed over.
+pub(crate) const COLLECT_PATIENCE: Duration = Duration::from_millis(100);
+
+/// A winner that collects.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Takeover {
+    pub(crate) epoch: Epoch,
+    /// Peers whose promise is awaited.
+    awaited: BTreeSet<NodeId>,
+    /// What those hold that promised.
+    promised: BTreeMap<NodeId, Inventory>,
+    /// Values that were asked for, and of whom.
+    pulled: BTreeMap<OperationId, NodeId>,
+}
+
+impl Takeover {
+    pub(crate) fn new(epoch: Epoch) -> Takeover {
+        Takeover {
+            epoch,
+            awaited: BTreeSet::new(),
+            promised: BTreeMap::new(),
+            pulled: BTreeMap::new(),
+        }
+    }
+
+    /// Asks every peer that is not known to be down.
+    pub(crate) fn start(&mut self, core: &mut Core) {
+        let peers = core.peers.values().filter(|peer| !peer.is_down());
+        self.awaited = peers.map(|peer| peer.id).collect();
+        for peer in self.awaited.clone() {
+            self.be_patient(core, peer);
+            if core.peers[&peer].link == Link::Up {
+                core.send(peer, Message::Collect { epoch: self.epoch });
+            }
+        }
+    }
+
+    /// A link stands, perhaps again: ask, or ask again for what the old link may have lost.
+    pub(crate) fn link_up(&mut self, core: &mut Core, peer: NodeId) {
+        let wanted: Vec<OperationId> = self.pulled_of(peer);
+        if !wanted.is_empty() {
+            self.pull(core, peer, wanted);
+        } else if !self.promised.contains_key(&peer) {
+            self.awaited.insert(peer);
+            self.be_patient(core, peer);
+            core.send(peer, Message::Collect { epoch: self.epoch });
+        }
+    }
+
+    /// A peer promised: take note of what it has, and ask for the values that nobody gave yet.
+    pub(crate) fn promised(&mut self, core: &mut Core, from: NodeId, mut inventory: Inventory) {
+        inventory.retain_valid(core);
+        core.checkpoint.merge_attempts(&inventory.attempts);
+        let offered = inventory.held.iter().chain(&inventory.kept);
+        let wanted: Vec<OperationId> = offered
+            .filter(|&&id| !core.checkpoint.covers(id) && !self.pulled.contains_key(&id))
+            .copied()
+            .collect();
+        self.awaited.remove(&from);
+        self.promised.insert(from, inventory);
+        self.pull(core, from, wanted);
+    }
+
+    /// Products that were pulled, or that a worker finished meanwhile.
+    pub(crate) fn products(&mut self, core: &mut Core, from: NodeId, products: Vec<Product>) {
+        for product in products {
+            let id = product.operation;
+            if core.is_valid(id) && core.checkpoint.insert(id, product.value) == Insertion::Differs {
+                core.values_differ(id);
+            }
+        }
+        self.pulled.retain(|&id, _| !core.checkpoint.covers(id));
+        if !self.pulled_of(from).is_empty() {
+            self.be_patient(core, from);
+        } else if !self.awaited.contains(&from) {
+            core.timers.disarm(Timer::Collect(from));
+        }
+    }
+
+    /// A peer delivers nothing, or is gone: go on without it. What it was asked for is asked of
+    /// another that has it.
+    pub(crate) fn pass_over(&mut self, core: &mut Core, peer: NodeId) {
+        core.timers.disarm(Timer::Collect(peer));
+        self.awaited.remove(&peer);
+        self.promised.remove(&peer);
+        for id in self.pulled_of(peer) {
+            self.pulled.remove(&id);
+            let mut others = self.promised.iter();
+            let other = others.find(|(_, has)| has.held.contains(&id) || has.kept.contains(&id));
+            if let Some((&other, _)) = other {
+                self.pull(core, other, vec![id]);
+            }
+        }
+    }
+
+    pub(crate) fn sign_of_life(&self, core: &mut Core, from: NodeId) {
+        if core.timers.is_armed(Timer::Collect(from)) {
+            self.be_patient(core, from);
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.awaited.is_empty() && self.pulled.is_empty()
+    }
+
+    fn pull(&mut self, core: &mut Core, from: NodeId, operations: Vec<OperationId>) {
+        if operations.is_empty() {
+            core.timers.disarm(Timer::Collect(from));
+            return;
+        }
+        self.pulled.extend(operations.iter().map(|&id| (id, from)));
+        self.be_patient(core, from);
+        core.send(from, Message::Pull { epoch: self.epoch, operations });
+    }
+
+    fn pulled_of(&self, peer: NodeId) -> Vec<OperationId> {
+        let of_peer = self.pulled.iter().filter(|&(_, &from)| from == peer);
+        of_peer.map(|(&id, _)| id).collect()
+    }
+
+    fn be_patient(&self, core: &mut Core, peer: NodeId) {
+        let due = core.after(COLLECT_PATIENCE);
+        core.timers.arm(Timer::Collect(peer), due);
+    }
+}
+
+impl Node {
+    /// Once every peer has delivered or was passed over: announce the victory, and act.
+    pub(crate) fn act_if_collected(&mut self) {
+        let Role::Winner(takeover) = &mut self.role else {
+            return;
+        };
+        if !takeover.is_complete() {
+            return;
+        }
+        let (epoch, promised) = (takeover.epoch, std::mem::take(&mut takeover.promised));
+        let coordinator = Box::new(Coordinator::new(epoch));
+        self.become_role(Role::Coordinator(coordinator), RoleName::Coordinator);
+        if let Role::Coordinator(coordinator) = &mut self.role {
+            self.core.trace(Trace::Acting);
+            coordinator.start(&mut self.core, &promised);
+        }
+    }
+}
+
+impl Inventory {
+    /// Drops names that are part of no plan of this cluster.
+    pub(crate) fn retain_valid(&mut self, core: &Core) {
+        self.held.retain(|&id| core.is_valid(id));
+        self.kept.retain(|&id| core.is_valid(id));
+        self.queued.retain(|&id| core.is_valid(id));
+        self.attempts.retain(|&(id, _)| core.is_valid(id));
+    }
+}

@@ -1,0 +1,205 @@
+//! The operations that are to be assigned: of each open factorial the leaves not reached yet, and
+//! what is ready because all of its operands are done.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::plan::{Kind, OperationId, Operands, Plan};
+use crate::products::Products;
+use crate::trace::ReassignCause;
+
+/// The open factorials, in the order in which they were asked for.
+///
+/// What is ready goes before fresh leaves and higher levels before lower ones, which walks each
+/// tree depth first: so few products are waiting for others at any time, about one result in all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Work {
+    factorials: BTreeMap<u32, Factorial>,
+    /// Factorials that have something to assign, by the order in which they were opened.
+    assignable: BTreeMap<u64, u32>,
+    next_order: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Factorial {
+    plan: Plan,
+    order: u64,
+    /// Leaves that were never assigned in this coordinatorship, in order.
+    leaves: VecDeque<Range<u32>>,
+    /// Operations whose operands are done, the highest first.
+    ready: BTreeSet<ReadyKey>,
+    /// Operations that were taken from a worker, and why.
+    reassigned: BTreeMap<OperationId, ReassignCause>,
+}
+
+/// Higher levels first, and the conversion, to which all multiplications lead, before them.
+type ReadyKey = (Reverse<(Kind, u8)>, u32);
+
+impl Work {
+    /// Whether a factorial is open.
+    pub(crate) fn needs(&self, n: u32) -> bool {
+        self.factorials.contains_key(&n)
+    }
+
+    /// Opens a factorial: finds what is to be done beside what is `done`, or `assigned`.
+    ///
+    /// Returns operations that must have been assigned before this coordinatorship: they are
+    /// among the ready ones, or are leaves before the last one that anybody has reached.
+    pub(crate) fn open(
+        &mut self,
+        n: u32,
+        done: &Products<Bytes>,
+        assigned: &BTreeSet<OperationId>,
+    ) -> Vec<OperationId> {
+        if self.needs(n) {
+            return Vec::new();
+        }
+        let plan = Plan::new(n);
+        let mut factorial = Factorial {
+            plan,
+            order: self.next_order,
+            leaves: VecDeque::new(),
+            ready: BTreeSet::new(),
+            reassigned: BTreeMap::new(),
+        };
+        self.next_order += 1;
+        let mut reached = BTreeSet::new();
+        let mut gap_start = 0;
+        let mut spans: Vec<Range<u32>> = done.iter_of(n).map(|(id, _)| plan.span(id)).collect();
+        spans.extend(assigned.iter().filter(|id| id.kind == Kind::Multiply).map(|&id| plan.span(id)));
+        spans.sort_unstable_by_key(|span| (span.start, span.end));
+        for span in spans {
+            if gap_start < span.start {
+                reached.extend((gap_start..span.start).map(|index| plan.leaf(index)));
+            }
+            gap_start = gap_start.max(span.end);
+        }
+        if gap_start < plan.leaves() {
+            factorial.leaves.push_back(gap_start..plan.leaves());
+        }
+        let parents = done.iter_of(n).filter_map(|(id, _)| plan.parent(id));
+        for parent in parents {
+            if !assigned.contains(&parent) && is_ready(&plan, parent, done) {
+                reached.insert(parent);
+            }
+        }
+        for &id in &reached {
+            factorial.put(id);
+        }
+        self.assignable.insert(factorial.order, n);
+        self.factorials.insert(n, factorial);
+        reached.into_iter().collect()
+    }
+
+    /// Closes a factorial that no job needs.
+    pub(crate) fn close(&mut self, n: u32) {
+        if let Some(factorial) = self.factorials.remove(&n) {
+            self.assignable.remove(&factorial.order);
+        }
+    }
+
+    /// Takes the operation that should be assigned next.
+    pub(crate) fn next(&mut self) -> Option<OperationId> {
+        loop {
+            let entry = self.assignable.first_entry()?;
+            let factorial = self.factorials.get_mut(entry.get());
+            match factorial.and_then(Factorial::next) {
+                Some(id) => return Some(id),
+                None => entry.remove(),
+            };
+        }
+    }
+
+    /// Puts back what was taken by [`Work::next`], or was assigned.
+    pub(crate) fn put_back(&mut self, id: OperationId) {
+        if let Some(factorial) = self.factorials.get_mut(&id.n) {
+            factorial.put(id);
+            self.assignable.insert(factorial.order, id.n);
+        }
+    }
+
+    /// Somebody turns out to have an operation: it need not be assigned.
+    pub(crate) fn take(&mut self, id: OperationId) {
+        if let Some(factorial) = self.factorials.get_mut(&id.n) {
+            factorial.take(id);
+        }
+    }
+
+    /// An operation is done: perhaps another became ready by it.
+    pub(crate) fn finished(&mut self, id: OperationId, done: &Products<Bytes>) {
+        let Some(factorial) = self.factorials.get_mut(&id.n) else {
+            return;
+        };
+        factorial.take(id);
+        if let Some(parent) = factorial.plan.parent(id)
+            && is_ready(&factorial.plan, parent, done)
+        {
+            factorial.put(parent);
+            self.assignable.insert(factorial.order, id.n);
+        }
+    }
+
+    /// Notes why an operation was taken from a worker.
+    pub(crate) fn note_reassigned(&mut self, id: OperationId, why: ReassignCause) {
+        if let Some(factorial) = self.factorials.get_mut(&id.n) {
+            factorial.reassigned.insert(id, why);
+        }
+    }
+
+    /// Why an operation was taken from a worker, if it was; told once.
+    pub(crate) fn take_reassigned(&mut self, id: OperationId) -> Option<ReassignCause> {
+        self.factorials.get_mut(&id.n)?.reassigned.remove(&id)
+    }
+}
+
+impl Factorial {
+    fn put(&mut self, id: OperationId) {
+        self.ready.insert(key(id));
+    }
+
+    fn take(&mut self, id: OperationId) {
+        self.ready.remove(&key(id));
+        if id.kind == Kind::Decimal {
+            self.leaves.clear();
+            self.ready.clear();
+            return;
+        }
+        // A product that comes late, or from a peer that was away, may cover what is not
+        // assigned yet.
+        let span = self.plan.span(id);
+        if self.leaves.front().is_some_and(|first| first.start < span.end) {
+            self.leaves = std::mem::take(&mut self.leaves)
+                .into_iter()
+                .flat_map(|range| [range.start..range.end.min(span.start), range.start.max(span.end)..range.end])
+                .filter(|range| range.start < range.end)
+                .collect();
+        }
+    }
+
+    fn next(&mut self) -> Option<OperationId> {
+        if let Some((Reverse((kind, level)), index)) = self.ready.pop_first() {
+            return Some(OperationId { n: self.plan.n(), kind, level, index });
+        }
+        let range = self.leaves.front_mut()?;
+        let leaf = self.plan.leaf(range.start);
+        range.start += 1;
+        if range.start == range.end {
+            self.leaves.pop_front();
+        }
+        Some(leaf)
+    }
+}
+
+fn key(id: OperationId) -> ReadyKey {
+    (Reverse((id.kind, id.level)), id.index)
+}
+
+fn is_ready(plan: &Plan, id: OperationId, done: &Products<Bytes>) -> bool {
+    match plan.operands(id) {
+        Operands::Numbers(_) => true,
+        Operands::Products(operands) => operands.iter().all(|&operand| done.get(operand).is_some()),
+    }
+}

@@ -1,0 +1,216 @@
+//! The work of a worker: a queue of assigned operations, the arithmetic, and finished products
+//! that are kept until the checkpoint stream shows them done.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::checkpoint::batches;
+use crate::core::Core;
+use crate::event::{Action, Task};
+use crate::id::{Epoch, NodeId};
+use crate::message::{Inventory, Message, Product, Update};
+use crate::plan::{Kind, OperationId, Operands, Plan};
+use crate::products::Products;
+use crate::timer::Timer;
+use crate::trace::Trace;
+
+/// Operations that may be with the arithmetic at once, so that it never waits for the node.
+const COMPUTING_LIMIT: usize = 256;
+
+/// What a node does as a worker. It outlives changes of coordinator: work that was begun for one
+/// goes on for the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Worker {
+    /// Assigned, in order, and not yet with the arithmetic.
+    queue: VecDeque<OperationId>,
+    /// With the arithmetic, in order.
+    computing: VecDeque<OperationId>,
+    /// Finished, and waiting for `delay`.
+    delayed: Option<Product>,
+    /// Sent, and not yet seen in the checkpoint stream.
+    kept: Products<Bytes>,
+}
+
+impl Worker {
+    /// Takes operations into the queue; answers those that are done with their products.
+    pub(crate) fn assign(&mut self, core: &mut Core, epoch: Epoch, operations: &[OperationId]) {
+        let mut missing = Vec::new();
+        let mut known = Vec::new();
+        for &id in operations {
+            if !core.is_valid(id) {
+                core.warn(format!("ignored an assignment that is part of no plan: {id:?}"));
+            } else if let Some(product) = self.known(core, id) {
+                known.push(product);
+            } else if self.is_queued(id) {
+                // Assigned again after a link was cut; the first assignment stands.
+            } else if task(core, id).is_none() {
+                missing.push(id);
+            } else {
+                self.queue.push_back(id);
+            }
+        }
+        if !missing.is_empty() {
+            core.send(epoch.node, Message::Missing { epoch, operations: missing });
+        }
+        send_products(core, epoch.node, known.into_iter());
+        self.feed(core);
+    }
+
+    /// Takes results from the arithmetic.
+    pub(crate) fn computed(&mut self, core: &mut Core, products: Vec<Product>) {
+        let mut finished = Vec::with_capacity(products.len());
+        for product in products {
+            // One that is not in the list was cancelled, or asked for twice.
+            let position = self.computing.iter().position(|&id| id == product.operation);
+            if position.is_none_or(|position| self.computing.remove(position).is_none()) {
+                continue;
+            }
+            core.trace_operation(Trace::Completed { op: product.operation });
+            if !core.checkpoint.covers(product.operation) {
+                finished.push(product);
+            }
+        }
+        if core.config.delay.is_zero() {
+            self.deliver(core, finished);
+        } else if let Some(product) = finished.pop() {
+            self.delayed = Some(product);
+            let due = core.after(core.config.delay);
+            core.timers.arm(Timer::Deliver, due);
+        }
+        self.feed(core);
+    }
+
+    /// The finished operation has waited for `delay`.
+    pub(crate) fn delay_over(&mut self, core: &mut Core) {
+        let product = self.delayed.take();
+        self.deliver(core, product.into_iter().collect());
+        self.feed(core);
+    }
+
+    /// The checkpoint shows these as done: what was kept of them is kept there now.
+    pub(crate) fn checkpointed(&mut self, core: &mut Core, update: &Update) {
+        for &n in &update.forgotten {
+            self.forget(n);
+        }
+        for product in &update.products {
+            self.kept.remove_covered_by(product.operation);
+        }
+        self.feed(core);
+    }
+
+    /// What this worker has beside its copy of the checkpoint.
+    pub(crate) fn inventory(&self, core: &Core) -> Inventory {
+        let queued = self.computing.iter().chain(&self.queue).copied();
+        let delayed = self.delayed.iter().map(|product| product.operation);
+        Inventory {
+            held: core.checkpoint.products.ids(),
+            kept: self.kept.ids(),
+            queued: delayed
+                .chain(queued)
+                .filter(|&id| !core.checkpoint.covers(id))
+                .collect(),
+            attempts: core.checkpoint.attempts.iter().map(|(&id, &count)| (id, count)).collect(),
+        }
+    }
+
+    /// Products for a coordinator that asked for them, from the checkpoint or kept.
+    pub(crate) fn pulled(&self, core: &mut Core, to: NodeId, operations: &[OperationId]) {
+        let found: Vec<Product> = operations
+            .iter()
+            .filter(|&&id| core.is_valid(id))
+            .filter_map(|&id| self.known(core, id))
+            .collect();
+        send_products(core, to, found.into_iter());
+    }
+
+    /// This node becomes coordinator: it drops all operations of its own, since a coordinator
+    /// computes nothing, and hands over what it has finished.
+    pub(crate) fn retire(&mut self, core: &mut Core) {
+        core.timers.disarm(Timer::Deliver);
+        if !self.computing.is_empty() {
+            core.outbox.push(Action::CancelCompute);
+        }
+        let finished = std::mem::take(self);
+        for (id, value) in finished.kept.iter() {
+            core.checkpoint.insert(id, value.clone());
+        }
+        if let Some(product) = finished.delayed {
+            core.checkpoint.insert(product.operation, product.value);
+        }
+    }
+
+    fn deliver(&mut self, core: &mut Core, products: Vec<Product>) {
+        for product in &products {
+            self.kept.insert(product.operation, product.value.clone());
+        }
+        let coordinator = core.highest.node;
+        if coordinator != core.id {
+            send_products(core, coordinator, products.into_iter());
+        }
+    }
+
+    /// Gives the arithmetic what it can take. Under a `delay` that is one at a time, since the
+    /// operations of a worker pass through its processing time one by one.
+    fn feed(&mut self, core: &mut Core) {
+        let limit = if core.config.delay.is_zero() { COMPUTING_LIMIT } else { 1 };
+        while self.computing.len() < limit && self.delayed.is_none() {
+            let Some(operation) = self.queue.pop_front() else {
+                return;
+            };
+            // Done elsewhere, or forgotten, since it was assigned.
+            if core.checkpoint.covers(operation) {
+                continue;
+            }
+            let Some(task) = task(core, operation) else {
+                continue;
+            };
+            core.trace_operation(Trace::Computing { op: operation });
+            self.computing.push_back(operation);
+            core.outbox.push(Action::Compute { operation, task });
+        }
+    }
+
+    /// The product that shows an operation done, if this node has it.
+    fn known(&self, core: &Core, id: OperationId) -> Option<Product> {
+        let held = core.checkpoint.products.covering(id);
+        let (operation, value) = held.or_else(|| self.kept.covering(id))?;
+        Some(Product {
+            operation,
+            value: value.clone(),
+        })
+    }
+
+    fn is_queued(&self, id: OperationId) -> bool {
+        self.computing.contains(&id)
+            || self.queue.contains(&id)
+            || self.delayed.as_ref().is_some_and(|product| product.operation == id)
+    }
+
+    fn forget(&mut self, n: u32) {
+        self.kept.forget(n);
+        self.queue.retain(|id| id.n != n);
+        self.computing.retain(|id| id.n != n);
+        if self.delayed.as_ref().is_some_and(|product| product.operation.n == n) {
+            self.delayed = None;
+        }
+    }
+}
+
+/// What the arithmetic is to do for an operation; nothing if the checkpoint lacks an operand.
+fn task(core: &Core, id: OperationId) -> Option<Task> {
+    let value = |id: OperationId| core.checkpoint.products.get(id).cloned();
+    match Plan::new(id.n).operands(id) {
+        Operands::Numbers(numbers) => Some(Task::Numbers(numbers)),
+        Operands::Products(ids) if id.kind == Kind::Decimal => Some(Task::Decimal(value(ids[0])?)),
+        Operands::Products(ids) => Some(Task::Products(
+            ids.into_iter().map(value).collect::<Option<_>>()?,
+        )),
+    }
+}
+
+fn send_products(core: &mut Core, to: NodeId, products: impl Iterator<Item = Product>) {
+    for products in batches(products) {
+        core.send(to, Message::Products { products });
+    }
+}
