@@ -1,1 +1,20 @@
-//! Unix sockets and MessagePack.
+//! How processes of one cluster talk: MessagePack over Unix sockets.
+//!
+//! ```text
+//!   node 2                                                    node 5
+//!   Mesh ── outbound link ── Hello, frames ────────────────▶ Mesh   (inbound link there)
+//!        ◀─────────────────── Hello ───────────────────────
+//!        ◀────────────────── Hello, frames ── outbound link ──      (inbound link here)
+//!        ─────────────────── Hello ───────────────────────▶
+//!     │                                                        │
+//!     └── ControlLink ──────── supervisor ──────── ControlLink ┘
+//! ```
+//!
+//! [`codec`] is pure: frames out of bytes and back. [`mesh`] holds all links of one node and does
+//! its input and output while the node waits for events; there are no tasks and no channels in
+//! it. [`control`] is the link between the supervisor and each node.
+
+pub mod codec;
+pub mod control;
+mod link;
+pub mod mesh;

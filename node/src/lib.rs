@@ -1,3 +1,131 @@
 //! The process of a node: drives [`protocol`] with tokio, threads and files.
+//!
+//! One thread runs the protocol and the links; arithmetic, file calls and standard output have
+//! threads of their own, so that none of them keeps a heartbeat or an election waiting.
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ipc::control::{ControlLink, NodeEnd, ToSupervisor};
+use ipc::mesh::{Mesh, MeshConfig, MeshError};
+use protocol::id::{Incarnation, NodeId, Term};
+use protocol::node::Node;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+
+use crate::args::NodeArgs;
+use crate::arithmetic::Arithmetic;
+use crate::driver::{Driver, Report};
+use crate::event_log::{EventLog, Header};
+use crate::files::Files;
+use crate::output::Output;
 
 pub mod args;
+mod arithmetic;
+mod driver;
+pub mod event_log;
+mod files;
+mod identity;
+mod output;
+mod watch;
+
+/// Why a node could not start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+enum NodeError {
+    #[error(
+        "the control link, descriptor {0}, is not open: nodes are started by `bullpen up`, not by hand"
+    )]
+    Control(i32, #[source] io::Error),
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
+    #[error("the node cannot go on: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs a node until its supervisor is gone or SIGTERM arrives.
+pub fn run(args: NodeArgs) -> ExitCode {
+    // A thread that panics would leave a node that looks alive and does nothing.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+    let id = NodeId(args.id);
+    identity::name_process(id, protocol::status::RoleName::Recovering);
+    if !identity::has_parent(args.supervisor) {
+        return ExitCode::from(3);
+    }
+    match start(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("node {id}: {error}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn start(args: NodeArgs) -> Result<(), NodeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let id = NodeId(args.id);
+        let incarnation = Incarnation(args.incarnation);
+        let term = Term(args.term);
+        let control = open_control(args.control_fd)?;
+        let mut mesh = Mesh::bind(MeshConfig {
+            run_dir: args.run_dir.clone(),
+            nodes: args.config.nodes,
+            id,
+            incarnation,
+        })?;
+        control
+            .get_ref()
+            .send(&ToSupervisor::Bound)
+            .map_err(io::Error::other)?;
+        mesh.dial_all();
+        let driver = Driver {
+            node: Node::new(args.config, id, incarnation, term),
+            mesh,
+            control,
+            arithmetic: Arithmetic::start()?,
+            files: Files::start(args.jobs.clone())?,
+            output: Output::start()?,
+            log: EventLog::open(&args.run_dir)?,
+            header: Header {
+                node: id,
+                incarnation,
+                pid: std::process::id().cast_signed(),
+                term,
+                role: None,
+            },
+            jobs: args.jobs,
+            origin: Instant::now(),
+            watch: None,
+            inbox_changed: Arc::new(Notify::new()),
+            report: Report::default(),
+        };
+        driver.run().await?;
+        Ok(())
+    })
+}
+
+fn open_control(fd: i32) -> Result<AsyncFd<NodeEnd>, NodeError> {
+    // Refuses a number that is no open descriptor before anything takes it for one.
+    nix::fcntl::fcntl(
+        // SAFETY: borrowed for this one call, which does not mind if it is not open.
+        unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) },
+        nix::fcntl::FcntlArg::F_GETFD,
+    )
+    .map_err(|error| NodeError::Control(fd, error.into()))?;
+    // SAFETY: the supervisor passes this descriptor to this process, which has opened nothing of
+    // the same number and closes it nowhere else.
+    let control = unsafe { OwnedFd::from_raw_fd(fd) };
+    let link = ControlLink::from_fd(control).map_err(|error| NodeError::Control(fd, error))?;
+    // SAFETY: the link owns its descriptor and gives the same one at every call, for as long as it
+    // lives; nothing takes it out of the AsyncFd.
+    unsafe { AsyncFd::register(link) }.map_err(|refused| NodeError::System(refused.into()))
+}

@@ -72,7 +72,11 @@ impl Checkpoint {
             .collect();
         if !self.attempts.is_empty() {
             updates.push(Update {
-                attempts: self.attempts.iter().map(|(&id, &count)| (id, count)).collect(),
+                attempts: self
+                    .attempts
+                    .iter()
+                    .map(|(&id, &count)| (id, count))
+                    .collect(),
                 ..Update::default()
             });
         }

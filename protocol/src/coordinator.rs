@@ -15,7 +15,7 @@ use crate::inbox::Inbox;
 use crate::jobs::Jobs;
 use crate::message::{Inventory, Message, Product, Update};
 use crate::peer::Link;
-use crate::plan::{OperationId, Operands, Plan};
+use crate::plan::{Operands, OperationId, Plan};
 use crate::pool::Pool;
 use crate::products::Insertion;
 use crate::timer::Timer;
@@ -108,12 +108,22 @@ impl Coordinator {
             core.send(peer, Message::Checkpoint { epoch, update });
         }
         if self.jobs.settled() {
-            let named = inventory.held.iter().chain(&inventory.kept).chain(&inventory.queued);
-            let mut forgotten: Vec<u32> = named.map(|id| id.n).filter(|&n| !self.work.needs(n)).collect();
+            let named = inventory
+                .held
+                .iter()
+                .chain(&inventory.kept)
+                .chain(&inventory.queued);
+            let mut forgotten: Vec<u32> = named
+                .map(|id| id.n)
+                .filter(|&n| !self.work.needs(n))
+                .collect();
             forgotten.sort_unstable();
             forgotten.dedup();
             if !forgotten.is_empty() {
-                let update = Update { forgotten, ..Update::default() };
+                let update = Update {
+                    forgotten,
+                    ..Update::default()
+                };
                 core.send(peer, Message::Checkpoint { epoch, update });
             }
         }
@@ -142,7 +152,9 @@ impl Coordinator {
             if core.is_valid(id) {
                 self.product(core, product);
             } else {
-                core.warn(format!("ignored a product of node {from} that is part of no plan: {id:?}"));
+                core.warn(format!(
+                    "ignored a product of node {from} that is part of no plan: {id:?}"
+                ));
             }
         }
     }
@@ -162,10 +174,19 @@ impl Coordinator {
                 Some(Product { operation, value })
             });
             for products in batches(held).collect::<Vec<_>>() {
-                let update = Update { products, ..Update::default() };
+                let update = Update {
+                    products,
+                    ..Update::default()
+                };
                 core.send(peer, Message::Checkpoint { epoch, update });
             }
-            core.send(peer, Message::Assign { epoch, operations: vec![id] });
+            core.send(
+                peer,
+                Message::Assign {
+                    epoch,
+                    operations: vec![id],
+                },
+            );
         }
     }
 
@@ -176,7 +197,9 @@ impl Coordinator {
             self.pool.release(id);
         }
         core.checkpoint.forget(n);
-        self.update.products.retain(|product| product.operation.n != n);
+        self.update
+            .products
+            .retain(|product| product.operation.n != n);
         self.update.attempts.retain(|(id, _)| id.n != n);
         self.update.forgotten.push(n);
     }
@@ -190,11 +213,18 @@ impl Coordinator {
             let admitted = self.pool.admitted();
             let (forgotten, attempts) = (update.forgotten, update.attempts);
             if !forgotten.is_empty() || !attempts.is_empty() {
-                let update = Update { forgotten, attempts, products: Vec::new() };
+                let update = Update {
+                    forgotten,
+                    attempts,
+                    products: Vec::new(),
+                };
                 core.send_all(admitted.clone(), Message::Checkpoint { epoch, update });
             }
             for products in batches(update.products.into_iter()) {
-                let update = Update { products, ..Update::default() };
+                let update = Update {
+                    products,
+                    ..Update::default()
+                };
                 core.send_all(admitted.clone(), Message::Checkpoint { epoch, update });
             }
         }
@@ -239,7 +269,11 @@ impl Coordinator {
 
     /// Makes a file call in the name of this coordinatorship.
     pub(crate) fn call(&self, core: &mut Core, tag: FileTag, call: FileCall) {
-        core.outbox.push(Action::File { epoch: self.epoch, tag, call });
+        core.outbox.push(Action::File {
+            epoch: self.epoch,
+            tag,
+            call,
+        });
     }
 
     pub(crate) fn retry_files(&self, core: &mut Core) {
@@ -257,7 +291,10 @@ impl Coordinator {
     fn beat(&mut self, core: &mut Core) {
         let due = core.after(core.config.heartbeat);
         core.timers.arm(Timer::Heartbeat, due);
-        let linked = core.peers.values().filter(|peer| peer.link == Link::Up && !peer.stopped);
+        let linked = core
+            .peers
+            .values()
+            .filter(|peer| peer.link == Link::Up && !peer.stopped);
         let linked = linked.map(|peer| peer.id).collect();
         core.send_all(linked, Message::Heartbeat { epoch: self.epoch });
         for peer in core.live_peers() {
@@ -279,10 +316,18 @@ impl Coordinator {
     fn pull_lacking(&self, core: &mut Core, peer: NodeId, inventory: &Inventory) {
         let wanted = |id: OperationId| !self.jobs.settled() || self.work.needs(id.n);
         let offered = inventory.held.iter().chain(&inventory.kept);
-        let operations: Vec<OperationId> =
-            offered.filter(|&&id| wanted(id) && !core.checkpoint.covers(id)).copied().collect();
+        let operations: Vec<OperationId> = offered
+            .filter(|&&id| wanted(id) && !core.checkpoint.covers(id))
+            .copied()
+            .collect();
         if !operations.is_empty() {
-            core.send(peer, Message::Pull { epoch: self.epoch, operations });
+            core.send(
+                peer,
+                Message::Pull {
+                    epoch: self.epoch,
+                    operations,
+                },
+            );
         }
     }
 
@@ -299,7 +344,13 @@ impl Coordinator {
         let lost = had.filter(|id| !inventory.queued.contains(id) && !inventory.kept.contains(id));
         let operations: Vec<OperationId> = lost.collect();
         if !operations.is_empty() {
-            core.send(peer, Message::Assign { epoch: self.epoch, operations });
+            core.send(
+                peer,
+                Message::Assign {
+                    epoch: self.epoch,
+                    operations,
+                },
+            );
         }
     }
 
@@ -344,7 +395,11 @@ impl Coordinator {
 
     /// A worker died computing this operation; after too many, the jobs that need it fail.
     fn count_attempt(&mut self, core: &mut Core, id: OperationId) {
-        let count = core.checkpoint.attempts.get(&id).map_or(1, |count| count + 1);
+        let count = core
+            .checkpoint
+            .attempts
+            .get(&id)
+            .map_or(1, |count| count + 1);
         core.checkpoint.merge_attempts(&[(id, count)]);
         self.update.attempts.push((id, count));
         if count >= core.config.attempts {

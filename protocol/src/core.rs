@@ -11,8 +11,8 @@ use crate::message::Message;
 use crate::peer::{Link, Peer};
 use crate::plan::{OperationId, Plan};
 use crate::status::RoleName;
-use crate::time::{Time, Untimed};
 use crate::takeover::COLLECT_PATIENCE;
+use crate::time::{Time, Untimed};
 use crate::timer::{Timer, Timers};
 use crate::trace::Trace;
 

@@ -54,7 +54,10 @@ impl Node {
             return;
         }
         let awaited: BTreeSet<NodeId> = self.core.higher_peers().into_iter().collect();
-        let candidate = Candidate { awaited, answered: BTreeSet::new() };
+        let candidate = Candidate {
+            awaited,
+            answered: BTreeSet::new(),
+        };
         let due = self.core.after(self.core.config.suspect_after);
         self.become_role(Role::Candidate(candidate.clone()), RoleName::Candidate);
         self.core.trace(Trace::ElectionStarted { why });
@@ -90,7 +93,11 @@ impl Node {
             };
             peer.silent = true;
             let peer_incarnation = peer.incarnation;
-            self.core.trace(Trace::PeerDown { peer: id, peer_incarnation, by: DownBy::Silence });
+            self.core.trace(Trace::PeerDown {
+                peer: id,
+                peer_incarnation,
+                by: DownBy::Silence,
+            });
         }
         self.evaluate_candidacy();
     }
@@ -169,7 +176,9 @@ impl Node {
             && !std::mem::replace(synced, true)
         {
             self.core.role_name = RoleName::Worker;
-            self.core.trace(Trace::Following { coordinator: epoch.node });
+            self.core.trace(Trace::Following {
+                coordinator: epoch.node,
+            });
         }
         self.preempt();
     }
@@ -193,7 +202,8 @@ impl Node {
     pub(crate) fn promise(&mut self) {
         let epoch = self.core.highest;
         let inventory = self.worker.inventory(&self.core);
-        self.core.send(epoch.node, Message::Promise { epoch, inventory });
+        self.core
+            .send(epoch.node, Message::Promise { epoch, inventory });
         self.preempt();
     }
 

@@ -97,7 +97,7 @@ pub enum FileReply {
 }
 
 /// Whether a dropped file is complete, as far as the system can tell.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Probe {
     /// Nobody has it open for writing.
     Complete,

@@ -77,7 +77,11 @@ impl Coordinator {
         core.timers.arm(Timer::Rescan, due);
         self.inbox.listing = true;
         self.inbox.changed = false;
-        self.call(core, FileTag::Folder(Folder::Inbox), FileCall::List(Folder::Inbox));
+        self.call(
+            core,
+            FileTag::Folder(Folder::Inbox),
+            FileCall::List(Folder::Inbox),
+        );
     }
 
     /// The debounce is over.
@@ -97,11 +101,15 @@ impl Coordinator {
                 names.retain(|name| !job::is_ignored(name));
                 names.sort_unstable();
                 let present: BTreeSet<&Vec<u8>> = names.iter().collect();
-                self.inbox.unsettled.retain(|name, _| present.contains(name));
+                self.inbox
+                    .unsettled
+                    .retain(|name, _| present.contains(name));
                 self.inbox.backlog = names.into();
                 self.take_in(core);
             }
-            FileReply::Failed(error) => core.warn(format!("cannot list the jobs directory: {error}")),
+            FileReply::Failed(error) => {
+                core.warn(format!("cannot list the jobs directory: {error}"))
+            }
             _ => {}
         }
     }
@@ -135,8 +143,18 @@ impl Coordinator {
             (Some(Dropped::Naming(claim)), FileReply::Existing(taken)) if taken.is_empty() => {
                 self.claim(core, file, claim);
             }
-            (Some(Dropped::Naming(claim) | Dropped::Claiming(claim)), FileReply::Existing(_) | FileReply::Taken) => {
-                self.check_name(core, file, Claim { suffix: claim.suffix + 1, ..claim });
+            (
+                Some(Dropped::Naming(claim) | Dropped::Claiming(claim)),
+                FileReply::Existing(_) | FileReply::Taken,
+            ) => {
+                self.check_name(
+                    core,
+                    file,
+                    Claim {
+                        suffix: claim.suffix + 1,
+                        ..claim
+                    },
+                );
             }
             (Some(Dropped::Claiming(claim)), FileReply::Ok) => {
                 self.inbox.unsettled.remove(&file);
@@ -144,7 +162,9 @@ impl Coordinator {
             }
             (Some(Dropped::Naming(_) | Dropped::Claiming(_)), FileReply::Failed(error)) => {
                 let file = file.escape_ascii().to_string();
-                core.warn(format!("cannot claim the dropped file {file}, trying again: {error}"));
+                core.warn(format!(
+                    "cannot claim the dropped file {file}, trying again: {error}"
+                ));
             }
             // It is gone: somebody else took it.
             _ => {}
@@ -183,7 +203,15 @@ impl Coordinator {
             rejected.get_or_insert(reason);
             name
         });
-        self.check_name(core, file, Claim { name, suffix: 1, rejected });
+        self.check_name(
+            core,
+            file,
+            Claim {
+                name,
+                suffix: 1,
+                rejected,
+            },
+        );
     }
 
     /// A name is free if it stands in no folder, as a job or as a text.
@@ -193,7 +221,9 @@ impl Coordinator {
         let jobs = folders.iter().map(|&folder| job_file(folder, &name));
         let texts = folders[1..].iter().map(|&folder| text_file(folder, &name));
         let paths = jobs.chain(texts).collect();
-        self.inbox.dropped.insert(file.clone(), Dropped::Naming(claim));
+        self.inbox
+            .dropped
+            .insert(file.clone(), Dropped::Naming(claim));
         self.call(core, FileTag::Dropped(file), FileCall::Exist(paths));
     }
 
@@ -202,12 +232,18 @@ impl Coordinator {
             from: FilePath::new(Folder::Inbox, file.clone()),
             to: job_file(Folder::Running, &suffixed(&claim.name, claim.suffix)),
         };
-        self.inbox.dropped.insert(file.clone(), Dropped::Claiming(claim));
+        self.inbox
+            .dropped
+            .insert(file.clone(), Dropped::Claiming(claim));
         self.call(core, FileTag::Dropped(file), call);
     }
 }
 
 /// A job's name with its suffix: `ten`, `ten.2`, `ten.3`.
 pub(crate) fn suffixed(name: &str, suffix: u32) -> String {
-    if suffix < 2 { name.to_owned() } else { format!("{name}.{suffix}") }
+    if suffix < 2 {
+        name.to_owned()
+    } else {
+        format!("{name}.{suffix}")
+    }
 }

@@ -23,10 +23,14 @@ const QUOTED: usize = 40;
 /// One reason for each bad line, or one for the file.
 pub fn parse(content: &[u8], max_n: u32) -> Result<Vec<u32>, Vec<String>> {
     if content.len() > MAX_JOB_BYTES {
-        return Err(vec![format!("the file is larger than {MAX_JOB_BYTES} bytes: split it into several jobs")]);
+        return Err(vec![format!(
+            "the file is larger than {MAX_JOB_BYTES} bytes: split it into several jobs"
+        )]);
     }
     let Ok(text) = std::str::from_utf8(content) else {
-        return Err(vec!["the file is not UTF-8 text: expected a line N or N! for each factorial".to_owned()]);
+        return Err(vec![
+            "the file is not UTF-8 text: expected a line N or N! for each factorial".to_owned(),
+        ]);
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut numbers = Vec::new();
@@ -50,7 +54,11 @@ pub fn parse(content: &[u8], max_n: u32) -> Result<Vec<u32>, Vec<String>> {
             numbers.len()
         ));
     }
-    if reasons.is_empty() { Ok(numbers) } else { Err(reasons) }
+    if reasons.is_empty() {
+        Ok(numbers)
+    } else {
+        Err(reasons)
+    }
 }
 
 /// Reads one factorial, `N!` or `N`.
@@ -60,7 +68,11 @@ pub fn parse(content: &[u8], max_n: u32) -> Result<Vec<u32>, Vec<String>> {
 /// What is wrong with it, in words that quote it.
 pub fn parse_factorial(text: &str, max_n: u32) -> Result<u32, String> {
     let quoted = || {
-        let mut quoted: String = text.chars().take(QUOTED).flat_map(char::escape_debug).collect();
+        let mut quoted: String = text
+            .chars()
+            .take(QUOTED)
+            .flat_map(char::escape_debug)
+            .collect();
         if text.chars().count() > QUOTED {
             quoted.push('…');
         }
@@ -68,12 +80,22 @@ pub fn parse_factorial(text: &str, max_n: u32) -> Result<u32, String> {
     };
     let digits = text.strip_suffix('!').unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        let hint = if digits.starts_with('-') { ", and N is never negative" } else { "" };
-        return Err(format!("{}: expected N or N!, with N in decimal digits{hint}", quoted()));
+        let hint = if digits.starts_with('-') {
+            ", and N is never negative"
+        } else {
+            ""
+        };
+        return Err(format!(
+            "{}: expected N or N!, with N in decimal digits{hint}",
+            quoted()
+        ));
     }
     match digits.parse::<u32>() {
         Ok(n) if n <= max_n => Ok(n),
-        _ => Err(format!("{}: N is larger than the limit of {max_n}, see --max-n", quoted())),
+        _ => Err(format!(
+            "{}: N is larger than the limit of {max_n}, see --max-n",
+            quoted()
+        )),
     }
 }
 
@@ -107,18 +129,29 @@ pub fn name_of(file_name: &[u8]) -> Result<String, (String, String)> {
     let mut escaped: String = stem.escape_ascii().to_string();
     escaped.truncate(MAX_NAME_BYTES / 2);
     let name = format!("{escaped}-{:08x}", short_hash(file_name));
-    Err((name, format!("the file name {reason}: rename the file and drop it again")))
+    Err((
+        name,
+        format!("the file name {reason}: rename the file and drop it again"),
+    ))
 }
 
 /// FNV-1a: tells two mangled names apart; it protects nothing.
 fn short_hash(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash: u32, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    bytes.iter().fold(0x811c_9dc5, |hash: u32, &byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 /// The text of a finished job, in parts: a line `N!=digits` each.
 pub fn result_text<'a>(results: impl Iterator<Item = (u32, &'a Bytes)>) -> Vec<Bytes> {
     results
-        .flat_map(|(n, digits)| [Bytes::from(format!("{n}!=")), digits.clone(), Bytes::from_static(b"\n")])
+        .flat_map(|(n, digits)| {
+            [
+                Bytes::from(format!("{n}!=")),
+                digits.clone(),
+                Bytes::from_static(b"\n"),
+            ]
+        })
         .collect()
 }
 
@@ -130,7 +163,9 @@ pub fn answers(text: &[u8], factorials: &[u32]) -> bool {
     let mut lines = body.split(|&byte| byte == b'\n');
     let all = factorials.iter().all(|n| {
         let left = format!("{n}!=");
-        let right = lines.next().and_then(|line| line.strip_prefix(left.as_bytes()));
+        let right = lines
+            .next()
+            .and_then(|line| line.strip_prefix(left.as_bytes()));
         right.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
     });
     all && lines.next().is_none()
@@ -146,7 +181,9 @@ pub fn log_line(n: u32, digits: &[u8], limit: usize, job: &str) -> Bytes {
         line.extend_from_slice(&digits[..SHOWN]);
         line.extend_from_slice("…".as_bytes());
         line.extend_from_slice(&digits[digits.len() - SHOWN..]);
-        line.extend_from_slice(format!(" ({} digits, whole in done/{job}.txt)", digits.len()).as_bytes());
+        line.extend_from_slice(
+            format!(" ({} digits, whole in done/{job}.txt)", digits.len()).as_bytes(),
+        );
     }
     line.push(b'\n');
     line.into()

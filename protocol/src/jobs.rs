@@ -104,7 +104,9 @@ impl Jobs {
     }
 
     fn is_open(&self, home: Folder, name: &str) -> bool {
-        self.open.values().any(|job| job.home == home && job.name == name)
+        self.open
+            .values()
+            .any(|job| job.home == home && job.name == name)
     }
 
     fn add(&mut self, name: String, home: Folder) -> u64 {
@@ -151,7 +153,9 @@ impl Coordinator {
                 self.settle(core);
             }
             FileReply::Failed(error) => {
-                core.warn(format!("cannot list a folder of the jobs directory, trying again: {error}"));
+                core.warn(format!(
+                    "cannot list a folder of the jobs directory, trying again: {error}"
+                ));
                 self.retry_folder(core, folder);
             }
             _ => {}
@@ -169,7 +173,10 @@ impl Coordinator {
 
     /// A job's file was read.
     pub(crate) fn read(&mut self, core: &mut Core, key: u64, reply: FileReply) {
-        let failed = self.jobs.get(key).is_some_and(|job| job.home == Folder::Failed);
+        let failed = self
+            .jobs
+            .get(key)
+            .is_some_and(|job| job.home == Folder::Failed);
         match reply {
             FileReply::Absent => self.drop_job(core, key),
             _ if failed => self.finish_failed(core, key, &reply),
@@ -178,9 +185,15 @@ impl Coordinator {
                 Err(reasons) => self.reject(core, key, reasons),
             },
             FileReply::NotAFile(kind) => {
-                self.reject(core, key, vec![format!("it is {kind}: only regular files are read")]);
+                self.reject(
+                    core,
+                    key,
+                    vec![format!("it is {kind}: only regular files are read")],
+                );
             }
-            FileReply::Failed(error) => self.reject(core, key, vec![format!("it cannot be read: {error}")]),
+            FileReply::Failed(error) => {
+                self.reject(core, key, vec![format!("it cannot be read: {error}")])
+            }
             _ => {}
         }
         self.settle(core);
@@ -191,13 +204,24 @@ impl Coordinator {
         let Some(job) = self.jobs.open.get_mut(&key) else {
             return;
         };
-        let lost = || vec!["the reason was lost with the coordinator that rejected the job: drop it again".to_owned()];
+        let lost = || {
+            vec![
+                "the reason was lost with the coordinator that rejected the job: drop it again"
+                    .to_owned(),
+            ]
+        };
         job.reasons = match reply {
-            FileReply::Content(content) => job::parse(content, core.config.max_n).err().unwrap_or_else(lost),
+            FileReply::Content(content) => job::parse(content, core.config.max_n)
+                .err()
+                .unwrap_or_else(lost),
             FileReply::NotAFile(kind) => vec![format!("it is {kind}: only regular files are read")],
             _ => lost(),
         };
-        job.stage = if job.text.is_some() { Stage::Publishing } else { Stage::Writing };
+        job.stage = if job.text.is_some() {
+            Stage::Publishing
+        } else {
+            Stage::Writing
+        };
         self.issue(core, key);
     }
 
@@ -216,17 +240,27 @@ impl Coordinator {
         let distinct: BTreeSet<u32> = factorials.iter().copied().collect();
         let before = std::mem::replace(&mut job.factorials, factorials);
         let name = job.name.clone();
-        let unneeded = before.into_iter().filter(|n| !distinct.contains(n)).collect();
+        let unneeded = before
+            .into_iter()
+            .filter(|n| !distinct.contains(n))
+            .collect();
         self.release(core, key, unneeded);
         for &n in &distinct {
             self.jobs.needs.entry(n).or_default().insert(key);
-            let reached = self.work.open(n, &core.checkpoint.products, &self.pool.assigned_of(n));
+            let reached = self
+                .work
+                .open(n, &core.checkpoint.products, &self.pool.assigned_of(n));
             for op in reached {
                 self.work.note_reassigned(op, ReassignCause::Takeover);
-                core.trace(Trace::OperationReassigned { op, why: ReassignCause::Takeover });
+                core.trace(Trace::OperationReassigned {
+                    op,
+                    why: ReassignCause::Takeover,
+                });
             }
         }
-        let missing = distinct.into_iter().filter(|&n| !core.checkpoint.covers(Plan::new(n).decimal()));
+        let missing = distinct
+            .into_iter()
+            .filter(|&n| !core.checkpoint.covers(Plan::new(n).decimal()));
         let missing: BTreeSet<u32> = missing.collect();
         if let Some(job) = self.jobs.open.get_mut(&key) {
             if job.home == Folder::Running {
@@ -242,7 +276,9 @@ impl Coordinator {
     pub(crate) fn reject(&mut self, core: &mut Core, key: u64, reasons: Vec<String>) {
         self.release_all(core, key);
         if let Some(job) = self.jobs.open.get_mut(&key) {
-            core.trace(Trace::JobRejected { job: job.name.clone() });
+            core.trace(Trace::JobRejected {
+                job: job.name.clone(),
+            });
             job.reasons = reasons;
             job.stage = Stage::Writing;
             self.issue(core, key);
@@ -264,7 +300,11 @@ impl Coordinator {
     pub(crate) fn factorial_failed(&mut self, core: &mut Core, n: u32, reason: &str) {
         let waiting = self.jobs.needs.get(&n).cloned().unwrap_or_default();
         for key in waiting {
-            if self.jobs.get(key).is_some_and(|job| job.stage == Stage::Computing) {
+            if self
+                .jobs
+                .get(key)
+                .is_some_and(|job| job.stage == Stage::Computing)
+            {
                 self.reject(core, key, vec![reason.to_owned()]);
             }
         }
@@ -287,7 +327,10 @@ impl Coordinator {
                     Stage::Reading | Stage::Computing => JobState::Running,
                     _ => JobState::Publishing,
                 },
-                done: distinct.iter().map(|&n| core.checkpoint.products.done(n)).sum(),
+                done: distinct
+                    .iter()
+                    .map(|&n| core.checkpoint.products.done(n))
+                    .sum(),
                 total: distinct.iter().map(|&n| Plan::new(n).total()).sum(),
             }
         };
@@ -338,8 +381,10 @@ impl Coordinator {
 
     /// Finishes every commit that has no text, and sweeps hidden files that nobody needs.
     fn finish_commits(&mut self, core: &mut Core, listed: &BTreeMap<Folder, Vec<Vec<u8>>>) {
-        let mut hidden: Vec<HiddenText> =
-            listed[&Folder::Running].iter().filter_map(|name| HiddenText::parse(name)).collect();
+        let mut hidden: Vec<HiddenText> = listed[&Folder::Running]
+            .iter()
+            .filter_map(|name| HiddenText::parse(name))
+            .collect();
         for home in [Folder::Done, Folder::Failed] {
             let names: BTreeSet<&[u8]> = listed[&home].iter().map(Vec::as_slice).collect();
             let jobs = names.iter().filter_map(|name| job_name(name));
@@ -348,7 +393,9 @@ impl Coordinator {
                 if names.contains(text.name.as_slice()) || self.jobs.is_open(home, &name) {
                     continue;
                 }
-                let complete = hidden.iter().position(|text| text.job == name && text.complete_for == Some(home));
+                let complete = hidden
+                    .iter()
+                    .position(|text| text.job == name && text.complete_for == Some(home));
                 let text = complete.map(|position| hidden.swap_remove(position).path);
                 let key = self.jobs.add(name, home);
                 if let Some(job) = self.jobs.open.get_mut(&key) {
@@ -376,7 +423,11 @@ impl Coordinator {
         self.jobs.recovery.settled = true;
         let held = core.checkpoint.products.factorials();
         let known: BTreeSet<u32> = held.chain(self.pool.assigned().map(|id| id.n)).collect();
-        for n in known.into_iter().filter(|&n| !self.work.needs(n)).collect::<Vec<u32>>() {
+        for n in known
+            .into_iter()
+            .filter(|&n| !self.work.needs(n))
+            .collect::<Vec<u32>>()
+        {
             self.forget(core, n);
         }
         self.scan_inbox(core);

@@ -65,7 +65,10 @@ impl Node {
             core: Core {
                 id,
                 incarnation,
-                highest: Epoch { term, ..Epoch::NONE },
+                highest: Epoch {
+                    term,
+                    ..Epoch::NONE
+                },
                 peers: peers.map(|peer| (peer, Peer::new(peer))).collect(),
                 checkpoint: Checkpoint::default(),
                 timers: Timers::default(),
@@ -75,7 +78,9 @@ impl Node {
                 outbox: Vec::new(),
                 config,
             },
-            role: Role::Leaderless { cause: ElectionCause::Start },
+            role: Role::Leaderless {
+                cause: ElectionCause::Start,
+            },
             worker: Worker::default(),
         }
     }
@@ -90,10 +95,22 @@ impl Node {
         match event {
             Event::Start => self.start(),
             Event::Stopping => self.core.elects = false,
-            Event::LinkUp { peer, incarnation, highest } => self.link_up(peer, incarnation, highest),
+            Event::LinkUp {
+                peer,
+                incarnation,
+                highest,
+            } => self.link_up(peer, incarnation, highest),
             Event::LinkDown { peer, incarnation } => self.link_down(peer, incarnation),
-            Event::Hint { peer, incarnation, state } => self.hint(peer, incarnation, state),
-            Event::Received { from, incarnation, message } => self.receive(from, incarnation, message),
+            Event::Hint {
+                peer,
+                incarnation,
+                state,
+            } => self.hint(peer, incarnation, state),
+            Event::Received {
+                from,
+                incarnation,
+                message,
+            } => self.receive(from, incarnation, message),
             Event::Alive { from, incarnation } => {
                 if self.knows(from, incarnation) {
                     self.sign_of_life(from);
@@ -215,13 +232,16 @@ impl Node {
             return;
         }
         let relinked = peer.link == Link::Up && peer.incarnation == incarnation;
-        self.meet(id, incarnation);
+        self.meet(id, incarnation, DownBy::Link);
         if let Some(peer) = self.core.peers.get_mut(&id) {
             peer.link = Link::Up;
             peer.silent = false;
         }
         if !relinked {
-            self.core.trace(Trace::PeerUp { peer: id, peer_incarnation: incarnation });
+            self.core.trace(Trace::PeerUp {
+                peer: id,
+                peer_incarnation: incarnation,
+            });
         }
         self.learn(highest);
         match &mut self.role {
@@ -247,10 +267,15 @@ impl Node {
     }
 
     fn hint(&mut self, id: NodeId, incarnation: Incarnation, state: ChildState) {
-        if self.core.peers.get(&id).is_none_or(|peer| incarnation < peer.incarnation) {
+        if self
+            .core
+            .peers
+            .get(&id)
+            .is_none_or(|peer| incarnation < peer.incarnation)
+        {
             return;
         }
-        self.meet(id, incarnation);
+        self.meet(id, incarnation, DownBy::Hint);
         let Some(peer) = self.core.peers.get_mut(&id) else {
             return;
         };
@@ -269,14 +294,14 @@ impl Node {
     }
 
     /// A newer life of a peer is proof that the last one is over.
-    fn meet(&mut self, id: NodeId, incarnation: Incarnation) {
+    fn meet(&mut self, id: NodeId, incarnation: Incarnation, by: DownBy) {
         let Some(peer) = self.core.peers.get_mut(&id) else {
             return;
         };
         if incarnation > peer.incarnation {
             if peer.link == Link::Up {
                 peer.link = Link::Down;
-                self.peer_lost(id, DownBy::Link);
+                self.peer_lost(id, by);
             }
             if let Some(peer) = self.core.peers.get_mut(&id) {
                 peer.begin_life(incarnation);
@@ -287,7 +312,11 @@ impl Node {
     /// A peer died, was stopped or fell silent; its state says which.
     pub(crate) fn peer_lost(&mut self, id: NodeId, by: DownBy) {
         let peer_incarnation = self.core.peers[&id].incarnation;
-        self.core.trace(Trace::PeerDown { peer: id, peer_incarnation, by });
+        self.core.trace(Trace::PeerDown {
+            peer: id,
+            peer_incarnation,
+            by,
+        });
         match &mut self.role {
             Role::Candidate(candidate) => {
                 candidate.lost(id);
@@ -329,7 +358,9 @@ impl Node {
             }
             if epoch.node != from || epoch.incarnation != incarnation {
                 let name = message.name();
-                self.core.warn(format!("ignored {name} of node {from}: its epoch {epoch} belongs to another"));
+                self.core.warn(format!(
+                    "ignored {name} of node {from}: its epoch {epoch} belongs to another"
+                ));
                 return;
             }
         }
@@ -373,7 +404,9 @@ impl Node {
                     takeover.products(&mut self.core, from, products);
                     self.act_if_collected();
                 }
-                Role::Coordinator(coordinator) => coordinator.products(&mut self.core, from, products),
+                Role::Coordinator(coordinator) => {
+                    coordinator.products(&mut self.core, from, products)
+                }
                 // The worker keeps them, and offers them to whom it promises next.
                 _ => {}
             },
@@ -400,10 +433,14 @@ impl Node {
             core.checkpoint.forget(n);
         }
         update.attempts.retain(|&(id, _)| core.is_valid(id));
-        update.products.retain(|product| core.is_valid(product.operation));
+        update
+            .products
+            .retain(|product| core.is_valid(product.operation));
         core.checkpoint.merge_attempts(&update.attempts);
         for product in &update.products {
-            let found = core.checkpoint.insert(product.operation, product.value.clone());
+            let found = core
+                .checkpoint
+                .insert(product.operation, product.value.clone());
             if found == Insertion::Differs {
                 core.values_differ(product.operation);
             }
@@ -462,7 +499,10 @@ impl Node {
         if peer.silent {
             peer.silent = false;
             let peer_incarnation = peer.incarnation;
-            self.core.trace(Trace::PeerUp { peer: from, peer_incarnation });
+            self.core.trace(Trace::PeerUp {
+                peer: from,
+                peer_incarnation,
+            });
         }
         let due = self.core.after(self.core.config.suspect_after);
         match &self.role {
@@ -476,6 +516,9 @@ impl Node {
 
     /// Whether this is the newest known life of a peer.
     fn knows(&self, id: NodeId, incarnation: Incarnation) -> bool {
-        self.core.peers.get(&id).is_some_and(|peer| peer.incarnation == incarnation)
+        self.core
+            .peers
+            .get(&id)
+            .is_some_and(|peer| peer.incarnation == incarnation)
     }
 }

@@ -92,7 +92,11 @@ impl Plan {
 
     /// Number of operations, the conversion to decimal included.
     pub fn total(&self) -> u64 {
-        self.widths.iter().map(|&width| u64::from(width)).sum::<u64>() + 1
+        self.widths
+            .iter()
+            .map(|&width| u64::from(width))
+            .sum::<u64>()
+            + 1
     }
 
     /// The leaf at a position.

@@ -74,8 +74,11 @@ impl Pool {
         let Some(slot) = self.slots.get(&peer) else {
             return Vec::new();
         };
-        let mut operations: Vec<(u64, OperationId)> =
-            slot.outstanding.iter().map(|(&id, &(order, _))| (order, id)).collect();
+        let mut operations: Vec<(u64, OperationId)> = slot
+            .outstanding
+            .iter()
+            .map(|(&id, &(order, _))| (order, id))
+            .collect();
         operations.sort_unstable();
         operations.into_iter().map(|(_, id)| id).collect()
     }
@@ -121,9 +124,14 @@ impl Pool {
     pub(crate) fn assign(&mut self, core: &Core, peer: NodeId, id: OperationId) {
         let slot = self.slots.entry(peer).or_default();
         let ahead = u32::try_from(slot.outstanding.len()).unwrap_or(u32::MAX);
-        let allowed = core.config.operation_deadline + core.config.delay.saturating_mul(ahead.saturating_add(1));
+        let allowed = core.config.operation_deadline
+            + core.config.delay.saturating_mul(ahead.saturating_add(1));
         let deadline = Untimed(core.after(allowed));
-        if slot.outstanding.insert(id, (self.next_order, deadline)).is_none() {
+        if slot
+            .outstanding
+            .insert(id, (self.next_order, deadline))
+            .is_none()
+        {
             slot.leaves += weight(id);
         }
         self.next_order += 1;
@@ -149,7 +157,11 @@ impl Pool {
 
     /// Takes all operations from workers that let a deadline pass; returns who and what.
     pub(crate) fn take_overdue(&mut self, now: Time) -> Vec<(NodeId, Vec<OperationId>)> {
-        let is_late = |slot: &Slot| slot.outstanding.values().any(|(_, deadline)| deadline.0 < now);
+        let is_late = |slot: &Slot| {
+            slot.outstanding
+                .values()
+                .any(|(_, deadline)| deadline.0 < now)
+        };
         let late: Vec<NodeId> = self
             .slots
             .iter()

@@ -140,7 +140,10 @@ impl<V> Products<V> {
     /// Number of operations of n! that are done.
     pub(crate) fn done(&self, n: u32) -> u64 {
         self.factorials.get(&n).map_or(0, |frontier| {
-            frontier.iter().map(|(id, _)| frontier.plan.covered(id)).sum()
+            frontier
+                .iter()
+                .map(|(id, _)| frontier.plan.covered(id))
+                .sum()
         })
     }
 }

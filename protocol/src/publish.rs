@@ -46,7 +46,11 @@ impl HiddenText {
         let term = Term(parts.next()?.parse().ok()?);
         Some(HiddenText {
             path: FilePath::new(Folder::Running, file),
-            epoch: Epoch { term, node, incarnation },
+            epoch: Epoch {
+                term,
+                node,
+                incarnation,
+            },
             run: parts.next()?.to_owned(),
             job: parts.next()?.to_owned(),
             complete_for,
@@ -62,11 +66,18 @@ impl HiddenText {
 impl Job {
     /// Where the job ends.
     fn end(&self) -> Folder {
-        if self.reasons.is_empty() { Folder::Done } else { Folder::Failed }
+        if self.reasons.is_empty() {
+            Folder::Done
+        } else {
+            Folder::Failed
+        }
     }
 
     fn hidden(&self, core: &Core, ending: &str) -> FilePath {
-        let name = format!(".{}.{}.{}.{ending}", self.name, core.config.run, core.highest);
+        let name = format!(
+            ".{}.{}.{}.{ending}",
+            self.name, core.config.run, core.highest
+        );
         FilePath::new(Folder::Running, name)
     }
 
@@ -80,10 +91,18 @@ impl Job {
     /// The text that a text file of this job holds.
     fn content(&self, core: &Core) -> Vec<Bytes> {
         if !self.reasons.is_empty() {
-            return self.reasons.iter().map(|reason| Bytes::from(format!("{reason}\n"))).collect();
+            return self
+                .reasons
+                .iter()
+                .map(|reason| Bytes::from(format!("{reason}\n")))
+                .collect();
         }
         let digits = |n: u32| core.checkpoint.products.get(Plan::new(n).decimal());
-        job::result_text(self.factorials.iter().filter_map(|&n| Some((n, digits(n)?))))
+        job::result_text(
+            self.factorials
+                .iter()
+                .filter_map(|&n| Some((n, digits(n)?))),
+        )
     }
 
     /// The call that the job's stage waits for.
@@ -93,16 +112,31 @@ impl Job {
         Some(match self.stage {
             Stage::Computing => return None,
             // One byte more tells that the file is too large.
-            Stage::Reading | Stage::Verifying => FileCall::Read { path: file, limit: job::MAX_JOB_BYTES },
-            Stage::Checking => FileCall::Read { path: text?, limit: usize::MAX - 1 },
-            Stage::Writing => FileCall::Write { path: self.hidden(core, "part"), content: self.content(core) },
-            Stage::Sealing => FileCall::Rename { from: self.hidden(core, "part"), to: self.complete(core) },
+            Stage::Reading | Stage::Verifying => FileCall::Read {
+                path: file,
+                limit: job::MAX_JOB_BYTES,
+            },
+            Stage::Checking => FileCall::Read {
+                path: text?,
+                limit: usize::MAX - 1,
+            },
+            Stage::Writing => FileCall::Write {
+                path: self.hidden(core, "part"),
+                content: self.content(core),
+            },
+            Stage::Sealing => FileCall::Rename {
+                from: self.hidden(core, "part"),
+                to: self.complete(core),
+            },
             Stage::Clearing => FileCall::Remove(self.complete(core)),
             Stage::Committing(suffix) => FileCall::Rename {
                 from: file,
                 to: job_file(self.end(), &suffixed(&self.name, suffix)),
             },
-            Stage::Publishing => FileCall::Rename { from: text?, to: text_file(self.home, &self.name) },
+            Stage::Publishing => FileCall::Rename {
+                from: text?,
+                to: text_file(self.home, &self.name),
+            },
             Stage::Syncing => FileCall::Sync(vec![self.home, Folder::Running]),
         })
     }
@@ -189,8 +223,14 @@ impl Coordinator {
         };
         job.home = job.end();
         job.name = suffixed(&job.name, suffix);
-        core.trace(Trace::ResultPublished { job: job.name.clone() });
-        let next = if job.home == Folder::Done { Stage::Verifying } else { Stage::Publishing };
+        core.trace(Trace::ResultPublished {
+            job: job.name.clone(),
+        });
+        let next = if job.home == Folder::Done {
+            Stage::Verifying
+        } else {
+            Stage::Publishing
+        };
         self.advance(core, key, next);
     }
 
@@ -200,7 +240,10 @@ impl Coordinator {
             return;
         };
         let FileReply::Content(content) = reply else {
-            core.warn(format!("job {}: its file was taken away after it was committed", job.name));
+            core.warn(format!(
+                "job {}: its file was taken away after it was committed",
+                job.name
+            ));
             self.drop_job(core, key);
             return;
         };
@@ -228,10 +271,16 @@ impl Coordinator {
         match reply {
             FileReply::Content(text) if job::answers(&text, &job.factorials) => {
                 let limit = core.config.log_digits;
-                let lines = text.split(|&byte| byte == b'\n').zip(&job.factorials).map(|(line, &n)| {
-                    let digits = line.iter().position(|&byte| byte == b'=').map_or(0, |equals| equals + 1);
-                    job::log_line(n, &line[digits..], limit, &job.name)
-                });
+                let lines =
+                    text.split(|&byte| byte == b'\n')
+                        .zip(&job.factorials)
+                        .map(|(line, &n)| {
+                            let digits = line
+                                .iter()
+                                .position(|&byte| byte == b'=')
+                                .map_or(0, |equals| equals + 1);
+                            job::log_line(n, &line[digits..], limit, &job.name)
+                        });
                 let lines = lines.collect();
                 if core.config.log_results {
                     core.outbox.push(Action::Log { lines });
@@ -248,7 +297,9 @@ impl Coordinator {
         let Some(job) = self.jobs.get(key) else {
             return;
         };
-        core.trace(Trace::JobDone { job: job.name.clone() });
+        core.trace(Trace::JobDone {
+            job: job.name.clone(),
+        });
         self.advance(core, key, Stage::Syncing);
     }
 
@@ -278,7 +329,10 @@ impl Coordinator {
         };
         let limit = core.config.log_digits;
         let digits = |n: u32| core.checkpoint.products.get(Plan::new(n).decimal());
-        let lines = job.factorials.iter().filter_map(|&n| Some(job::log_line(n, digits(n)?, limit, &job.name)));
+        let lines = job
+            .factorials
+            .iter()
+            .filter_map(|&n| Some(job::log_line(n, digits(n)?, limit, &job.name)));
         let lines = lines.collect();
         core.outbox.push(Action::Log { lines });
     }

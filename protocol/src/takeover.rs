@@ -83,7 +83,8 @@ impl Takeover {
     pub(crate) fn products(&mut self, core: &mut Core, from: NodeId, products: Vec<Product>) {
         for product in products {
             let id = product.operation;
-            if core.is_valid(id) && core.checkpoint.insert(id, product.value) == Insertion::Differs {
+            if core.is_valid(id) && core.checkpoint.insert(id, product.value) == Insertion::Differs
+            {
                 core.values_differ(id);
             }
         }
@@ -128,7 +129,13 @@ impl Takeover {
         }
         self.pulled.extend(operations.iter().map(|&id| (id, from)));
         self.be_patient(core, from);
-        core.send(from, Message::Pull { epoch: self.epoch, operations });
+        core.send(
+            from,
+            Message::Pull {
+                epoch: self.epoch,
+                operations,
+            },
+        );
     }
 
     fn pulled_of(&self, peer: NodeId) -> Vec<OperationId> {

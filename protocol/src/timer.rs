@@ -90,10 +90,7 @@ impl Timers {
 
     /// The armed timer that is due first.
     pub fn next(&self) -> Option<(Time, Timer)> {
-        self.armed
-            .iter()
-            .map(|(&timer, due)| (due.0, timer))
-            .min()
+        self.armed.iter().map(|(&timer, due)| (due.0, timer)).min()
     }
 
     /// All armed timers.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::plan::{Kind, OperationId, Operands, Plan};
+use crate::plan::{Kind, Operands, OperationId, Plan};
 use crate::products::Products;
 use crate::trace::ReassignCause;
 
@@ -69,7 +69,12 @@ impl Work {
         let mut reached = BTreeSet::new();
         let mut gap_start = 0;
         let mut spans: Vec<Range<u32>> = done.iter_of(n).map(|(id, _)| plan.span(id)).collect();
-        spans.extend(assigned.iter().filter(|id| id.kind == Kind::Multiply).map(|&id| plan.span(id)));
+        spans.extend(
+            assigned
+                .iter()
+                .filter(|id| id.kind == Kind::Multiply)
+                .map(|&id| plan.span(id)),
+        );
         spans.sort_unstable_by_key(|span| (span.start, span.end));
         for span in spans {
             if gap_start < span.start {
@@ -170,10 +175,19 @@ impl Factorial {
         // A product that comes late, or from a peer that was away, may cover what is not
         // assigned yet.
         let span = self.plan.span(id);
-        if self.leaves.front().is_some_and(|first| first.start < span.end) {
+        if self
+            .leaves
+            .front()
+            .is_some_and(|first| first.start < span.end)
+        {
             self.leaves = std::mem::take(&mut self.leaves)
                 .into_iter()
-                .flat_map(|range| [range.start..range.end.min(span.start), range.start.max(span.end)..range.end])
+                .flat_map(|range| {
+                    [
+                        range.start..range.end.min(span.start),
+                        range.start.max(span.end)..range.end,
+                    ]
+                })
                 .filter(|range| range.start < range.end)
                 .collect();
         }
@@ -181,7 +195,12 @@ impl Factorial {
 
     fn next(&mut self) -> Option<OperationId> {
         if let Some((Reverse((kind, level)), index)) = self.ready.pop_first() {
-            return Some(OperationId { n: self.plan.n(), kind, level, index });
+            return Some(OperationId {
+                n: self.plan.n(),
+                kind,
+                level,
+                index,
+            });
         }
         let range = self.leaves.front_mut()?;
         let leaf = self.plan.leaf(range.start);

@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::event::{Action, Task};
 use crate::id::{Epoch, NodeId};
 use crate::message::{Inventory, Message, Product, Update};
-use crate::plan::{Kind, OperationId, Operands, Plan};
+use crate::plan::{Kind, Operands, OperationId, Plan};
 use crate::products::Products;
 use crate::timer::Timer;
 use crate::trace::Trace;
@@ -39,7 +39,9 @@ impl Worker {
         let mut known = Vec::new();
         for &id in operations {
             if !core.is_valid(id) {
-                core.warn(format!("ignored an assignment that is part of no plan: {id:?}"));
+                core.warn(format!(
+                    "ignored an assignment that is part of no plan: {id:?}"
+                ));
             } else if let Some(product) = self.known(core, id) {
                 known.push(product);
             } else if self.is_queued(id) {
@@ -51,7 +53,13 @@ impl Worker {
             }
         }
         if !missing.is_empty() {
-            core.send(epoch.node, Message::Missing { epoch, operations: missing });
+            core.send(
+                epoch.node,
+                Message::Missing {
+                    epoch,
+                    operations: missing,
+                },
+            );
         }
         send_products(core, epoch.node, known.into_iter());
         self.feed(core);
@@ -62,11 +70,16 @@ impl Worker {
         let mut finished = Vec::with_capacity(products.len());
         for product in products {
             // One that is not in the list was cancelled, or asked for twice.
-            let position = self.computing.iter().position(|&id| id == product.operation);
+            let position = self
+                .computing
+                .iter()
+                .position(|&id| id == product.operation);
             if position.is_none_or(|position| self.computing.remove(position).is_none()) {
                 continue;
             }
-            core.trace_operation(Trace::Completed { op: product.operation });
+            core.trace_operation(Trace::Completed {
+                op: product.operation,
+            });
             if !core.checkpoint.covers(product.operation) {
                 finished.push(product);
             }
@@ -110,7 +123,12 @@ impl Worker {
                 .chain(queued)
                 .filter(|&id| !core.checkpoint.covers(id))
                 .collect(),
-            attempts: core.checkpoint.attempts.iter().map(|(&id, &count)| (id, count)).collect(),
+            attempts: core
+                .checkpoint
+                .attempts
+                .iter()
+                .map(|(&id, &count)| (id, count))
+                .collect(),
         }
     }
 
@@ -153,7 +171,11 @@ impl Worker {
     /// Gives the arithmetic what it can take. Under a `delay` that is one at a time, since the
     /// operations of a worker pass through its processing time one by one.
     fn feed(&mut self, core: &mut Core) {
-        let limit = if core.config.delay.is_zero() { COMPUTING_LIMIT } else { 1 };
+        let limit = if core.config.delay.is_zero() {
+            COMPUTING_LIMIT
+        } else {
+            1
+        };
         while self.computing.len() < limit && self.delayed.is_none() {
             let Some(operation) = self.queue.pop_front() else {
                 return;
@@ -184,14 +206,21 @@ impl Worker {
     fn is_queued(&self, id: OperationId) -> bool {
         self.computing.contains(&id)
             || self.queue.contains(&id)
-            || self.delayed.as_ref().is_some_and(|product| product.operation == id)
+            || self
+                .delayed
+                .as_ref()
+                .is_some_and(|product| product.operation == id)
     }
 
     fn forget(&mut self, n: u32) {
         self.kept.forget(n);
         self.queue.retain(|id| id.n != n);
         self.computing.retain(|id| id.n != n);
-        if self.delayed.as_ref().is_some_and(|product| product.operation.n == n) {
+        if self
+            .delayed
+            .as_ref()
+            .is_some_and(|product| product.operation.n == n)
+        {
             self.delayed = None;
         }
     }

@@ -21,10 +21,18 @@ const SUSPECT: Duration = Duration::from_millis(500);
 fn at_the_start_the_highest_wins_the_one_election() {
     for nodes in 2..=9 {
         let mut cluster = Cluster::new(config(nodes));
-        cluster.run_until(LIMIT, "a coordinator", |cluster| cluster.coordinator() == Some(NodeId(nodes - 1)));
+        cluster.run_until(LIMIT, "a coordinator", |cluster| {
+            cluster.coordinator() == Some(NodeId(nodes - 1))
+        });
         cluster.run_for(Duration::from_secs(3));
-        assert_eq!(cluster.count(|trace| matches!(trace, Trace::ElectionStarted { .. })), 1);
-        assert_eq!(cluster.count(|trace| matches!(trace, Trace::ElectionWon)), 1);
+        assert_eq!(
+            cluster.count(|trace| matches!(trace, Trace::ElectionStarted { .. })),
+            1
+        );
+        assert_eq!(
+            cluster.count(|trace| matches!(trace, Trace::ElectionWon)),
+            1
+        );
         assert_eq!(cluster.nodes[&NodeId(0)].highest().term, Term(1));
     }
 }
@@ -42,7 +50,11 @@ fn a_candidate_asks_every_higher_node_that_it_does_not_know_to_be_down() {
 fn a_candidate_asks_a_higher_node_once_its_link_stands() {
     let mut node = Solo::following(1, config(4), epoch(1, 3));
     node.hint(2, ChildState::Gone);
-    node.step(Event::Hint { peer: NodeId(2), incarnation: Incarnation(9), state: ChildState::Running });
+    node.step(Event::Hint {
+        peer: NodeId(2),
+        incarnation: Incarnation(9),
+        state: ChildState::Running,
+    });
     assert!(node.link_down(3, FIRST).receivers("election").is_empty());
     assert_eq!(node.link_up(2, Incarnation(9)).receivers("election"), [2]);
 }
@@ -58,9 +70,18 @@ fn with_no_higher_node_left_a_candidate_has_won() {
 #[test]
 fn a_winner_takes_one_more_than_the_highest_term_it_has_seen() {
     let mut node = Solo::following(2, config(4), epoch(7, 3));
-    node.receive(1, Message::Election { highest: epoch(40, 3) });
+    node.receive(
+        1,
+        Message::Election {
+            highest: epoch(40, 3),
+        },
+    );
     node.link_down(3, FIRST);
-    let expected = Epoch { term: Term(41), node: NodeId(2), incarnation: Incarnation(100) };
+    let expected = Epoch {
+        term: Term(41),
+        node: NodeId(2),
+        incarnation: Incarnation(100),
+    };
     assert_eq!(node.node.highest(), expected);
 }
 
@@ -68,9 +89,17 @@ fn a_winner_takes_one_more_than_the_highest_term_it_has_seen() {
 fn a_higher_node_answers_and_holds_its_own_election() {
     let mut node = Solo::linked(2, config(4));
     node.step(Event::Start);
-    let actions = node.receive(0, Message::Election { highest: Epoch::NONE });
+    let actions = node.receive(
+        0,
+        Message::Election {
+            highest: Epoch::NONE,
+        },
+    );
     assert!(actions.sent(0, "answer"));
-    assert!(actions.traced(|trace| *trace == Trace::ElectionStarted { why: ElectionCause::Challenged }));
+    assert!(actions.traced(|trace| *trace
+        == Trace::ElectionStarted {
+            why: ElectionCause::Challenged
+        }));
     assert_eq!(actions.receivers("election"), [3]);
 }
 
@@ -83,18 +112,34 @@ fn one_that_does_not_answer_in_time_counts_as_down() {
 
     let mut node = Solo::following(1, config(4), epoch(1, 3));
     assert_eq!(node.link_down(3, FIRST).receivers("election"), [2]);
-    assert!(node.pass(SUSPECT - Duration::from_millis(1)).receivers("collect").is_empty());
-    assert_eq!(node.pass(Duration::from_millis(1)).receivers("collect"), [0], "2 counts as down");
+    assert!(
+        node.pass(SUSPECT - Duration::from_millis(1))
+            .receivers("collect")
+            .is_empty()
+    );
+    assert_eq!(
+        node.pass(Duration::from_millis(1)).receivers("collect"),
+        [0],
+        "2 counts as down"
+    );
 }
 
 #[test]
 fn an_answered_candidate_waits_and_starts_over_without_a_victory() {
     let mut node = Solo::following(1, config(4), epoch(1, 3));
     node.link_down(3, FIRST);
-    node.receive(2, Message::Answer { highest: epoch(1, 3) });
+    node.receive(
+        2,
+        Message::Answer {
+            highest: epoch(1, 3),
+        },
+    );
     assert!(node.pass(SUSPECT - Duration::from_millis(1)).0.is_empty());
     let actions = node.pass(Duration::from_millis(1));
-    assert!(actions.traced(|trace| *trace == Trace::ElectionStarted { why: ElectionCause::NoVictory }));
+    assert!(actions.traced(|trace| *trace
+        == Trace::ElectionStarted {
+            why: ElectionCause::NoVictory
+        }));
     assert_eq!(actions.receivers("election"), [2]);
 }
 
@@ -102,14 +147,27 @@ fn an_answered_candidate_waits_and_starts_over_without_a_victory() {
 fn a_candidate_wins_when_the_one_that_answered_dies() {
     let mut node = Solo::following(1, config(4), epoch(1, 3));
     node.link_down(3, FIRST);
-    node.receive(2, Message::Answer { highest: epoch(1, 3) });
-    assert!(node.link_down(2, FIRST).traced(|trace| *trace == Trace::ElectionWon));
+    node.receive(
+        2,
+        Message::Answer {
+            highest: epoch(1, 3),
+        },
+    );
+    assert!(
+        node.link_down(2, FIRST)
+            .traced(|trace| *trace == Trace::ElectionWon)
+    );
 }
 
 #[test]
 fn an_acting_coordinator_answers_an_election_with_its_victory_again() {
     let mut node = Solo::coordinating(3, config(4));
-    let actions = node.receive(1, Message::Election { highest: Epoch::NONE });
+    let actions = node.receive(
+        1,
+        Message::Election {
+            highest: Epoch::NONE,
+        },
+    );
     assert!(actions.sent(1, "victory"));
     assert!(!actions.sent(1, "answer"));
 }
@@ -117,7 +175,12 @@ fn an_acting_coordinator_answers_an_election_with_its_victory_again() {
 #[test]
 fn a_follower_that_hears_its_coordinator_answers_with_the_epoch_and_holds_none() {
     let mut node = Solo::following(2, config(4), epoch(1, 3));
-    let actions = node.receive(0, Message::Election { highest: Epoch::NONE });
+    let actions = node.receive(
+        0,
+        Message::Election {
+            highest: Epoch::NONE,
+        },
+    );
     assert_eq!(actions.to(0), [&Message::Following { epoch: epoch(1, 3) }]);
     assert_eq!(node.node.role(), RoleName::Worker);
 }
@@ -136,11 +199,18 @@ fn a_candidate_told_of_a_living_coordinator_follows_it() {
 #[test]
 fn concurrent_elections_coalesce() {
     let mut cluster = Cluster::new(config(6));
-    cluster.run_until(LIMIT, "a coordinator", |cluster| cluster.coordinator() == Some(NodeId(5)));
+    cluster.run_until(LIMIT, "a coordinator", |cluster| {
+        cluster.coordinator() == Some(NodeId(5))
+    });
     cluster.kill(NodeId(5));
-    cluster.run_until(LIMIT, "another", |cluster| cluster.coordinator() == Some(NodeId(4)));
+    cluster.run_until(LIMIT, "another", |cluster| {
+        cluster.coordinator() == Some(NodeId(4))
+    });
     cluster.run_for(Duration::from_secs(3));
-    assert_eq!(cluster.count(|trace| matches!(trace, Trace::ElectionWon)), 2);
+    assert_eq!(
+        cluster.count(|trace| matches!(trace, Trace::ElectionWon)),
+        2
+    );
     let started = cluster.count(|trace| matches!(trace, Trace::ElectionStarted { .. }));
     assert!(started <= 6, "at most one each, {started}");
 }
@@ -148,12 +218,19 @@ fn concurrent_elections_coalesce() {
 #[test]
 fn the_third_wins_when_the_two_highest_die_at_once() {
     let mut cluster = Cluster::new(config(5));
-    cluster.run_until(LIMIT, "a coordinator", |cluster| cluster.coordinator() == Some(NodeId(4)));
+    cluster.run_until(LIMIT, "a coordinator", |cluster| {
+        cluster.coordinator() == Some(NodeId(4))
+    });
     cluster.kill(NodeId(4));
     cluster.kill(NodeId(3));
     let begun = cluster.now;
-    cluster.run_until(LIMIT, "the third", |cluster| cluster.coordinator() == Some(NodeId(2)));
-    assert!(cluster.now.since(begun) < Duration::from_millis(5), "links tell of crashes, not silence");
+    cluster.run_until(LIMIT, "the third", |cluster| {
+        cluster.coordinator() == Some(NodeId(2))
+    });
+    assert!(
+        cluster.now.since(begun) < Duration::from_millis(5),
+        "links tell of crashes, not silence"
+    );
 }
 
 #[test]
@@ -162,7 +239,10 @@ fn a_node_without_a_coordinator_holds_an_election_after_the_limit() {
     node.step(Event::Start);
     assert!(node.pass(SUSPECT - Duration::from_millis(1)).0.is_empty());
     let actions = node.pass(Duration::from_millis(1));
-    assert!(actions.traced(|trace| *trace == Trace::ElectionStarted { why: ElectionCause::NoCoordinator }));
+    assert!(actions.traced(|trace| *trace
+        == Trace::ElectionStarted {
+            why: ElectionCause::NoCoordinator
+        }));
 }
 
 #[test]
@@ -178,9 +258,16 @@ fn a_promise_to_a_winner_that_falls_silent_ends_in_an_election() {
 fn a_coordinator_told_of_a_higher_epoch_steps_down_and_follows_its_owner() {
     let mut node = Solo::coordinating(2, config(4));
     node.link_up(3, Incarnation(5));
-    let highest = Epoch { term: Term(9), node: NodeId(3), incarnation: Incarnation(5) };
+    let highest = Epoch {
+        term: Term(9),
+        node: NodeId(3),
+        incarnation: Incarnation(5),
+    };
     let actions = node.receive(1, Message::Stale { highest });
-    assert!(actions.traced(|trace| *trace == Trace::SteppedDown { why: StepDownCause::Stale }));
+    assert!(actions.traced(|trace| *trace
+        == Trace::SteppedDown {
+            why: StepDownCause::Stale
+        }));
     assert!(actions.promise(3).is_some());
     assert!(!actions.acts());
     assert_eq!(node.node.coordinator(), Some(NodeId(3)));
@@ -189,7 +276,12 @@ fn a_coordinator_told_of_a_higher_epoch_steps_down_and_follows_its_owner() {
 #[test]
 fn told_of_a_higher_epoch_whose_owner_is_dead_it_elects_after_a_back_off() {
     let mut node = Solo::coordinating(2, config(4));
-    let actions = node.receive(1, Message::Stale { highest: epoch(9, 3) });
+    let actions = node.receive(
+        1,
+        Message::Stale {
+            highest: epoch(9, 3),
+        },
+    );
     assert!(!actions.acts());
     assert_eq!(node.node.acting(), None);
     let actions = node.pass(Duration::from_millis(100));
@@ -205,17 +297,35 @@ fn what_claims_authority_for_an_epoch_that_is_over_changes_nothing() {
     let operations = vec![solo::leaf(10, 0)];
     let claims = [
         Message::Collect { epoch: stale },
-        Message::Pull { epoch: stale, operations: operations.clone() },
+        Message::Pull {
+            epoch: stale,
+            operations: operations.clone(),
+        },
         Message::Victory { epoch: stale },
         Message::Heartbeat { epoch: stale },
-        Message::Assign { epoch: stale, operations },
-        Message::Checkpoint { epoch: stale, update: Default::default() },
+        Message::Assign {
+            epoch: stale,
+            operations,
+        },
+        Message::Checkpoint {
+            epoch: stale,
+            update: Default::default(),
+        },
     ];
     for claim in claims {
         let name = claim.name();
         let actions = node.receive(2, claim);
-        assert_eq!(actions.to(2), [&Message::Stale { highest: epoch(5, 3) }]);
-        assert!(actions.traced(|trace| *trace == Trace::StaleRefused { what: name, from: NodeId(2) }));
+        assert_eq!(
+            actions.to(2),
+            [&Message::Stale {
+                highest: epoch(5, 3)
+            }]
+        );
+        assert!(actions.traced(|trace| *trace
+            == Trace::StaleRefused {
+                what: name,
+                from: NodeId(2)
+            }));
         assert_eq!(node.node, before);
     }
 }
@@ -233,7 +343,10 @@ fn a_frame_of_a_dead_incarnation_is_dropped() {
 fn a_coordinator_back_before_anybody_suspects_it_is_known_by_its_incarnation() {
     let mut node = Solo::following(2, config(4), epoch(5, 3));
     let actions = node.link_up(3, Incarnation(8));
-    assert!(actions.traced(|trace| *trace == Trace::ElectionWon), "the old life is over");
+    assert!(
+        actions.traced(|trace| *trace == Trace::ElectionWon),
+        "the old life is over"
+    );
 }
 
 #[test]
@@ -250,7 +363,10 @@ fn a_follower_that_stood_still_suspects_nobody_for_it() {
     let actions = node.pass(Duration::from_millis(499));
     assert!(actions.traced(|trace| matches!(trace, Trace::Gap { .. })));
     assert_eq!(node.node.role(), RoleName::Worker);
-    assert!(node.pass(Duration::from_millis(1)).traced(|trace| matches!(trace, Trace::ElectionStarted { .. })));
+    assert!(
+        node.pass(Duration::from_millis(1))
+            .traced(|trace| matches!(trace, Trace::ElectionStarted { .. }))
+    );
 }
 
 #[test]
@@ -259,11 +375,20 @@ fn a_coordinator_that_stood_still_holds_an_election_before_it_acts_again() {
     node.stand_still(Duration::from_secs(2));
     let inventory = Inventory::default();
     let old = node.node.highest();
-    let actions = node.receive(1, Message::Promise { epoch: old, inventory });
+    let actions = node.receive(
+        1,
+        Message::Promise {
+            epoch: old,
+            inventory,
+        },
+    );
     assert!(!actions.acts());
     assert_eq!(node.node.acting(), None);
     let actions = node.pass(Duration::ZERO);
-    assert!(actions.traced(|trace| *trace == Trace::ElectionStarted { why: ElectionCause::Gap }));
+    assert!(actions.traced(|trace| *trace
+        == Trace::ElectionStarted {
+            why: ElectionCause::Gap
+        }));
     assert!(node.node.highest() > old);
 }
 
@@ -293,7 +418,10 @@ fn a_coordinator_that_lost_every_link_takes_over_afresh() {
     node.link_down(0, FIRST);
     assert_eq!(node.node.highest(), before);
     let actions = node.link_down(1, FIRST);
-    assert!(actions.traced(|trace| *trace == Trace::ElectionStarted { why: ElectionCause::Isolated }));
+    assert!(actions.traced(|trace| *trace
+        == Trace::ElectionStarted {
+            why: ElectionCause::Isolated
+        }));
     assert_eq!(node.node.highest().term, Term(before.term.0 + 1));
 }
 
@@ -302,7 +430,10 @@ fn a_stopped_coordinator_is_replaced_at_once_when_the_supervisor_tells() {
     let mut node = Solo::following(2, config(4), epoch(1, 3));
     let actions = node.hint(3, ChildState::Stopped);
     assert!(actions.traced(|trace| *trace == Trace::ElectionWon));
-    assert!(!actions.sent(3, "collect"), "the stopped one is not waited for");
+    assert!(
+        !actions.sent(3, "collect"),
+        "the stopped one is not waited for"
+    );
 }
 
 #[test]
@@ -316,10 +447,17 @@ fn no_election_is_held_once_the_cluster_stops() {
 
 /// The highest dies and comes back; returns the cluster after it has settled, and its elections.
 fn come_back(preemption: Preemption) -> Cluster {
-    let mut cluster = Cluster::new(protocol::config::Config { preemption, ..config(4) });
-    cluster.run_until(LIMIT, "a coordinator", |cluster| cluster.coordinator() == Some(NodeId(3)));
+    let mut cluster = Cluster::new(protocol::config::Config {
+        preemption,
+        ..config(4)
+    });
+    cluster.run_until(LIMIT, "a coordinator", |cluster| {
+        cluster.coordinator() == Some(NodeId(3))
+    });
     cluster.kill(NodeId(3));
-    cluster.run_until(LIMIT, "another", |cluster| cluster.coordinator() == Some(NodeId(2)));
+    cluster.run_until(LIMIT, "another", |cluster| {
+        cluster.coordinator() == Some(NodeId(2))
+    });
     cluster.start(NodeId(3));
     cluster.run_for(Duration::from_secs(5));
     cluster
@@ -329,19 +467,32 @@ fn come_back(preemption: Preemption) -> Cluster {
 fn a_graceful_higher_node_catches_up_before_it_preempts() {
     let cluster = come_back(Preemption::Graceful);
     assert_eq!(cluster.coordinator(), Some(NodeId(3)));
-    let of_three: Vec<&Trace> =
-        cluster.traces.iter().filter(|(id, _)| *id == NodeId(3)).map(|(_, trace)| trace).collect();
-    let followed = of_three.iter().rposition(|trace| matches!(trace, Trace::Following { .. }));
-    let won = of_three.iter().rposition(|trace| matches!(trace, Trace::ElectionWon));
+    let of_three: Vec<&Trace> = cluster
+        .traces
+        .iter()
+        .filter(|(id, _)| *id == NodeId(3))
+        .map(|(_, trace)| trace)
+        .collect();
+    let followed = of_three
+        .iter()
+        .rposition(|trace| matches!(trace, Trace::Following { .. }));
+    let won = of_three
+        .iter()
+        .rposition(|trace| matches!(trace, Trace::ElectionWon));
     assert!(followed.is_some() && followed < won, "{of_three:?}");
-    assert_eq!(cluster.count(|trace| matches!(trace, Trace::ElectionWon)), 3);
+    assert_eq!(
+        cluster.count(|trace| matches!(trace, Trace::ElectionWon)),
+        3
+    );
 }
 
 #[test]
 fn an_immediate_higher_node_holds_an_election_at_once() {
     let cluster = come_back(Preemption::Immediate);
     assert_eq!(cluster.coordinator(), Some(NodeId(3)));
-    let followed = |(id, trace): &(NodeId, Trace)| *id == NodeId(3) && matches!(trace, Trace::Following { .. });
+    let followed = |(id, trace): &(NodeId, Trace)| {
+        *id == NodeId(3) && matches!(trace, Trace::Following { .. })
+    };
     assert!(!cluster.traces.iter().any(followed));
 }
 
@@ -357,19 +508,25 @@ fn delay_never_applies_to_elections() {
     let mut slow = config(4);
     slow.delay = Duration::from_secs(10);
     let mut cluster = Cluster::new(slow);
-    cluster.run_until(LIMIT, "a coordinator", |cluster| cluster.coordinator() == Some(NodeId(3)));
+    cluster.run_until(LIMIT, "a coordinator", |cluster| {
+        cluster.coordinator() == Some(NodeId(3))
+    });
     cluster.drop_job("job", "100\n");
     cluster.run_for(Duration::from_secs(1));
     cluster.kill(NodeId(3));
     let begun = cluster.now;
-    cluster.run_until(LIMIT, "another", |cluster| cluster.coordinator() == Some(NodeId(2)));
+    cluster.run_until(LIMIT, "another", |cluster| {
+        cluster.coordinator() == Some(NodeId(2))
+    });
     assert!(cluster.now.since(begun) < Duration::from_millis(5));
 }
 
 #[test]
 fn after_all_die_at_once_a_coordinator_is_found_without_a_storm() {
     let mut cluster = Cluster::new(config(5));
-    cluster.run_until(LIMIT, "a coordinator", |cluster| cluster.coordinator() == Some(NodeId(4)));
+    cluster.run_until(LIMIT, "a coordinator", |cluster| {
+        cluster.coordinator() == Some(NodeId(4))
+    });
     for id in 0..5 {
         cluster.kill(NodeId(id));
     }
@@ -377,7 +534,9 @@ fn after_all_die_at_once_a_coordinator_is_found_without_a_storm() {
     for id in 0..5 {
         cluster.start(NodeId(id));
     }
-    cluster.run_until(Duration::from_secs(2), "a coordinator again", |cluster| cluster.coordinator() == Some(NodeId(4)));
+    cluster.run_until(Duration::from_secs(2), "a coordinator again", |cluster| {
+        cluster.coordinator() == Some(NodeId(4))
+    });
     cluster.run_for(Duration::from_secs(3));
     let started = cluster.count(|trace| matches!(trace, Trace::ElectionStarted { .. })) - before;
     assert!(started <= 10, "{started} elections");
@@ -386,16 +545,25 @@ fn after_all_die_at_once_a_coordinator_is_found_without_a_storm() {
 #[test]
 fn a_stopped_coordinator_that_goes_on_is_refused_and_steps_down() {
     let mut cluster = Cluster::new(config(4));
-    cluster.run_until(LIMIT, "a coordinator", |cluster| cluster.coordinator() == Some(NodeId(3)));
+    cluster.run_until(LIMIT, "a coordinator", |cluster| {
+        cluster.coordinator() == Some(NodeId(3))
+    });
     cluster.stop(NodeId(3));
     let acting = |cluster: &Cluster| {
-        cluster.nodes.get(&NodeId(2)).is_some_and(|node| node.acting().is_some())
+        cluster
+            .nodes
+            .get(&NodeId(2))
+            .is_some_and(|node| node.acting().is_some())
     };
     cluster.run_until(LIMIT, "another, by silence", acting);
     cluster.run_for(Duration::from_secs(1));
     cluster.go_on(NodeId(3));
-    cluster.run_until(LIMIT, "the highest again", |cluster| cluster.coordinator() == Some(NodeId(3)));
-    let stepped_down = |(id, trace): &(NodeId, Trace)| *id == NodeId(3) && matches!(trace, Trace::SteppedDown { .. });
+    cluster.run_until(LIMIT, "the highest again", |cluster| {
+        cluster.coordinator() == Some(NodeId(3))
+    });
+    let stepped_down = |(id, trace): &(NodeId, Trace)| {
+        *id == NodeId(3) && matches!(trace, Trace::SteppedDown { .. })
+    };
     assert!(cluster.traces.iter().any(stepped_down));
 }
 
@@ -403,7 +571,9 @@ fn a_stopped_coordinator_that_goes_on_is_refused_and_steps_down() {
 fn a_dead_direction_of_a_link_leaves_no_lasting_pair_of_coordinators() {
     for (from, to) in [(0u8, 3u8), (3, 0), (2, 3), (3, 2)] {
         let mut cluster = Cluster::new(config(4));
-        cluster.run_until(LIMIT, "a coordinator", |cluster| cluster.coordinator() == Some(NodeId(3)));
+        cluster.run_until(LIMIT, "a coordinator", |cluster| {
+            cluster.coordinator() == Some(NodeId(3))
+        });
         cluster.passes = match (from, to) {
             (0, 3) => |from, to, _| (from.0, to.0) != (0, 3),
             (3, 0) => |from, to, _| (from.0, to.0) != (3, 0),
@@ -414,9 +584,16 @@ fn a_dead_direction_of_a_link_leaves_no_lasting_pair_of_coordinators() {
         let mut overlap = 0;
         for _ in 0..200 {
             cluster.run_for(Duration::from_millis(20));
-            let acting = cluster.nodes.values().filter(|node| node.acting().is_some()).count();
+            let acting = cluster
+                .nodes
+                .values()
+                .filter(|node| node.acting().is_some())
+                .count();
             overlap += usize::from(acting > 1);
         }
-        assert!(overlap < 20, "{from} to {to}: {overlap} of 200 looks saw two coordinators");
+        assert!(
+            overlap < 20,
+            "{from} to {to}: {overlap} of 200 looks saw two coordinators"
+        );
     }
 }

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    eprintln!("the simulation is not built yet; the protocol's own tests run with `cargo test --workspace`");
+    eprintln!(
+        "the simulation is not built yet; the protocol's own tests run with `cargo test --workspace`"
+    );
     ExitCode::from(3)
 }

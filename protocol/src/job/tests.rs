@@ -14,10 +14,22 @@ fn reads_lines_with_all_that_is_accepted_around_them() {
 fn names_every_bad_line() {
     let found = reasons(b"5\nabc\n-1\n1e5\n1001\n99999999999999999999!\n10 !\n");
     assert_eq!(found.len(), 6, "{found:?}");
-    assert_eq!(found[0], "line 2: \"abc\": expected N or N!, with N in decimal digits");
-    assert!(found[1].starts_with("line 3: \"-1\"") && found[1].contains("never negative"), "{found:?}");
-    assert_eq!(found[3], "line 5: \"1001\": N is larger than the limit of 1000, see --max-n");
-    assert!(found[4].starts_with("line 6: \"99999999999999999999!\": N is larger"), "{found:?}");
+    assert_eq!(
+        found[0],
+        "line 2: \"abc\": expected N or N!, with N in decimal digits"
+    );
+    assert!(
+        found[1].starts_with("line 3: \"-1\"") && found[1].contains("never negative"),
+        "{found:?}"
+    );
+    assert_eq!(
+        found[3],
+        "line 5: \"1001\": N is larger than the limit of 1000, see --max-n"
+    );
+    assert!(
+        found[4].starts_with("line 6: \"99999999999999999999!\": N is larger"),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -26,14 +38,23 @@ fn rejects_what_is_no_job_at_all() {
     assert!(reasons(b"\n# nothing\n")[0].contains("no factorial"));
     assert!(reasons(&[0xff, 0xfe, 0])[0].contains("not UTF-8"));
     assert!(reasons(&vec![b' '; MAX_JOB_BYTES + 1])[0].contains("larger than 65536 bytes"));
-    assert!(parse(&[b"1\n".repeat(1_000), vec![b' '; MAX_JOB_BYTES - 2_000]].concat(), 9).is_ok());
+    assert!(
+        parse(
+            &[b"1\n".repeat(1_000), vec![b' '; MAX_JOB_BYTES - 2_000]].concat(),
+            9
+        )
+        .is_ok()
+    );
     assert!(reasons(&b"1\n".repeat(1_001))[0].contains("1001 factorials"));
 }
 
 #[test]
 fn quotes_no_more_of_a_bad_line_than_helps() {
     let found = reasons(&b"x\x07".repeat(10_000));
-    assert!(found[0].len() < 300 && found[0].contains("\\u{7}"), "{found:?}");
+    assert!(
+        found[0].len() < 300 && found[0].contains("\\u{7}"),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -51,7 +72,15 @@ fn a_job_is_named_after_its_file() {
 
 #[test]
 fn the_inbox_leaves_alone_what_is_in_progress() {
-    for name in [".ten.tmp", ".keep", "ten.tmp", "ten.part", "ten.filepart", "ten~", "ten.swp"] {
+    for name in [
+        ".ten.tmp",
+        ".keep",
+        "ten.tmp",
+        "ten.part",
+        "ten.filepart",
+        "ten~",
+        "ten.swp",
+    ] {
         assert!(is_ignored(name.as_bytes()), "{name}");
     }
     assert!(!is_ignored(b"ten.job") && !is_ignored(b"ten"));

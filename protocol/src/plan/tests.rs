@@ -1,5 +1,5 @@
-use malachite_nz::natural::Natural;
 use malachite_base::num::arithmetic::traits::Factorial;
+use malachite_nz::natural::Natural;
 use proptest::prelude::*;
 
 use super::*;
@@ -28,9 +28,20 @@ fn evaluate(plan: &Plan, id: OperationId, leaves: &mut u32, seen: &mut Vec<u32>)
             numbers.into_iter().map(Natural::from).product()
         }
         Operands::Products(operands) => {
-            assert!((2..=4).contains(&operands.len()), "{id:?} has {} operands", operands.len());
-            assert!(operands.iter().all(|&operand| plan.parent(operand) == Some(id)));
-            operands.into_iter().map(|operand| evaluate(plan, operand, leaves, seen)).product()
+            assert!(
+                (2..=4).contains(&operands.len()),
+                "{id:?} has {} operands",
+                operands.len()
+            );
+            assert!(
+                operands
+                    .iter()
+                    .all(|&operand| plan.parent(operand) == Some(id))
+            );
+            operands
+                .into_iter()
+                .map(|operand| evaluate(plan, operand, leaves, seen))
+                .product()
         }
     };
     assert_eq!(plan.span(id), span_start..*leaves);
@@ -49,11 +60,19 @@ fn the_plan_gives_every_factorial_from_0_to_3000() {
 #[test]
 fn ten_is_three_leaves_and_their_product() {
     let plan = Plan::new(10);
-    let leaves: Vec<Operands> = (0..3).map(|index| plan.operands(plan.leaf(index))).collect();
+    let leaves: Vec<Operands> = (0..3)
+        .map(|index| plan.operands(plan.leaf(index)))
+        .collect();
     let expected = [vec![10, 9, 8, 7], vec![6, 5, 4, 3], vec![2, 1]].map(Operands::Numbers);
     assert_eq!(leaves, expected);
-    assert_eq!(plan.operands(plan.root()), Operands::Products((0..3).map(|index| plan.leaf(index)).collect()));
-    assert_eq!(plan.operands(plan.decimal()), Operands::Products(vec![plan.root()]));
+    assert_eq!(
+        plan.operands(plan.root()),
+        Operands::Products((0..3).map(|index| plan.leaf(index)).collect())
+    );
+    assert_eq!(
+        plan.operands(plan.decimal()),
+        Operands::Products(vec![plan.root()])
+    );
     assert_eq!(plan.total(), 5);
 }
 
@@ -69,7 +88,10 @@ fn zero_is_one_operation_without_operands_and_its_digits() {
 fn the_largest_plan_fits() {
     let plan = Plan::new(u32::MAX);
     assert_eq!(plan.span(plan.root()), 0..plan.leaves());
-    assert_eq!(plan.operands(plan.leaf(plan.leaves() - 1)), Operands::Numbers(vec![3, 2, 1]));
+    assert_eq!(
+        plan.operands(plan.leaf(plan.leaves() - 1)),
+        Operands::Numbers(vec![3, 2, 1])
+    );
     assert_eq!(plan.covered(plan.root()), plan.total() - 1);
 }
 

@@ -91,8 +91,16 @@ impl Cluster {
         let incarnation = Incarnation(self.next_incarnation);
         self.next_incarnation += 1;
         self.incarnations.insert(id, incarnation);
-        self.nodes.insert(id, Node::new(self.config.clone(), id, incarnation, self.highest_term));
-        let others: Vec<NodeId> = self.nodes.keys().copied().filter(|&other| other != id).collect();
+        self.nodes.insert(
+            id,
+            Node::new(self.config.clone(), id, incarnation, self.highest_term),
+        );
+        let others: Vec<NodeId> = self
+            .nodes
+            .keys()
+            .copied()
+            .filter(|&other| other != id)
+            .collect();
         for other in others {
             for (here, there) in [(id, other), (other, id)] {
                 let event = Event::LinkUp {
@@ -108,13 +116,22 @@ impl Cluster {
 
     /// Ends a node at once. The others learn of it by their links.
     pub(crate) fn kill(&mut self, id: NodeId) {
-        let Some(node) = self.nodes.remove(&id) else { return };
+        let Some(node) = self.nodes.remove(&id) else {
+            return;
+        };
         self.highest_term = self.highest_term.max(node.highest().term);
         self.stopped.remove(&id);
         self.waiting.remove(&id);
         let incarnation = self.incarnations[&id];
         for other in self.nodes.keys().copied().collect::<Vec<_>>() {
-            self.plan(other, DEATH_NOTICE, What::Event(Event::LinkDown { peer: id, incarnation }));
+            self.plan(
+                other,
+                DEATH_NOTICE,
+                What::Event(Event::LinkDown {
+                    peer: id,
+                    incarnation,
+                }),
+            );
         }
     }
 
@@ -133,7 +150,8 @@ impl Cluster {
 
     /// Drops a job file into the inbox.
     pub(crate) fn drop_job(&mut self, name: &str, text: &str) {
-        self.files.insert(FilePath::new(Folder::Inbox, name), text.into());
+        self.files
+            .insert(FilePath::new(Folder::Inbox, name), text.into());
         for id in self.nodes.keys().copied().collect::<Vec<_>>() {
             self.plan(id, Duration::ZERO, What::Event(Event::InboxChanged));
         }
@@ -150,15 +168,27 @@ impl Cluster {
         let highest = self.nodes.values().map(Node::highest).max()?;
         let agreed = self.nodes.values().all(|node| node.highest() == highest);
         let acting = self.nodes.get(&highest.node)?.acting() == Some(highest);
-        let followed = self.nodes.values().all(|node| node.coordinator() == Some(highest.node));
+        let followed = self
+            .nodes
+            .values()
+            .all(|node| node.coordinator() == Some(highest.node));
         (agreed && acting && followed).then_some(highest.node)
     }
 
     /// Runs until `done`, for at most `limit` of virtual time.
-    pub(crate) fn run_until(&mut self, limit: Duration, what: &str, done: impl Fn(&Cluster) -> bool) {
+    pub(crate) fn run_until(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        done: impl Fn(&Cluster) -> bool,
+    ) {
         let end = self.now + limit;
         while !done(self) {
-            assert!(self.now < end, "not within {limit:?}: {what}\n{:#?}", self.traces);
+            assert!(
+                self.now < end,
+                "not within {limit:?}: {what}\n{:#?}",
+                self.traces
+            );
             self.step();
         }
     }
@@ -189,15 +219,23 @@ impl Cluster {
 
     fn next_time(&self) -> Option<Time> {
         let planned = self.planned.keys().next().map(|&(time, _)| time);
-        let timers = self.nodes.iter().filter(|(id, _)| !self.stopped.contains(id));
-        let timer = timers.filter_map(|(_, node)| node.next_timeout()).map(|(due, _)| due).min();
+        let timers = self
+            .nodes
+            .iter()
+            .filter(|(id, _)| !self.stopped.contains(id));
+        let timer = timers
+            .filter_map(|(_, node)| node.next_timeout())
+            .map(|(due, _)| due)
+            .min();
         [planned, timer].into_iter().flatten().min()
     }
 
     /// The next thing happens, whatever it is: mail before timers.
     pub(crate) fn step(&mut self) {
         self.steps += 1;
-        let Some(next) = self.next_time() else { panic!("nothing will ever happen") };
+        let Some(next) = self.next_time() else {
+            panic!("nothing will ever happen")
+        };
         self.now = self.now.max(next);
         if let Some(entry) = self.planned.first_entry()
             && entry.key().0 <= self.now
@@ -210,10 +248,14 @@ impl Cluster {
             }
             return;
         }
-        let due = self.nodes.iter().filter(|(id, _)| !self.stopped.contains(id)).find_map(|(&id, node)| {
-            let (due, timer) = node.next_timeout()?;
-            (due <= self.now).then_some((id, timer))
-        });
+        let due = self
+            .nodes
+            .iter()
+            .filter(|(id, _)| !self.stopped.contains(id))
+            .find_map(|(&id, node)| {
+                let (due, timer) = node.next_timeout()?;
+                (due <= self.now).then_some((id, timer))
+            });
         if let Some((id, timer)) = due {
             self.handle(id, Event::Timeout(timer));
         }
@@ -228,14 +270,20 @@ impl Cluster {
             What::Event(event) => self.handle(id, event),
             What::File(epoch, tag, call) => {
                 let fenced = self.nodes[&id].highest() > epoch;
-                let reply = if fenced { FileReply::Fenced } else { self.call(call) };
+                let reply = if fenced {
+                    FileReply::Fenced
+                } else {
+                    self.call(call)
+                };
                 self.handle(id, Event::FileDone { epoch, tag, reply });
             }
         }
     }
 
     fn handle(&mut self, id: NodeId, event: Event) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(node) = self.nodes.get_mut(&id) else {
+            return;
+        };
         for action in node.step(self.now, event) {
             self.act(id, action);
         }
@@ -248,23 +296,47 @@ impl Cluster {
                     if self.nodes.contains_key(&to) && (self.passes)(id, to, &message) {
                         let incarnation = self.incarnations[&id];
                         let message = message.clone();
-                        self.plan(to, LATENCY, What::Event(Event::Received { from: id, incarnation, message }));
+                        self.plan(
+                            to,
+                            LATENCY,
+                            What::Event(Event::Received {
+                                from: id,
+                                incarnation,
+                                message,
+                            }),
+                        );
                     }
                 }
             }
             Action::Compute { operation, task } => {
-                let product = Product { operation, value: compute(&task) };
-                self.plan(id, COMPUTE_TIME, What::Event(Event::Computed { products: vec![product] }));
+                let product = Product {
+                    operation,
+                    value: compute(&task),
+                };
+                self.plan(
+                    id,
+                    COMPUTE_TIME,
+                    What::Event(Event::Computed {
+                        products: vec![product],
+                    }),
+                );
             }
             Action::CancelCompute => {
                 let of_node = |planned: &Planned| {
-                    planned.node == id && matches!(planned.what, What::Event(Event::Computed { .. }))
+                    planned.node == id
+                        && matches!(planned.what, What::Event(Event::Computed { .. }))
                 };
                 self.planned.retain(|_, planned| !of_node(planned));
             }
-            Action::File { epoch, tag, call } => self.plan(id, FILE_TIME, What::File(epoch, tag, call)),
+            Action::File { epoch, tag, call } => {
+                self.plan(id, FILE_TIME, What::File(epoch, tag, call))
+            }
             Action::Log { lines } => {
-                self.lines.extend(lines.iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned()));
+                self.lines.extend(
+                    lines
+                        .iter()
+                        .map(|line| String::from_utf8_lossy(line).trim_end().to_owned()),
+                );
             }
             Action::Trace { trace, .. } => self.traces.push((id, trace)),
             Action::Warn(sentence) => println!("node {id} warns: {sentence}"),
@@ -273,7 +345,14 @@ impl Cluster {
 
     fn plan(&mut self, node: NodeId, after: Duration, what: What) {
         let incarnation = self.incarnations[&node];
-        self.plan_at(self.now + after, Planned { node, incarnation, what });
+        self.plan_at(
+            self.now + after,
+            Planned {
+                node,
+                incarnation,
+                what,
+            },
+        );
     }
 
     fn plan_at(&mut self, time: Time, planned: Planned) {
@@ -284,12 +363,21 @@ impl Cluster {
     fn call(&mut self, call: FileCall) -> FileReply {
         match call {
             FileCall::List(folder) => FileReply::Listed(
-                self.files.keys().filter(|path| path.folder == folder).map(|path| path.name.clone()).collect(),
+                self.files
+                    .keys()
+                    .filter(|path| path.folder == folder)
+                    .map(|path| path.name.clone())
+                    .collect(),
             ),
-            FileCall::Probe(path) if self.files.contains_key(&path) => FileReply::Probed(Probe::Complete),
-            FileCall::Exist(paths) => {
-                FileReply::Existing(paths.into_iter().filter(|path| self.files.contains_key(path)).collect())
+            FileCall::Probe(path) if self.files.contains_key(&path) => {
+                FileReply::Probed(Probe::Complete)
             }
+            FileCall::Exist(paths) => FileReply::Existing(
+                paths
+                    .into_iter()
+                    .filter(|path| self.files.contains_key(path))
+                    .collect(),
+            ),
             FileCall::Rename { to, .. } if self.files.contains_key(&to) => FileReply::Taken,
             FileCall::Rename { from, to } => match self.files.remove(&from) {
                 Some(content) => {
@@ -318,7 +406,12 @@ impl Cluster {
 
 /// Values are decimal digits here: to all but the arithmetic they are opaque anyway.
 pub(crate) fn compute(task: &Task) -> Bytes {
-    let number = |bytes: &Bytes| -> Natural { std::str::from_utf8(bytes).unwrap().parse().unwrap() };
+    let number = |bytes: &Bytes| -> Natural {
+        {
+            let digits = std::str::from_utf8(bytes).expect("digits are text");
+            digits.parse().expect("digits are a number")
+        }
+    };
     let product = match task {
         Task::Numbers(numbers) => numbers.iter().map(|&n| Natural::from(n)).product(),
         Task::Products(values) => values.iter().map(number).product(),
@@ -330,7 +423,11 @@ pub(crate) fn compute(task: &Task) -> Bytes {
 
 /// A config for tests: operations are traced.
 pub(crate) fn config(nodes: u8) -> Config {
-    Config { nodes, trace_operations: true, ..Config::default() }
+    Config {
+        nodes,
+        trace_operations: true,
+        ..Config::default()
+    }
 }
 
 /// n! by another way.

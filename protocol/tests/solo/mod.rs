@@ -35,7 +35,11 @@ impl Solo {
 
     /// A node of a fresh cluster without any link.
     pub(crate) fn alone(id: u8, config: Config) -> Solo {
-        Solo { node: Node::new(config, NodeId(id), Incarnation(100), Term(0)), now: Time(1), id }
+        Solo {
+            node: Node::new(config, NodeId(id), Incarnation(100), Term(0)),
+            now: Time(1),
+            id,
+        }
     }
 
     /// A node that follows the coordinator of this epoch and has caught up.
@@ -56,7 +60,13 @@ impl Solo {
         solo.step(Event::Start);
         let epoch = solo.node.highest();
         for peer in 0..id {
-            solo.receive(peer, Message::Promise { epoch, inventory: Inventory::default() });
+            solo.receive(
+                peer,
+                Message::Promise {
+                    epoch,
+                    inventory: Inventory::default(),
+                },
+            );
         }
         assert_eq!(solo.node.acting(), Some(epoch));
         solo
@@ -75,20 +85,40 @@ impl Solo {
         self.receive_of(from, FIRST, message)
     }
 
-    pub(crate) fn receive_of(&mut self, from: u8, incarnation: Incarnation, message: Message) -> Actions {
-        self.step(Event::Received { from: NodeId(from), incarnation, message })
+    pub(crate) fn receive_of(
+        &mut self,
+        from: u8,
+        incarnation: Incarnation,
+        message: Message,
+    ) -> Actions {
+        self.step(Event::Received {
+            from: NodeId(from),
+            incarnation,
+            message,
+        })
     }
 
     pub(crate) fn link_up(&mut self, peer: u8, incarnation: Incarnation) -> Actions {
-        self.step(Event::LinkUp { peer: NodeId(peer), incarnation, highest: Epoch::NONE })
+        self.step(Event::LinkUp {
+            peer: NodeId(peer),
+            incarnation,
+            highest: Epoch::NONE,
+        })
     }
 
     pub(crate) fn link_down(&mut self, peer: u8, incarnation: Incarnation) -> Actions {
-        self.step(Event::LinkDown { peer: NodeId(peer), incarnation })
+        self.step(Event::LinkDown {
+            peer: NodeId(peer),
+            incarnation,
+        })
     }
 
     pub(crate) fn hint(&mut self, peer: u8, state: ChildState) -> Actions {
-        self.step(Event::Hint { peer: NodeId(peer), incarnation: FIRST, state })
+        self.step(Event::Hint {
+            peer: NodeId(peer),
+            incarnation: FIRST,
+            state,
+        })
     }
 
     /// Time passes; every timer fires when it is due.
@@ -136,15 +166,20 @@ impl Actions {
     }
 
     pub(crate) fn traced(&self, is: impl Fn(&Trace) -> bool) -> bool {
-        self.0.iter().any(|action| matches!(action, Action::Trace { trace, .. } if is(trace)))
+        self.0
+            .iter()
+            .any(|action| matches!(action, Action::Trace { trace, .. } if is(trace)))
     }
 
     /// Operations that were assigned to a peer.
     pub(crate) fn assigned(&self, peer: u8) -> Vec<OperationId> {
-        let assigned = self.to(peer).into_iter().filter_map(|message| match message {
-            Message::Assign { operations, .. } => Some(operations.clone()),
-            _ => None,
-        });
+        let assigned = self
+            .to(peer)
+            .into_iter()
+            .filter_map(|message| match message {
+                Message::Assign { operations, .. } => Some(operations.clone()),
+                _ => None,
+            });
         assigned.flatten().collect()
     }
 
@@ -158,10 +193,15 @@ impl Actions {
 
     /// Products that the checkpoint stream carried to a peer.
     pub(crate) fn checkpointed(&self, peer: u8) -> Vec<OperationId> {
-        let updates = self.to(peer).into_iter().filter_map(|message| match message {
-            Message::Checkpoint { update, .. } => Some(update.products.iter().map(|product| product.operation)),
-            _ => None,
-        });
+        let updates = self
+            .to(peer)
+            .into_iter()
+            .filter_map(|message| match message {
+                Message::Checkpoint { update, .. } => {
+                    Some(update.products.iter().map(|product| product.operation))
+                }
+                _ => None,
+            });
         updates.flatten().collect()
     }
 
@@ -170,7 +210,10 @@ impl Actions {
         self.0.iter().any(|action| match action {
             Action::Send { message, .. } => matches!(
                 message,
-                Message::Assign { .. } | Message::Checkpoint { .. } | Message::Victory { .. } | Message::Heartbeat { .. }
+                Message::Assign { .. }
+                    | Message::Checkpoint { .. }
+                    | Message::Victory { .. }
+                    | Message::Heartbeat { .. }
             ),
             Action::File { .. } => true,
             _ => false,
@@ -180,7 +223,11 @@ impl Actions {
 
 /// An epoch of a peer in its first life.
 pub(crate) fn epoch(term: u64, node: u8) -> Epoch {
-    Epoch { term: Term(term), node: NodeId(node), incarnation: FIRST }
+    Epoch {
+        term: Term(term),
+        node: NodeId(node),
+        incarnation: FIRST,
+    }
 }
 
 /// A leaf of n!.
@@ -190,5 +237,8 @@ pub(crate) fn leaf(n: u32, index: u32) -> OperationId {
 
 /// A product with a value that tells its operation.
 pub(crate) fn product(operation: OperationId) -> Product {
-    Product { operation, value: format!("{operation:?}").into() }
+    Product {
+        operation,
+        value: format!("{operation:?}").into(),
+    }
 }

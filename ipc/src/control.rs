@@ -1,0 +1,217 @@
+//! The link between the supervisor and each node: one MessagePack message a packet.
+//!
+//! Both ends are non-blocking and close-on-exec. Nothing is queued here: what is told is state,
+//! so a sender that finds the link full keeps the latest and tries again.
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, recv, send, setsockopt, socketpair, sockopt,
+};
+use protocol::event::ChildState;
+use protocol::id::{Incarnation, NodeId};
+use protocol::status::Status;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Longest encoded message, in bytes: 128 KiB. A status of 256 jobs with names of 200 bytes
+/// takes less than half of it.
+pub const MAX_PACKET: usize = 128 << 10;
+
+/// Asked for as the socket's send buffer, in bytes. The kernel refuses a packet that is longer
+/// than the buffer, and may grant less than what is asked for, but by default twice
+/// [`MAX_PACKET`] at least.
+const SEND_BUFFER: usize = 4 * MAX_PACKET;
+
+/// One end of the link. `Out` is what it sends, `In` what it receives.
+#[derive(Debug)]
+pub struct ControlLink<Out, In> {
+    fd: OwnedFd,
+    words: PhantomData<fn(Out) -> In>,
+}
+
+/// The supervisor's end.
+pub type SupervisorEnd = ControlLink<ToNode, ToSupervisor>;
+/// A node's end.
+pub type NodeEnd = ControlLink<ToSupervisor, ToNode>;
+
+/// What the supervisor says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToNode {
+    /// Every node has bound its socket, or has had its time: begin.
+    Start,
+    /// The latest state of every node.
+    Hints(Vec<Hint>),
+    /// The cluster stops: no elections from now on.
+    Stopping,
+}
+
+/// The state of one node's process, as its parent sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hint {
+    /// Which node.
+    pub node: NodeId,
+    /// Its life; for [`ChildState::Gone`] the last one.
+    pub incarnation: Incarnation,
+    /// What became of it.
+    pub state: ChildState,
+}
+
+/// What a node says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToSupervisor {
+    /// The node's socket is bound.
+    Bound,
+    /// The node's view.
+    Status(Status),
+    /// A job has ended, and its text has its name.
+    JobEnded {
+        /// The job's name.
+        name: String,
+        /// Whether it failed.
+        failed: bool,
+    },
+}
+
+/// What became of a message that was to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is in the socket.
+    Done,
+    /// The socket is full; nothing was sent.
+    WouldBlock,
+}
+
+/// What [`ControlLink::receive`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received<In> {
+    /// A message.
+    Message(In),
+    /// Nothing, for now.
+    Empty,
+    /// The other end is closed, and everything it said has been received.
+    Closed,
+}
+
+/// Why a message could not be sent or received.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The message is longer than [`MAX_PACKET`], or than what the kernel takes as one packet.
+    #[error("a control message of {0} bytes is too long for one packet")]
+    TooLong(usize),
+    /// The other end is closed.
+    #[error("the other end of the control link is closed")]
+    Closed,
+    /// The message cannot be encoded.
+    #[error("a control message cannot be encoded: {0}")]
+    Encode(#[from] rmp_serde::encode::Error),
+    /// The packet is no message; the next one may be.
+    #[error("a control message cannot be decoded: {0}")]
+    Malformed(#[from] rmp_serde::decode::Error),
+    /// The socket failed.
+    #[error("control link: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A new link: the supervisor's end, and the node's, to be inherited. Both are close-on-exec;
+/// clear it on the node's end in the child alone, or siblings inherit it.
+///
+/// # Errors
+///
+/// The kernel gives no socket pair.
+pub fn pair() -> io::Result<(SupervisorEnd, OwnedFd)> {
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+    )?;
+    Ok((ControlLink::from_fd(ours)?, theirs))
+}
+
+impl<Out, In> ControlLink<Out, In> {
+    /// Takes one end of a [`pair`], perhaps inherited; makes it non-blocking and close-on-exec.
+    ///
+    /// # Errors
+    ///
+    /// The descriptor is not open, or is no socket.
+    pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
+        let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
+        fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+        fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        setsockopt(&fd, sockopt::SndBuf, &SEND_BUFFER)?;
+        Ok(ControlLink {
+            fd,
+            words: PhantomData,
+        })
+    }
+}
+
+impl<Out: Serialize, In> ControlLink<Out, In> {
+    /// Sends a message, or nothing at all when the socket is full. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::TooLong`], [`ControlError::Closed`], or what the socket says.
+    pub fn send(&self, message: &Out) -> Result<Sent, ControlError> {
+        let packet = rmp_serde::to_vec(message)?;
+        if packet.len() > MAX_PACKET {
+            return Err(ControlError::TooLong(packet.len()));
+        }
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        loop {
+            return match send(self.fd.as_raw_fd(), &packet, flags) {
+                Ok(_) => Ok(Sent::Done),
+                Err(Errno::EINTR) => continue,
+                Err(Errno::EAGAIN) => Ok(Sent::WouldBlock),
+                Err(Errno::EMSGSIZE) => Err(ControlError::TooLong(packet.len())),
+                Err(Errno::EPIPE | Errno::ECONNRESET) => Err(ControlError::Closed),
+                Err(errno) => Err(io::Error::from(errno).into()),
+            };
+        }
+    }
+}
+
+impl<Out, In: DeserializeOwned> ControlLink<Out, In> {
+    /// The next message, if there is one. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Malformed`], [`ControlError::TooLong`], or what the socket says.
+    pub fn receive(&self) -> Result<Received<In>, ControlError> {
+        let mut packet = vec![0; MAX_PACKET];
+        // With MSG_TRUNC the result is the packet's length, even where the buffer is shorter.
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
+        loop {
+            return match recv(self.fd.as_raw_fd(), &mut packet, flags) {
+                Ok(0) | Err(Errno::ECONNRESET) => Ok(Received::Closed),
+                Ok(length) => match packet.get(..length) {
+                    Some(packet) => Ok(Received::Message(rmp_serde::from_slice(packet)?)),
+                    None => Err(ControlError::TooLong(length)),
+                },
+                Err(Errno::EINTR) => continue,
+                Err(Errno::EAGAIN) => Ok(Received::Empty),
+                Err(errno) => Err(io::Error::from(errno).into()),
+            };
+        }
+    }
+}
+
+impl<Out, In> AsFd for ControlLink<Out, In> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl<Out, In> AsRawFd for ControlLink<Out, In> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}

@@ -1,0 +1,85 @@
+//! The system calls behind links.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, send, socket,
+};
+use nix::unistd::Uid;
+use tokio::net::{UnixListener, UnixStream};
+
+/// Connects and sends the first frame. Never blocks: a Unix socket connects at once or not.
+pub(crate) fn dial(path: &Path, hello: &[u8]) -> io::Result<UnixStream> {
+    let fd = socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+        None,
+    )?;
+    connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+    send_whole(&fd, hello)?;
+    let stream = UnixStream::from_std(<OwnedFd as Into<std::os::unix::net::UnixStream>>::into(fd))?;
+    check_user(&stream)?;
+    Ok(stream)
+}
+
+/// Sends a first frame on a connection that carries nothing yet, so that there is room for it.
+pub(crate) fn send_whole(socket: &impl AsFd, bytes: &[u8]) -> io::Result<()> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    let sent = send(socket.as_fd().as_raw_fd(), bytes, flags)?;
+    if sent < bytes.len() {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    Ok(())
+}
+
+/// What is in the socket now, asked of the kernel and not of a poll that may be behind; 0 at
+/// the end.
+pub(crate) fn receive_now(socket: &impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    Ok(recv(
+        socket.as_fd().as_raw_fd(),
+        buffer,
+        MsgFlags::MSG_DONTWAIT,
+    )?)
+}
+
+/// Whether the process at the other end is one of ours, or root's.
+pub(crate) fn check_user(stream: &UnixStream) -> io::Result<()> {
+    let user = Uid::from_raw(stream.peer_cred()?.uid());
+    if user == Uid::effective() || user.is_root() {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!("the peer belongs to user {user}"),
+    ))
+}
+
+/// Binds, in place of a socket that an earlier life has left.
+pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => fs::remove_file(path)?,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(_) | Err(_) => {}
+    }
+    UnixListener::bind(path)
+}
+
+/// Whether a socket of that path can be bound.
+pub(crate) fn fits(path: &Path) -> bool {
+    UnixAddr::new(path).is_ok()
+}
+
+/// Whether a failed dial means that nobody lives behind the path: nobody listens, or a dying
+/// process closed its end. Other errors (no descriptor left, a full backlog) say nothing.
+pub(crate) fn means_death(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(Errno::ECONNREFUSED | Errno::ENOENT | Errno::ECONNRESET | Errno::EPIPE)
+    )
+}

@@ -1,0 +1,25 @@
+# Recipes for people who work on bullpen; `just` lists them.
+
+default:
+    @just --list
+
+# All tests, as the README has them.
+test:
+    cargo test --workspace
+
+# Format and lints, warnings as errors.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The documentation of all crates, warnings as errors.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+# Licences and sources of the dependencies (needs cargo-deny).
+deny:
+    cargo deny check licenses bans sources
+
+# What a machine does for every change.
+ci:
+    .ci/run

@@ -1,0 +1,357 @@
+//! The loop of a node: hands what happens to the protocol, and does what the protocol wants done.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ipc::control::{ControlError, NodeEnd, Received, Sent, ToNode, ToSupervisor};
+use ipc::mesh::{Mesh, MeshEvent};
+use protocol::event::{Action, ChildState, Event};
+use protocol::id::{Epoch, NodeId};
+use protocol::node::Node;
+use protocol::status::RoleName;
+use protocol::time::Time;
+use protocol::trace::Trace;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+
+use crate::arithmetic::Arithmetic;
+use crate::event_log::{EventLog, Header};
+use crate::files::Files;
+use crate::identity::name_process;
+use crate::output::Output;
+use crate::watch::Watch;
+
+/// Most messages that are handled before the timers are looked at.
+const TURN: usize = 256;
+/// How often a coordinator reports the progress of its jobs.
+const PROGRESS: Duration = Duration::from_millis(100);
+
+/// Everything that a node's process has beside the protocol.
+pub(crate) struct Driver {
+    pub(crate) node: Node,
+    pub(crate) mesh: Mesh,
+    pub(crate) control: AsyncFd<NodeEnd>,
+    pub(crate) arithmetic: Arithmetic,
+    pub(crate) files: Files,
+    pub(crate) output: Output,
+    pub(crate) log: EventLog,
+    pub(crate) header: Header,
+    pub(crate) jobs: PathBuf,
+    /// The origin of the protocol's time.
+    pub(crate) origin: Instant,
+    pub(crate) watch: Option<Watch>,
+    pub(crate) inbox_changed: Arc<Notify>,
+    pub(crate) report: Report,
+}
+
+/// What the supervisor was told last, and what it is still to be told.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    told: Option<(RoleName, Epoch, Option<NodeId>)>,
+    /// Told at the last change, or this long ago.
+    told_at: Option<Instant>,
+    /// The last report of progress still listed jobs.
+    had_jobs: bool,
+    ended: Vec<String>,
+}
+
+/// Why the loop ended without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The supervisor is gone.
+    Orphaned,
+    /// A signal asked for it.
+    Terminated,
+}
+
+/// What woke the loop.
+enum Wake {
+    Mesh,
+    Event(Event),
+    Control,
+    Timer,
+    Terminate,
+}
+
+impl Driver {
+    /// Runs until the control link closes or SIGTERM arrives.
+    ///
+    /// # Errors
+    ///
+    /// The control link breaks, or signals cannot be had.
+    pub(crate) async fn run(mut self) -> io::Result<End> {
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut mail = Vec::with_capacity(TURN);
+        self.tell_supervisor();
+        loop {
+            let wake = self.wait(&mut mail, &mut terminate).await;
+            match wake {
+                Wake::Terminate => {
+                    self.output.drain(Duration::from_millis(200));
+                    return Ok(End::Terminated);
+                }
+                Wake::Control => {
+                    if self.read_control()? {
+                        return Ok(End::Orphaned);
+                    }
+                }
+                Wake::Event(event) => self.step(event),
+                Wake::Mesh => {}
+                Wake::Timer => {
+                    // What arrived before the timer was due is handled before it: let the links
+                    // read what the system holds for them.
+                    tokio::task::yield_now().await;
+                }
+            }
+            self.handle_mail(&mut mail);
+            while self.drain(&mut mail) {
+                tokio::task::yield_now().await;
+            }
+            self.fire_timers();
+            self.mesh.flush();
+            self.follow_up();
+        }
+    }
+
+    async fn wait(
+        &mut self,
+        mail: &mut Vec<MeshEvent>,
+        terminate: &mut tokio::signal::unix::Signal,
+    ) -> Wake {
+        let due = self
+            .node
+            .next_timeout()
+            .map(|(due, _)| self.origin + Duration::from_nanos(due.0));
+        let due = [due, self.report.due(&self.node)]
+            .into_iter()
+            .flatten()
+            .min();
+        tokio::select! {
+            biased;
+            // First, so that a node that is told that the cluster stops takes no peer's end for a
+            // crash.
+            Ok(mut ready) = self.control.readable() => {
+                // Cleared before the link is read until it is empty: what comes later wakes again.
+                ready.clear_ready();
+                Wake::Control
+            }
+            _ = self.mesh.recv_many(mail, TURN) => Wake::Mesh,
+            Some(products) = self.arithmetic.finished() => Wake::Event(Event::Computed { products }),
+            Some(reply) = self.files.reply() => Wake::Event(reply),
+            () = self.inbox_changed.notified() => Wake::Event(Event::InboxChanged),
+            _ = terminate.recv() => Wake::Terminate,
+            () = sleep_until(due) => Wake::Timer,
+        }
+    }
+
+    /// Handles what waits; tells whether there was a full turn of it, so that there may be more.
+    fn drain(&mut self, mail: &mut Vec<MeshEvent>) -> bool {
+        let received = self.mesh.try_recv_many(mail, TURN);
+        self.handle_mail(mail);
+        while let Some(products) = self.arithmetic.try_finished() {
+            self.step(Event::Computed { products });
+        }
+        while let Some(reply) = self.files.try_reply() {
+            self.step(reply);
+        }
+        self.mesh.flush();
+        received == TURN
+    }
+
+    fn handle_mail(&mut self, mail: &mut Vec<MeshEvent>) {
+        for event in mail.drain(..) {
+            self.step(match event {
+                MeshEvent::LinkUp {
+                    peer,
+                    incarnation,
+                    highest,
+                } => Event::LinkUp {
+                    peer,
+                    incarnation,
+                    highest,
+                },
+                MeshEvent::LinkDown { peer, incarnation } => Event::LinkDown { peer, incarnation },
+                MeshEvent::Received {
+                    from,
+                    incarnation,
+                    message,
+                } => Event::Received {
+                    from,
+                    incarnation,
+                    message,
+                },
+                MeshEvent::Alive { from, incarnation } => Event::Alive { from, incarnation },
+            });
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.now();
+        while let Some((due, timer)) = self.node.next_timeout()
+            && due <= now
+        {
+            self.step(Event::Timeout(timer));
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let actions = self.node.step(self.now(), event);
+        let highest = self.node.highest();
+        self.files.fence(highest);
+        self.mesh.set_highest(highest);
+        // What happened is on record before anything follows from it.
+        self.record(&actions);
+        for action in actions {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Send { to, message } => self.mesh.send(&to, &message),
+            Action::Compute { operation, task } => self.arithmetic.compute(operation, task),
+            Action::CancelCompute => self.arithmetic.cancel(),
+            Action::File { epoch, tag, call } => self.files.call(epoch, tag, call),
+            Action::Log { lines } => self.output.write(lines),
+            Action::Trace {
+                trace: Trace::JobDone { job },
+                ..
+            } => self.report.ended.push(job),
+            Action::Trace { .. } => {}
+            Action::Warn(sentence) => tracing::warn!("{sentence}"),
+        }
+    }
+
+    fn record(&mut self, actions: &[Action]) {
+        let mut traces: Vec<&Trace> = Vec::new();
+        for action in actions {
+            if let Action::Trace { role, term, trace } = action {
+                if (self.header.role, self.header.term) != (Some(*role), *term) {
+                    self.log.write_all_lines(&self.header, &traces);
+                    traces.clear();
+                    self.header.role = Some(*role);
+                    self.header.term = *term;
+                }
+                traces.push(trace);
+            }
+        }
+        self.log.write_all_lines(&self.header, &traces);
+    }
+
+    /// Reads what the supervisor says; tells whether it is gone.
+    fn read_control(&mut self) -> io::Result<bool> {
+        loop {
+            match self.control.get_ref().receive().map_err(io_error)? {
+                Received::Closed => return Ok(true),
+                Received::Empty => break,
+                Received::Message(ToNode::Start) => self.step(Event::Start),
+                Received::Message(ToNode::Stopping) => self.step(Event::Stopping),
+                Received::Message(ToNode::Hints(hints)) => {
+                    let own = self.header.node;
+                    for hint in hints.into_iter().filter(|hint| hint.node != own) {
+                        if hint.state == ChildState::Gone {
+                            self.mesh.peer_gone(hint.node, hint.incarnation);
+                        }
+                        self.step(Event::Hint {
+                            peer: hint.node,
+                            incarnation: hint.incarnation,
+                            state: hint.state,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// After a change of role: the process's name, the watch on the inbox, a report.
+    fn follow_up(&mut self) {
+        let role = self.node.role();
+        if self.report.told.map(|(role, ..)| role) != Some(role) {
+            name_process(self.header.node, role);
+            self.watch = (role == RoleName::Coordinator)
+                .then(|| self.start_watch())
+                .flatten();
+        }
+        self.tell_supervisor();
+    }
+
+    fn start_watch(&self) -> Option<Watch> {
+        match Watch::start(&self.jobs, Arc::clone(&self.inbox_changed)) {
+            Ok(watch) => Some(watch),
+            Err(error) => {
+                tracing::warn!(
+                    "cannot watch the jobs directory, so it is only looked at every 2 s: {error}"
+                );
+                None
+            }
+        }
+    }
+
+    fn tell_supervisor(&mut self) {
+        for name in std::mem::take(&mut self.report.ended) {
+            self.tell(&ToSupervisor::JobEnded {
+                name,
+                failed: false,
+            });
+        }
+        let view = (
+            self.node.role(),
+            self.node.highest(),
+            self.node.coordinator(),
+        );
+        let due = self
+            .report
+            .due(&self.node)
+            .is_some_and(|due| due <= Instant::now());
+        if self.report.told != Some(view) || due {
+            let status = self.node.status();
+            let had_jobs = !status.jobs.is_empty();
+            if self.tell(&ToSupervisor::Status(status)) {
+                self.report.told = Some(view);
+                self.report.told_at = Some(Instant::now());
+                self.report.had_jobs = had_jobs;
+            }
+        }
+    }
+
+    /// Sends what fits; the latest state is sent again later where it does not.
+    fn tell(&self, message: &ToSupervisor) -> bool {
+        match self.control.get_ref().send(message) {
+            Ok(Sent::Done) => true,
+            Ok(Sent::WouldBlock) => false,
+            Err(error) => {
+                tracing::debug!("cannot report to the supervisor: {error}");
+                false
+            }
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time(u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl Report {
+    /// When the progress of jobs, or their end, should be reported again.
+    fn due(&self, node: &Node) -> Option<Instant> {
+        let told_at = self
+            .told_at
+            .filter(|_| self.had_jobs || node.open_jobs() > 0);
+        told_at.map(|told_at| told_at + PROGRESS)
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn io_error(error: ControlError) -> io::Error {
+    io::Error::other(error)
+}

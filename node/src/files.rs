@@ -1,0 +1,312 @@
+//! The jobs directory, on a thread of its own: one call after the other, each only while the
+//! epoch in whose name it was asked for is still the highest that the node has seen.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSlice, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+use bytes::Bytes;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use protocol::event::Event;
+use protocol::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
+use protocol::id::Epoch;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// The thread that makes file calls, and the queue in front of it.
+#[derive(Debug)]
+pub(crate) struct Files {
+    requests: mpsc::Sender<Request>,
+    fence: Arc<Mutex<Epoch>>,
+    replies: UnboundedReceiver<Event>,
+}
+
+#[derive(Debug)]
+struct Request {
+    epoch: Epoch,
+    tag: FileTag,
+    call: FileCall,
+}
+
+impl Files {
+    /// Starts the thread on a jobs directory.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses another thread.
+    pub(crate) fn start(jobs: PathBuf) -> io::Result<Files> {
+        let (requests, queue) = mpsc::channel::<Request>();
+        let (replied, replies) = unbounded_channel();
+        let fence = Arc::new(Mutex::new(Epoch::NONE));
+        let highest = Arc::clone(&fence);
+        let folders = Folders { jobs };
+        thread::Builder::new()
+            .name("files".to_owned())
+            .spawn(move || {
+                while let Ok(request) = queue.recv() {
+                    if reply(&folders, &highest, &replied, request).is_err() {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Files {
+            requests,
+            fence,
+            replies,
+        })
+    }
+
+    /// Asks for a call; the reply comes out of [`Files::reply`].
+    pub(crate) fn call(&self, epoch: Epoch, tag: FileTag, call: FileCall) {
+        // The thread lives as long as this end of the channel.
+        let _ = self.requests.send(Request { epoch, tag, call });
+    }
+
+    /// Calls of lower epochs are not made from now on.
+    pub(crate) fn fence(&self, highest: Epoch) {
+        *self.fence.lock().unwrap_or_else(PoisonError::into_inner) = highest;
+    }
+
+    /// Waits for a reply. Cancel safe.
+    pub(crate) async fn reply(&mut self) -> Option<Event> {
+        self.replies.recv().await
+    }
+
+    /// A reply, if there is one.
+    pub(crate) fn try_reply(&mut self) -> Option<Event> {
+        self.replies.try_recv().ok()
+    }
+}
+
+fn reply(
+    folders: &Folders,
+    highest: &Mutex<Epoch>,
+    replied: &UnboundedSender<Event>,
+    request: Request,
+) -> Result<(), ()> {
+    let Request { epoch, tag, call } = request;
+    let fenced = epoch < *highest.lock().unwrap_or_else(PoisonError::into_inner);
+    let reply = if fenced {
+        FileReply::Fenced
+    } else {
+        folders.make(call)
+    };
+    replied
+        .send(Event::FileDone { epoch, tag, reply })
+        .map_err(|_| ())
+}
+
+/// The folders of a jobs directory.
+#[derive(Debug)]
+struct Folders {
+    jobs: PathBuf,
+}
+
+impl Folders {
+    /// Makes one call.
+    fn make(&self, call: FileCall) -> FileReply {
+        let result = match call {
+            FileCall::List(folder) => self.list(folder),
+            FileCall::Probe(path) => probe(&self.path(&path)),
+            FileCall::Exist(paths) => self.exist(paths),
+            FileCall::Rename { from, to } => rename(&self.path(&from), &self.path(&to)),
+            FileCall::Read { path, limit } => read(&self.path(&path), limit),
+            FileCall::Write { path, content } => write(&self.path(&path), &content),
+            FileCall::Remove(path) => remove(&self.path(&path)),
+            FileCall::Sync(folders) => self.sync(&folders),
+        };
+        result.unwrap_or_else(|error| FileReply::Failed(error.to_string()))
+    }
+
+    fn folder(&self, folder: Folder) -> PathBuf {
+        match folder {
+            Folder::Inbox => self.jobs.clone(),
+            Folder::Running => self.jobs.join("running"),
+            Folder::Done => self.jobs.join("done"),
+            Folder::Failed => self.jobs.join("failed"),
+        }
+    }
+
+    fn path(&self, path: &FilePath) -> PathBuf {
+        self.folder(path.folder).join(OsStr::from_bytes(&path.name))
+    }
+
+    fn list(&self, folder: Folder) -> io::Result<FileReply> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.folder(folder))? {
+            let entry = entry?;
+            // An entry that is gone meanwhile is no directory to leave out.
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                names.push(entry.file_name().into_vec());
+            }
+        }
+        Ok(FileReply::Listed(names))
+    }
+
+    fn exist(&self, mut paths: Vec<FilePath>) -> io::Result<FileReply> {
+        let mut error = None;
+        paths.retain(|path| match fs::symlink_metadata(self.path(path)) {
+            Ok(_) => true,
+            Err(other) if other.kind() == io::ErrorKind::NotFound => false,
+            Err(other) => {
+                error = Some(other);
+                false
+            }
+        });
+        error.map_or(Ok(FileReply::Existing(paths)), Err)
+    }
+
+    fn sync(&self, folders: &[Folder]) -> io::Result<FileReply> {
+        for &folder in folders {
+            File::open(self.folder(folder))?.sync_all()?;
+        }
+        Ok(FileReply::Ok)
+    }
+}
+
+/// Asks for a read lease, which the system refuses while anybody has the file open for writing.
+fn probe(path: &Path) -> io::Result<FileReply> {
+    let file = match open(path)? {
+        Opened::File(file) => file,
+        Opened::Other(reply) => return Ok(reply),
+    };
+    // SAFETY: fcntl with F_SETLEASE takes an int and touches no memory of ours; the descriptor is
+    // open for the length of the call.
+    let granted = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) };
+    let probe = match Errno::result(granted) {
+        // The lease ends with the descriptor.
+        Ok(_) => Probe::Complete,
+        Err(Errno::EAGAIN) => Probe::Busy,
+        // Not the owner, or a file system without leases.
+        Err(_) => {
+            let metadata = file.metadata()?;
+            let modified = metadata.mtime().unsigned_abs().wrapping_mul(1_000_000_000);
+            Probe::Unknown {
+                stamp: modified.wrapping_add(metadata.mtime_nsec().unsigned_abs())
+                    ^ metadata.len().rotate_left(32),
+            }
+        }
+    };
+    Ok(FileReply::Probed(probe))
+}
+
+fn read(path: &Path, limit: usize) -> io::Result<FileReply> {
+    let file = match open(path)? {
+        Opened::File(file) => file,
+        Opened::Other(reply) => return Ok(reply),
+    };
+    let mut content = Vec::new();
+    file.take(limit as u64 + 1).read_to_end(&mut content)?;
+    Ok(FileReply::Content(content.into()))
+}
+
+enum Opened {
+    File(File),
+    Other(FileReply),
+}
+
+/// Opens a regular file and nothing else: never through a link, never waiting for the other end of
+/// a FIFO.
+fn open(path: &Path) -> io::Result<Opened> {
+    let kind = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Opened::Other(FileReply::Absent));
+        }
+        Err(error) => return Err(error),
+    };
+    if !kind.is_file() {
+        return Ok(Opened::Other(FileReply::NotAFile(describe(kind))));
+    }
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path);
+    match opened {
+        // It may have been replaced since it was looked at.
+        Ok(file) => match file.metadata()?.file_type() {
+            kind if kind.is_file() => Ok(Opened::File(file)),
+            kind => Ok(Opened::Other(FileReply::NotAFile(describe(kind)))),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(Opened::Other(FileReply::Absent))
+        }
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
+            Ok(Opened::Other(FileReply::NotAFile("a symbolic link")))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn describe(kind: fs::FileType) -> &'static str {
+    if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+/// Renames without ever replacing what has the new name.
+fn rename(from: &Path, to: &Path) -> io::Result<FileReply> {
+    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+        Ok(()) => Ok(FileReply::Ok),
+        Err(Errno::ENOENT) => explain_absence(from, to),
+        Err(Errno::EEXIST) => Ok(FileReply::Taken),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Somebody took the file away, or the folder that it should go to.
+fn explain_absence(from: &Path, to: &Path) -> io::Result<FileReply> {
+    if fs::symlink_metadata(from).is_err() {
+        return Ok(FileReply::Absent);
+    }
+    let folder = to.parent().unwrap_or(to);
+    fs::create_dir_all(folder)?;
+    Err(io::Error::other(format!(
+        "the folder {} was missing and has been made again",
+        folder.display()
+    )))
+}
+
+fn write(path: &Path, content: &[Bytes]) -> io::Result<FileReply> {
+    let mut file = File::create(path)?;
+    let mut parts: Vec<IoSlice<'_>> = content.iter().map(|part| IoSlice::new(part)).collect();
+    let mut rest = &mut parts[..];
+    while !rest.is_empty() {
+        // The system takes at most 1,024 parts at once.
+        let window = rest.len().min(1024);
+        let written = match file.write_vectored(&rest[..window]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            result => result?,
+        };
+        if written == 0 && rest.iter().any(|part| !part.is_empty()) {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        IoSlice::advance_slices(&mut rest, written);
+    }
+    file.sync_all()?;
+    Ok(FileReply::Ok)
+}
+
+fn remove(path: &Path) -> io::Result<FileReply> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(FileReply::Ok),
+    }
+}
+
+#[cfg(test)]
+mod tests;

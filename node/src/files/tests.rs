@@ -1,0 +1,179 @@
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+fn folders() -> (tempfile::TempDir, Folders) {
+    let directory = tempfile::tempdir().unwrap();
+    let jobs = directory.path().to_owned();
+    for folder in ["running", "done", "failed"] {
+        fs::create_dir(jobs.join(folder)).unwrap();
+    }
+    (directory, Folders { jobs })
+}
+
+fn inbox(name: &str) -> FilePath {
+    FilePath::new(Folder::Inbox, name)
+}
+
+fn rename_to_running(folders: &Folders, name: &str) -> FileReply {
+    folders.make(FileCall::Rename {
+        from: inbox(name),
+        to: FilePath::new(Folder::Running, name),
+    })
+}
+
+#[test]
+fn a_rename_is_won_once_and_clobbers_nothing() {
+    let (directory, folders) = folders();
+    fs::write(directory.path().join("a"), "new").unwrap();
+    fs::write(directory.path().join("running/a"), "old").unwrap();
+    assert_eq!(rename_to_running(&folders, "a"), FileReply::Taken);
+    assert_eq!(
+        fs::read(directory.path().join("running/a")).unwrap(),
+        b"old"
+    );
+    fs::remove_file(directory.path().join("running/a")).unwrap();
+    assert_eq!(rename_to_running(&folders, "a"), FileReply::Ok);
+    assert_eq!(rename_to_running(&folders, "a"), FileReply::Absent);
+}
+
+#[test]
+fn a_missing_folder_is_no_missing_file() {
+    let (directory, folders) = folders();
+    fs::write(directory.path().join("a"), "").unwrap();
+    fs::remove_dir(directory.path().join("running")).unwrap();
+    assert!(matches!(
+        rename_to_running(&folders, "a"),
+        FileReply::Failed(_)
+    ));
+    assert_eq!(
+        rename_to_running(&folders, "a"),
+        FileReply::Ok,
+        "the folder was made again"
+    );
+}
+
+#[test]
+fn a_file_that_is_open_for_writing_is_busy() {
+    let (directory, folders) = folders();
+    let writer = File::create(directory.path().join("a")).unwrap();
+    assert_eq!(
+        folders.make(FileCall::Probe(inbox("a"))),
+        FileReply::Probed(Probe::Busy)
+    );
+    drop(writer);
+    assert_eq!(
+        folders.make(FileCall::Probe(inbox("a"))),
+        FileReply::Probed(Probe::Complete)
+    );
+}
+
+#[test]
+fn nothing_but_a_regular_file_is_opened() {
+    let (directory, folders) = folders();
+    fs::write(directory.path().join("secret"), "secret").unwrap();
+    symlink("secret", directory.path().join("link")).unwrap();
+    nix::unistd::mkfifo(
+        &directory.path().join("fifo"),
+        nix::sys::stat::Mode::S_IRWXU,
+    )
+    .unwrap();
+    for (name, kind) in [
+        ("link", "a symbolic link"),
+        ("fifo", "a FIFO"),
+        ("running", "a directory"),
+    ] {
+        let read = FileCall::Read {
+            path: inbox(name),
+            limit: 100,
+        };
+        assert_eq!(folders.make(read), FileReply::NotAFile(kind));
+        assert_eq!(
+            folders.make(FileCall::Probe(inbox(name))),
+            FileReply::NotAFile(kind)
+        );
+    }
+    assert_eq!(
+        folders.make(FileCall::Probe(inbox("none"))),
+        FileReply::Absent
+    );
+}
+
+#[test]
+fn a_read_takes_one_byte_more_than_the_limit_at_most() {
+    let (directory, folders) = folders();
+    fs::write(directory.path().join("a"), "12345").unwrap();
+    let read = |limit| {
+        folders.make(FileCall::Read {
+            path: inbox("a"),
+            limit,
+        })
+    };
+    assert_eq!(read(3), FileReply::Content("1234".into()));
+    assert_eq!(read(5), FileReply::Content("12345".into()));
+}
+
+#[test]
+fn parts_are_written_one_after_the_other_however_many() {
+    let (directory, folders) = folders();
+    let content: Vec<Bytes> = (0..5_000).map(|i| Bytes::from(format!("{i},"))).collect();
+    let path = FilePath::new(Folder::Running, "text");
+    assert_eq!(
+        folders.make(FileCall::Write {
+            path,
+            content: content.clone()
+        }),
+        FileReply::Ok
+    );
+    assert_eq!(
+        fs::read(directory.path().join("running/text")).unwrap(),
+        content.concat()
+    );
+}
+
+#[test]
+fn a_list_leaves_out_folders() {
+    let (directory, folders) = folders();
+    fs::write(directory.path().join("a"), "").unwrap();
+    assert_eq!(
+        folders.make(FileCall::List(Folder::Inbox)),
+        FileReply::Listed(vec![b"a".to_vec()])
+    );
+}
+
+#[test]
+fn which_names_exist_is_told_without_following_links() {
+    let (directory, folders) = folders();
+    symlink("nowhere", directory.path().join("dangling")).unwrap();
+    let paths = vec![inbox("dangling"), inbox("none")];
+    assert_eq!(
+        folders.make(FileCall::Exist(paths)),
+        FileReply::Existing(vec![inbox("dangling")])
+    );
+}
+
+#[test]
+fn a_call_of_an_epoch_that_is_over_is_not_made() {
+    let (directory, folders) = folders();
+    fs::write(directory.path().join("a"), "").unwrap();
+    let epoch = |term| Epoch {
+        term: protocol::id::Term(term),
+        ..Epoch::NONE
+    };
+    let highest = Mutex::new(epoch(2));
+    let (replied, mut replies) = unbounded_channel();
+    for (term, expected) in [(1, FileReply::Fenced), (2, FileReply::Ok)] {
+        let call = FileCall::Remove(inbox("a"));
+        let request = Request {
+            epoch: epoch(term),
+            tag: FileTag::Sweep,
+            call,
+        };
+        reply(&folders, &highest, &replied, request).unwrap();
+        let Ok(Event::FileDone { reply, .. }) = replies.try_recv() else {
+            panic!("no reply")
+        };
+        assert_eq!(reply, expected);
+        assert_eq!(directory.path().join("a").exists(), term == 1);
+    }
+}

@@ -1,0 +1,58 @@
+//! What the supervisor writes to the event log: the ends and stops of processes, each with the
+//! node, the incarnation and the pid in the fields that every event has.
+
+use serde::Serialize;
+
+use crate::reap::Ending;
+
+/// An event of a node's process.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event")]
+pub(crate) enum ProcessEvent {
+    /// It was started.
+    #[serde(rename = "node_spawned")]
+    Spawned,
+    /// It ended, by a signal or with an exit code.
+    #[serde(rename = "node_exited")]
+    Exited {
+        /// The signal's name, such as `SIGKILL`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signal: Option<String>,
+        /// The exit code.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<i32>,
+    },
+    /// A signal stopped it.
+    #[serde(rename = "node_stopped")]
+    Stopped,
+    /// It runs again after a stop.
+    #[serde(rename = "node_continued")]
+    Continued,
+}
+
+impl From<Ending> for ProcessEvent {
+    fn from(ending: Ending) -> ProcessEvent {
+        ProcessEvent::Exited {
+            signal: ending.signal(),
+            code: ending.code(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_names_the_signal_or_the_code_and_not_both() {
+        let json = |ending| serde_json::to_value(ProcessEvent::from(ending)).unwrap();
+        assert_eq!(
+            json(Ending::Signal(libc::SIGKILL)),
+            serde_json::json!({"event": "node_exited", "signal": "SIGKILL"})
+        );
+        assert_eq!(
+            json(Ending::Code(3)),
+            serde_json::json!({"event": "node_exited", "code": 3})
+        );
+    }
+}

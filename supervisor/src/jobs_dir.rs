@@ -1,0 +1,138 @@
+//! The jobs directory, as far as the supervisor has to do with it: it is there, it can be
+//! written, and no other cluster works on it.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, eaccess, getegid, geteuid};
+
+/// The folders of a jobs directory.
+const FOLDERS: [&str; 3] = ["running", "done", "failed"];
+
+/// A jobs directory that this cluster alone works on, while this value lives.
+#[derive(Debug)]
+pub(crate) struct JobsDir {
+    path: PathBuf,
+    /// Holds the lock while it is open.
+    _lock: File,
+}
+
+/// Why a jobs directory cannot be used. Displays as one sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JobsDirError {
+    /// It, or a folder in it, cannot be made or opened.
+    #[error(
+        "cannot make or open {}: {error}; make it, or choose another directory with --jobs",
+        path.display()
+    )]
+    Missing {
+        /// The directory or the folder.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// It, or a folder in it, cannot be written.
+    #[error(
+        "cannot write to {0}: {error}; give it to this user with: chown -R {1}:{2} {3}, or choose another \
+         directory with --jobs",
+        path.display(), geteuid(), getegid(), jobs.display()
+    )]
+    ReadOnly {
+        /// The jobs directory.
+        jobs: PathBuf,
+        /// The directory or the folder.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Another cluster works on it.
+    #[error(
+        "another bullpen works on the jobs directory {}; stop it, or choose another directory with --jobs",
+        path.display()
+    )]
+    InUse {
+        /// The jobs directory.
+        path: PathBuf,
+    },
+}
+
+impl JobsDir {
+    /// Makes the directory and its folders if they are missing, and takes it for this process.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be used.
+    pub(crate) fn open(path: &Path) -> Result<JobsDir, JobsDirError> {
+        let missing = |path: &Path, error| JobsDirError::Missing {
+            path: path.to_owned(),
+            error,
+        };
+        let folders: Vec<PathBuf> = FOLDERS.iter().map(|folder| path.join(folder)).collect();
+        fs::create_dir_all(path).map_err(|error| missing(path, error))?;
+        check_writable(path, path)?;
+        for folder in &folders {
+            fs::create_dir_all(folder).map_err(|error| missing(folder, error))?;
+            check_writable(path, folder)?;
+        }
+        let directory = File::open(path).map_err(|error| missing(path, error))?;
+        match directory.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(JobsDirError::InUse {
+                    path: path.to_owned(),
+                });
+            }
+            // Some network mounts know no locks on directories, and jobs are safe without.
+            Err(TryLockError::Error(error)) => tracing::warn!(
+                "cannot lock the jobs directory {}: {error}; make sure that no other bullpen works on it",
+                path.display()
+            ),
+        }
+        Ok(JobsDir {
+            path: path.to_owned(),
+            _lock: directory,
+        })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn check_writable(jobs: &Path, path: &Path) -> Result<(), JobsDirError> {
+    let access = AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK;
+    eaccess(path, access).map_err(|error| JobsDirError::ReadOnly {
+        jobs: jobs.to_owned(),
+        path: path.to_owned(),
+        error: error.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_folders_are_made_and_the_directory_is_taken_once() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("jobs");
+        let jobs = JobsDir::open(&path).unwrap();
+        assert!(FOLDERS.iter().all(|folder| path.join(folder).is_dir()));
+        let error = JobsDir::open(&path).unwrap_err();
+        assert!(matches!(error, JobsDirError::InUse { .. }), "{error}");
+
+        drop(jobs);
+        JobsDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::write(parent.path().join("done"), "").unwrap();
+        let error = JobsDir::open(parent.path()).unwrap_err();
+        assert!(matches!(error, JobsDirError::Missing { .. }), "{error}");
+        assert!(error.to_string().contains("/done"), "{error}");
+    }
+}

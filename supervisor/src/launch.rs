@@ -1,0 +1,154 @@
+//! How a node's process is started: this executable again, in its second role.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use ipc::control::SupervisorEnd;
+use nix::unistd::Pid;
+use protocol::config::Config;
+use protocol::id::{Incarnation, NodeId, Term};
+
+use crate::cli;
+
+/// This executable, even if its file was replaced or removed meanwhile.
+const SELF: &str = "/proc/self/exe";
+/// The name in front of a node's arguments, as `ps` shows them.
+const NAME: &str = "bullpen";
+
+/// What all nodes of a cluster are started with.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    /// The cluster's settings.
+    pub(crate) config: Config,
+    /// Folder of the sockets and the event log.
+    pub(crate) run_dir: PathBuf,
+    /// The jobs directory.
+    pub(crate) jobs: PathBuf,
+}
+
+/// A node's process just after its start.
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    /// Its process ID.
+    pub(crate) pid: Pid,
+    /// The supervisor's end of its control link.
+    pub(crate) link: SupervisorEnd,
+}
+
+impl Launch {
+    /// Starts a node. Its standard input is empty, its standard error ours, and so is its
+    /// standard output where results are logged to it. It leads a process group of its own and
+    /// dies with this process.
+    ///
+    /// # Errors
+    ///
+    /// What fork, exec or one of the calls between them says.
+    pub(crate) fn spawn(
+        &self,
+        id: NodeId,
+        incarnation: Incarnation,
+        term: Term,
+    ) -> io::Result<Spawned> {
+        let (link, control) = ipc::control::pair()?;
+        let mut command = Command::new(SELF);
+        command
+            .arg0(NAME)
+            .args(self.arguments(id, incarnation, term, &control)?)
+            .process_group(0)
+            .stdin(Stdio::null());
+        if !self.config.log_results {
+            command.stdout(Stdio::null());
+        }
+        let (supervisor, control_fd) = (own_pid(), control.as_raw_fd());
+        // SAFETY: the closure runs in the child between fork and exec. `prepare_child` allocates
+        // nothing, takes no lock, and makes async-signal-safe calls on copied numbers only.
+        unsafe { command.pre_exec(move || prepare_child(supervisor, control_fd)) };
+        // The handle may go: children are reaped by their pids.
+        let child = command.spawn()?;
+        let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
+        Ok(Spawned {
+            pid: Pid::from_raw(pid),
+            link,
+        })
+    }
+
+    /// The command line that [`node::args::NodeArgs`] describes.
+    fn arguments(
+        &self,
+        id: NodeId,
+        incarnation: Incarnation,
+        term: Term,
+        control: &OwnedFd,
+    ) -> io::Result<Vec<OsString>> {
+        let config = serde_json::to_string(&self.config)?;
+        Ok(vec![
+            cli::NODE.into(),
+            "--id".into(),
+            id.to_string().into(),
+            "--incarnation".into(),
+            incarnation.to_string().into(),
+            "--term".into(),
+            term.to_string().into(),
+            "--control-fd".into(),
+            control.as_raw_fd().to_string().into(),
+            "--supervisor".into(),
+            own_pid().to_string().into(),
+            "--run-dir".into(),
+            self.run_dir.clone().into(),
+            "--jobs".into(),
+            self.jobs.clone().into(),
+            "--config".into(),
+            config.into(),
+        ])
+    }
+}
+
+fn own_pid() -> libc::pid_t {
+    nix::unistd::getpid().as_raw()
+}
+
+/// Makes the child die with its parent, and inherit nothing but the standard streams and its
+/// control link. Must stay async-signal-safe.
+fn prepare_child(supervisor: libc::pid_t, control: RawFd) -> io::Result<()> {
+    /// Linux knows signals 1 to 64.
+    const LAST_SIGNAL: libc::c_int = 64;
+
+    for signal in 1..=LAST_SIGNAL {
+        // Ignored signals would stay ignored. Fails for SIGKILL, SIGSTOP and the two of the C
+        // library, which need no reset.
+        // SAFETY: `signal` is async-signal-safe and SIG_DFL is no function of ours.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
+    // A parent that died before the prctl sends no signal any more.
+    // SAFETY: takes nothing and cannot fail.
+    if unsafe { libc::getppid() } != supervisor {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    // What we were started with may lack close-on-exec. Kernels before 5.11 refuse; then a stray
+    // descriptor of our own parent passes on, but none of a sibling's.
+    // SAFETY: takes numbers only, and marks descriptors without closing any.
+    unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    // In the child alone: in the parent the mark keeps the link from later siblings.
+    // SAFETY: takes numbers only; `control` is open, for the parent holds it across the fork.
+    check(unsafe { libc::fcntl(control, libc::F_SETFD, 0) })
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

@@ -1,0 +1,256 @@
+//! The run directory: sockets and the event log of one cluster, private to its user.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+use protocol::config::MAX_NODES;
+
+/// Longest path of a Unix socket, in bytes.
+const MAX_SOCKET_PATH: usize = 107;
+
+/// A run directory in use by this process alone. Its sockets are removed when it is dropped; the
+/// event log stays.
+#[derive(Debug)]
+pub(crate) struct RunDir {
+    path: PathBuf,
+    /// Holds the lock while it is open.
+    _lock: File,
+}
+
+/// Why a run directory cannot be used. Displays as one sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunDirError {
+    /// It cannot be made or read, or what an earlier run left there cannot be removed.
+    #[error("cannot use the run directory {}: {error}; choose another with --run-dir", path.display())]
+    Io {
+        /// The run directory, or what is in it.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Another user owns it.
+    #[error(
+        "the run directory {} belongs to user {owner}, and this is user {}; choose another with --run-dir",
+        path.display(), geteuid()
+    )]
+    Foreign {
+        /// The run directory.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
+    /// Others could put their sockets there.
+    #[error("others may write to the run directory {0}; make it private with: chmod 700 {0}", path.display())]
+    Writable {
+        /// The run directory.
+        path: PathBuf,
+    },
+    /// Another supervisor has it.
+    #[error(
+        "another bullpen runs with the run directory {}; stop it, or choose another directory with --run-dir",
+        path.display()
+    )]
+    InUse {
+        /// The run directory.
+        path: PathBuf,
+    },
+    /// The sockets' paths would be over the limit of the system.
+    #[error(
+        "the path of the run directory {} is too long for sockets by {excess} bytes; choose a shorter one with \
+         --run-dir",
+        path.display()
+    )]
+    TooLong {
+        /// The run directory.
+        path: PathBuf,
+        /// Bytes over the limit.
+        excess: usize,
+    },
+}
+
+impl RunDir {
+    /// Makes the directory if it is missing (mode 0700), takes it for this process, and clears
+    /// away what an earlier run left: sockets are removed, the event log is moved aside.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be used.
+    pub(crate) fn open(path: &Path) -> Result<RunDir, RunDirError> {
+        check_length(path)?;
+        let failed = |error| RunDirError::Io {
+            path: path.to_owned(),
+            error,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(failed)?;
+        // Not through a symbolic link: in a temporary directory anybody could have made it.
+        let directory = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
+            .open(path)
+            .map_err(failed)?;
+        check_owner(path, &directory.metadata().map_err(failed)?)?;
+        match directory.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(RunDirError::InUse {
+                    path: path.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let run_dir = RunDir {
+            path: path.to_owned(),
+            _lock: directory,
+        };
+        run_dir.remove_sockets().map_err(failed)?;
+        run_dir.move_event_log_aside().map_err(failed)?;
+        Ok(run_dir)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn remove_sockets(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if is_socket_name(&entry.file_name()) && entry.file_type()?.is_socket() {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn move_event_log_aside(&self) -> io::Result<()> {
+        let log = self.path.join(node::event_log::FILE_NAME);
+        match fs::rename(&log, log.with_added_extension("1")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        if let Err(error) = self.remove_sockets() {
+            tracing::warn!(
+                "sockets are left in {}: {error}; the next start removes them",
+                self.path.display()
+            );
+        }
+    }
+}
+
+/// `/run/bullpen` for root, else `$XDG_RUNTIME_DIR/bullpen`, else a folder named for the user in
+/// the temporary directory.
+pub(crate) fn default_path() -> PathBuf {
+    let user = geteuid();
+    if user.is_root() {
+        return PathBuf::from("/run/bullpen");
+    }
+    match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()) {
+        Some(dir) => PathBuf::from(dir).join("bullpen"),
+        None => std::env::temp_dir().join(format!("bullpen-{user}")),
+    }
+}
+
+fn check_length(path: &Path) -> Result<(), RunDirError> {
+    let longest = path.join(format!("node-{}.sock", MAX_NODES - 1));
+    let length = longest.as_os_str().as_bytes().len();
+    if length > MAX_SOCKET_PATH {
+        return Err(RunDirError::TooLong {
+            path: path.to_owned(),
+            excess: length - MAX_SOCKET_PATH,
+        });
+    }
+    Ok(())
+}
+
+fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> {
+    let path = path.to_owned();
+    if metadata.uid() != geteuid().as_raw() {
+        let owner = metadata.uid();
+        return Err(RunDirError::Foreign { path, owner });
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return Err(RunDirError::Writable { path });
+    }
+    Ok(())
+}
+
+fn is_socket_name(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    name.starts_with(b"node-") && name.ends_with(b".sock")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_run_left_is_cleared_and_the_rest_is_kept() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("run");
+        fs::create_dir(&path).unwrap();
+        drop(UnixListener::bind(path.join("node-3.sock")).unwrap());
+        fs::write(path.join("node-4.sock"), "no socket").unwrap();
+        fs::write(path.join("events.jsonl"), "old\n").unwrap();
+
+        let _run_dir = RunDir::open(&path).unwrap();
+        assert!(!path.join("node-3.sock").exists());
+        assert!(path.join("node-4.sock").exists());
+        assert!(!path.join("events.jsonl").exists());
+        assert_eq!(
+            fs::read_to_string(path.join("events.jsonl.1")).unwrap(),
+            "old\n"
+        );
+    }
+
+    #[test]
+    fn it_is_private_and_taken_once() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("run");
+        let run_dir = RunDir::open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        let error = RunDir::open(&path).unwrap_err();
+        assert!(matches!(error, RunDirError::InUse { .. }), "{error}");
+
+        drop(run_dir);
+        RunDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn symbolic_links_and_open_folders_are_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let (path, link) = (parent.path().join("run"), parent.path().join("link"));
+        fs::create_dir(&path).unwrap();
+        symlink(&path, &link).unwrap();
+        RunDir::open(&link).unwrap_err();
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o770)).unwrap();
+        let error = RunDir::open(&path).unwrap_err();
+        assert!(matches!(error, RunDirError::Writable { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_path_too_long_for_sockets_is_refused() {
+        let error = RunDir::open(&PathBuf::from("/").join("x".repeat(95))).unwrap_err();
+        assert!(
+            matches!(error, RunDirError::TooLong { excess: 2, .. }),
+            "{error}"
+        );
+    }
+}

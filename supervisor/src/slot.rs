@@ -1,0 +1,180 @@
+//! One static ID: its process, if it lives, and what is to be told to it.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use ipc::control::{Hint, Received, Sent, SupervisorEnd, ToNode, ToSupervisor};
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use protocol::event::ChildState;
+use protocol::id::{Incarnation, NodeId};
+use protocol::status::Status;
+
+use crate::launch::Spawned;
+use crate::restart::Backoff;
+
+/// Most reports taken from one node in a row, so that none keeps the loop from the others.
+const REPORTS_A_TURN: usize = 64;
+
+/// A static ID, which outlives its processes.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// The static ID.
+    pub(crate) id: NodeId,
+    /// Its present life, else its last one; 0 before the first.
+    pub(crate) incarnation: Incarnation,
+    /// What became of that life.
+    pub(crate) state: ChildState,
+    /// The process, while it lives.
+    pub(crate) life: Option<Life>,
+    /// When the next process is to be started; none while one lives.
+    pub(crate) due: Option<Instant>,
+    /// How many processes have ended, or could not be started.
+    pub(crate) deaths: u32,
+    backoff: Backoff,
+}
+
+/// A process of a node.
+#[derive(Debug)]
+pub(crate) struct Life {
+    /// Its process ID; it is ours until it is reaped, so it can be signalled safely.
+    pub(crate) pid: Pid,
+    /// It has reported that it can be reached by its peers.
+    pub(crate) bound: bool,
+    /// Its latest report.
+    pub(crate) status: Option<Status>,
+    born: Instant,
+    /// None when it has closed its end.
+    link: Option<SupervisorEnd>,
+    start_due: bool,
+    hints_due: bool,
+}
+
+impl Slot {
+    /// An ID whose first process is to be started now.
+    pub(crate) fn new(id: NodeId, now: Instant) -> Slot {
+        Slot {
+            id,
+            incarnation: Incarnation::default(),
+            state: ChildState::Gone,
+            life: None,
+            due: Some(now),
+            deaths: 0,
+            backoff: Backoff::default(),
+        }
+    }
+
+    /// Takes a process that has just been started.
+    pub(crate) fn begin(&mut self, incarnation: Incarnation, spawned: Spawned, now: Instant) {
+        self.incarnation = incarnation;
+        self.state = ChildState::Running;
+        self.due = None;
+        self.life = Some(Life {
+            pid: spawned.pid,
+            bound: false,
+            status: None,
+            born: now,
+            link: Some(spawned.link),
+            start_due: true,
+            hints_due: false,
+        });
+    }
+
+    /// Notes that the process is gone, or could not be started. Returns how long to wait before
+    /// the next one is started.
+    pub(crate) fn end(&mut self, now: Instant) -> Duration {
+        let life = self.life.take();
+        let uptime = life.map_or(Duration::ZERO, |life| now - life.born);
+        let wait = self.backoff.after_death(uptime, rand::random());
+        self.state = ChildState::Gone;
+        self.due = Some(now + wait);
+        self.deaths = self.deaths.saturating_add(1);
+        wait
+    }
+
+    /// What the other nodes are told of this one; nothing before its first life.
+    pub(crate) fn hint(&self) -> Option<Hint> {
+        (self.incarnation != Incarnation::default()).then_some(Hint {
+            node: self.id,
+            incarnation: self.incarnation,
+            state: self.state,
+        })
+    }
+}
+
+impl Life {
+    /// Sends a signal. The process may be dead and not reaped, which is no error.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if let Err(error) = kill(self.pid, signal) {
+            tracing::warn!("cannot send {signal} to process {}: {error}", self.pid);
+        }
+    }
+
+    /// Takes in what the node has reported. True if there may be more.
+    pub(crate) fn read_reports(&mut self) -> bool {
+        for _ in 0..REPORTS_A_TURN {
+            let Some(link) = &self.link else {
+                return false;
+            };
+            match link.receive() {
+                Ok(Received::Message(ToSupervisor::Bound)) => self.bound = true,
+                Ok(Received::Message(ToSupervisor::Status(status))) => self.status = Some(status),
+                // Its arrival ends the sleep; whoever waits for a job looks at the files.
+                Ok(Received::Message(ToSupervisor::JobEnded { .. })) => {}
+                Ok(Received::Empty) => return false,
+                Ok(Received::Closed) => self.link = None,
+                Err(error) => {
+                    // The node ends when its link closes, and is started again.
+                    tracing::warn!("the control link of process {} failed: {error}", self.pid);
+                    self.link = None;
+                }
+            }
+        }
+        true
+    }
+
+    /// Makes it hear the latest hints.
+    pub(crate) fn owe_hints(&mut self) {
+        self.hints_due = true;
+    }
+
+    /// Sends what is due, as far as the link takes it now: the hints, made by `hints`, and once
+    /// `started` and bound, the start signal.
+    pub(crate) fn tell(&mut self, started: bool, hints: impl FnOnce() -> Vec<Hint>) {
+        if self.hints_due {
+            self.hints_due = !self.send(&ToNode::Hints(hints()));
+        }
+        if self.start_due && started && self.bound && !self.hints_due {
+            self.start_due = !self.send(&ToNode::Start);
+        }
+    }
+
+    /// Says that the cluster stops. Lost if the link is full: the signal that follows says it too.
+    pub(crate) fn tell_stopping(&mut self) {
+        self.send(&ToNode::Stopping);
+    }
+
+    /// What to wait for: reports, and room for what is due.
+    pub(crate) fn poll_fd(&self, started: bool) -> Option<PollFd<'_>> {
+        let link = self.link.as_ref()?;
+        let mut events = PollFlags::POLLIN;
+        if self.hints_due || (self.start_due && started && self.bound) {
+            events |= PollFlags::POLLOUT;
+        }
+        Some(PollFd::new(link.as_fd(), events))
+    }
+
+    /// True if the message went out; also when it never can, so that nobody waits for it.
+    fn send(&mut self, message: &ToNode) -> bool {
+        let Some(link) = &self.link else {
+            return true;
+        };
+        match link.send(message) {
+            Ok(Sent::Done) => true,
+            Ok(Sent::WouldBlock) => false,
+            // It ends or has ended. The link stays: its last reports may not have been read.
+            Err(_) => true,
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! The supervisor: one loop over signals, deaths, restarts, hints and reports.
+//!
+//! ```text
+//!   signals ─▶ reap ─▶ read reports ─▶ restart what is due ─▶ tell the nodes ─▶ sleep ─┐
+//!      ▲                                                                               │
+//!      └──────────── a signal, a report, or the next deadline ─────────────────────────┘
+//! ```
+//!
+//! Every step brings the nodes to what the state says and may be repeated at will; none waits.
+
+mod error;
+mod shutdown;
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use ipc::control::Hint;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Pid;
+use node::event_log::{EventLog, Header};
+use protocol::event::ChildState;
+use protocol::id::{Incarnation, NodeId, Term};
+use protocol::status::{JobStatus, RoleName};
+
+use crate::events::ProcessEvent;
+use crate::launch::Launch;
+use crate::reap::{self, Change, Ending};
+use crate::signals::Signals;
+use crate::slot::{Life, Slot};
+use crate::supervise::shutdown::Phase;
+
+pub(crate) use crate::supervise::error::SuperviseError;
+
+/// The cluster starts without the nodes that have not bound their sockets by then.
+const START_AFTER: Duration = Duration::from_secs(1);
+/// A cluster whose every node ended that often, before any could be reached, cannot start.
+const START_ATTEMPTS: u32 = 3;
+
+/// Supervises one process per static ID. Dropping it kills and reaps those that are left.
+#[derive(Debug)]
+pub(crate) struct Supervisor<'a> {
+    launch: Launch,
+    signals: &'a mut Signals,
+    log: EventLog,
+    slots: Vec<Slot>,
+    phase: Phase,
+    /// Whether the nodes are told what became of the others.
+    hints: bool,
+    /// The latest spawn's incarnation.
+    incarnation: Incarnation,
+    /// The highest term that any node has reported.
+    term: Term,
+    /// When the start signal is given at the latest.
+    start_by: Instant,
+    /// The start signal was given: a node that binds its socket gets it too.
+    started: bool,
+    /// Some node has bound its socket, so the cluster can start.
+    viable: bool,
+}
+
+/// Whether a supervisor has anything left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It has.
+    Running,
+    /// It was asked to stop, and no node is left.
+    Ended,
+}
+
+impl<'a> Supervisor<'a> {
+    /// Prepares a cluster; its nodes are started by the first turn.
+    ///
+    /// # Errors
+    ///
+    /// The event log cannot be made, or orphans cannot be adopted.
+    pub(crate) fn new(
+        launch: Launch,
+        hints: bool,
+        signals: &'a mut Signals,
+    ) -> Result<Supervisor<'a>, SuperviseError> {
+        adopt_orphans()?;
+        let log = EventLog::open(&launch.run_dir).map_err(|error| SuperviseError::EventLog {
+            run_dir: launch.run_dir.clone(),
+            error,
+        })?;
+        let now = Instant::now();
+        let ids = 0..launch.config.nodes;
+        Ok(Supervisor {
+            slots: ids.map(|id| Slot::new(NodeId(id), now)).collect(),
+            launch,
+            signals,
+            log,
+            phase: Phase::Running,
+            hints,
+            incarnation: Incarnation::default(),
+            term: Term::default(),
+            start_by: now + START_AFTER,
+            started: false,
+            viable: false,
+        })
+    }
+
+    /// One turn of the loop. Sleeps at its end until something happens, at most until `wake`.
+    ///
+    /// # Errors
+    ///
+    /// The cluster cannot start, or a system call failed that cannot fail in a sound system.
+    pub(crate) fn turn(&mut self, wake: Option<Instant>) -> Result<Turn, SuperviseError> {
+        for _ in 0..self.signals.drain() {
+            self.stop();
+        }
+        self.reap()?;
+        self.read_reports();
+        if self.is_stopping() && self.lives().next().is_none() {
+            return Ok(Turn::Ended);
+        }
+        self.end_grace();
+        self.restart_due()?;
+        self.tell();
+        self.sleep(wake)?;
+        Ok(Turn::Running)
+    }
+
+    /// The open jobs, as the latest coordinator has reported them; none while there is none.
+    pub(crate) fn jobs(&self) -> &[JobStatus] {
+        self.lives()
+            .filter_map(|life| life.status.as_ref())
+            .filter(|status| status.role == RoleName::Coordinator)
+            .max_by_key(|status| status.highest)
+            .map_or(&[], |status| &status.jobs)
+    }
+
+    /// Takes in all changes of children; strangers are orphans, which only have to be reaped.
+    fn reap(&mut self) -> Result<(), SuperviseError> {
+        let failed = |error| SuperviseError::System {
+            call: "waitpid",
+            error,
+        };
+        while let Some((pid, change)) = reap::next().map_err(failed)? {
+            let is_it = |slot: &Slot| slot.life.as_ref().is_some_and(|life| life.pid == pid);
+            if let Some(index) = self.slots.iter().position(is_it) {
+                match change {
+                    Change::Ended(ending) => self.ended(index, pid, ending)?,
+                    Change::Stopped => self.changed(index, pid, ChildState::Stopped),
+                    Change::Continued => self.changed(index, pid, ChildState::Running),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn changed(&mut self, index: usize, pid: Pid, state: ChildState) {
+        let id = self.slots[index].id;
+        let event = if state == ChildState::Stopped {
+            tracing::info!("node {id} (pid {pid}) was stopped");
+            ProcessEvent::Stopped
+        } else {
+            tracing::info!("node {id} (pid {pid}) continues");
+            ProcessEvent::Continued
+        };
+        self.slots[index].state = state;
+        self.record(index, pid, &event);
+        self.owe_hints();
+    }
+
+    fn ended(&mut self, index: usize, pid: Pid, ending: Ending) -> Result<(), SuperviseError> {
+        // Its last reports count: its term may be the highest.
+        while self.read_reports_of(index) {}
+        self.record(index, pid, &ending.into());
+        let wait = self.slots[index].end(Instant::now());
+        if self.is_stopping() {
+            return Ok(());
+        }
+        let id = self.slots[index].id;
+        let hopeless = |slot: &Slot| slot.deaths >= START_ATTEMPTS;
+        if !self.viable && self.slots.iter().all(hopeless) {
+            return Err(SuperviseError::NeverReady { id, ending });
+        }
+        tracing::warn!(
+            "node {id} (pid {pid}) {ending}; it is started again {}",
+            when(wait)
+        );
+        self.owe_hints();
+        Ok(())
+    }
+
+    fn restart_due(&mut self) -> Result<(), SuperviseError> {
+        if self.is_stopping() {
+            return Ok(());
+        }
+        for index in 0..self.slots.len() {
+            if self.slots[index]
+                .due
+                .is_some_and(|due| due <= Instant::now())
+            {
+                self.spawn(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a node. A failure counts as a death, save of the first life: then the cluster
+    /// cannot start.
+    fn spawn(&mut self, index: usize) -> Result<(), SuperviseError> {
+        let id = self.slots[index].id;
+        let incarnation = Incarnation(self.incarnation.0 + 1);
+        match self.launch.spawn(id, incarnation, self.term) {
+            Ok(spawned) => {
+                let pid = spawned.pid;
+                self.incarnation = incarnation;
+                self.slots[index].begin(incarnation, spawned, Instant::now());
+                self.record(index, pid, &ProcessEvent::Spawned);
+                self.owe_hints();
+            }
+            Err(error) if self.slots[index].incarnation == Incarnation::default() => {
+                return Err(SuperviseError::Spawn { id, error });
+            }
+            Err(error) => {
+                let wait = self.slots[index].end(Instant::now());
+                tracing::warn!(
+                    "cannot start node {id}: {error}; trying again {}",
+                    when(wait)
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn read_reports(&mut self) {
+        for index in 0..self.slots.len() {
+            self.read_reports_of(index);
+        }
+    }
+
+    /// True if there may be more.
+    fn read_reports_of(&mut self, index: usize) -> bool {
+        let Some(life) = &mut self.slots[index].life else {
+            return false;
+        };
+        let more = life.read_reports();
+        self.viable |= life.bound;
+        if let Some(status) = &life.status {
+            self.term = self.term.max(status.highest.term);
+        }
+        more
+    }
+
+    fn owe_hints(&mut self) {
+        if self.hints {
+            self.slots
+                .iter_mut()
+                .filter_map(|slot| slot.life.as_mut())
+                .for_each(Life::owe_hints);
+        }
+    }
+
+    /// Sends every node the hints and the start signal that it is owed.
+    fn tell(&mut self) {
+        if self.is_stopping() {
+            return;
+        }
+        let all_bound = || {
+            let bound = |slot: &Slot| slot.life.as_ref().is_some_and(|life| life.bound);
+            self.slots.iter().all(bound)
+        };
+        self.started = self.started || all_bound() || Instant::now() >= self.start_by;
+        let states: Vec<Hint> = self.slots.iter().filter_map(Slot::hint).collect();
+        for slot in &mut self.slots {
+            if let Some(life) = &mut slot.life {
+                let others = |hint: &&Hint| hint.node != slot.id;
+                life.tell(self.started, || {
+                    states.iter().filter(others).copied().collect()
+                });
+            }
+        }
+    }
+
+    fn sleep(&self, wake: Option<Instant>) -> Result<(), SuperviseError> {
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        fds.extend(self.lives().filter_map(|life| life.poll_fd(self.started)));
+        let timeout = match self.deadlines().chain(wake).min() {
+            None => PollTimeout::NONE,
+            Some(deadline) => {
+                // Whole milliseconds, rounded up: rounded down, it would spin through the last.
+                let left = deadline.saturating_duration_since(Instant::now());
+                PollTimeout::try_from(left.as_micros().div_ceil(1_000)).unwrap_or(PollTimeout::MAX)
+            }
+        };
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(SuperviseError::System {
+                call: "poll",
+                error: error.into(),
+            }),
+        }
+    }
+
+    fn deadlines(&self) -> impl Iterator<Item = Instant> {
+        let (restarts, other) = match self.phase {
+            Phase::Running => (&self.slots[..], (!self.started).then_some(self.start_by)),
+            Phase::Stopping { kill_at } => (&[][..], Some(kill_at)),
+            Phase::Killed => (&[][..], None),
+        };
+        restarts.iter().filter_map(|slot| slot.due).chain(other)
+    }
+
+    fn lives(&self) -> impl Iterator<Item = &Life> {
+        self.slots.iter().filter_map(|slot| slot.life.as_ref())
+    }
+
+    fn record(&mut self, index: usize, pid: Pid, event: &ProcessEvent) {
+        let slot = &self.slots[index];
+        let header = Header {
+            node: slot.id,
+            incarnation: slot.incarnation,
+            pid: pid.as_raw(),
+            term: self.term,
+            role: None,
+        };
+        self.log.write(&header, event);
+    }
+}
+
+/// As PID 1 the kernel hands every orphan to this process anyhow.
+fn adopt_orphans() -> Result<(), SuperviseError> {
+    if nix::unistd::getpid() == Pid::from_raw(1) {
+        return Ok(());
+    }
+    nix::sys::prctl::set_child_subreaper(true).map_err(|error| SuperviseError::System {
+        call: "prctl",
+        error: error.into(),
+    })
+}
+
+fn when(wait: Duration) -> String {
+    if wait.is_zero() {
+        "at once".to_owned()
+    } else {
+        format!("in {} ms", wait.as_millis())
+    }
+}

@@ -1,0 +1,51 @@
+//! Why supervision can fail.
+
+use std::io;
+use std::path::PathBuf;
+
+use protocol::id::NodeId;
+
+use super::START_ATTEMPTS;
+use crate::reap::Ending;
+
+/// Why a cluster cannot be started or watched. Displays as one sentence.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SuperviseError {
+    /// The event log cannot be made.
+    #[error("cannot open the event log in {}: {error}; choose another folder with --run-dir", run_dir.display())]
+    EventLog {
+        /// The run directory.
+        run_dir: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// No process can be started.
+    #[error(
+        "cannot start node {id}: {error}; is /proc mounted, and the limit of processes high enough?"
+    )]
+    Spawn {
+        /// The node.
+        id: NodeId,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Processes can be started, but none gets ready.
+    #[error(
+        "the cluster cannot start: each node ended {START_ATTEMPTS} times before any was ready; node {id}, the \
+         last one, {ending}, and what the nodes wrote above tells why"
+    )]
+    NeverReady {
+        /// The node that ended last.
+        id: NodeId,
+        /// How it ended.
+        ending: Ending,
+    },
+    /// A system call of the loop failed.
+    #[error("{call} failed: {error}; the nodes were stopped")]
+    System {
+        /// The system call.
+        call: &'static str,
+        /// What the system says.
+        error: io::Error,
+    },
+}

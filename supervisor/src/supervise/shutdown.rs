@@ -1,0 +1,81 @@
+//! The end of a cluster: asked for, after a grace forced, and in any case complete.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::Supervisor;
+use crate::reap;
+
+/// Time between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How far the end of the cluster has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nobody has asked for it.
+    Running,
+    /// The nodes were asked to end.
+    Stopping {
+        /// When those that are left are killed.
+        kill_at: Instant,
+    },
+    /// The nodes were killed.
+    Killed,
+}
+
+impl Supervisor<'_> {
+    /// Whether it was asked to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.phase != Phase::Running
+    }
+
+    /// Asks the nodes to end, and asked again, kills them.
+    pub(super) fn stop(&mut self) {
+        if self.phase != Phase::Running {
+            return self.kill();
+        }
+        tracing::info!("stopping");
+        self.phase = Phase::Stopping {
+            kill_at: Instant::now() + GRACE,
+        };
+        for life in self.slots.iter_mut().filter_map(|slot| slot.life.as_mut()) {
+            life.tell_stopping();
+        }
+        for life in self.lives() {
+            life.signal(Signal::SIGTERM);
+            // A stopped process does not see the SIGTERM before it continues.
+            life.signal(Signal::SIGCONT);
+        }
+    }
+
+    /// Kills those that are left when the grace is over.
+    pub(super) fn end_grace(&mut self) {
+        if let Phase::Stopping { kill_at } = self.phase
+            && Instant::now() >= kill_at
+        {
+            let left = self.lives().count();
+            tracing::warn!("{left} nodes have not ended within {GRACE:?}; killing them");
+            self.kill();
+        }
+    }
+
+    /// Kills the nodes; nothing of theirs is needed any more.
+    pub(super) fn kill(&mut self) {
+        self.phase = Phase::Killed;
+        for life in self.lives() {
+            life.signal(Signal::SIGKILL);
+        }
+    }
+}
+
+impl Drop for Supervisor<'_> {
+    fn drop(&mut self) {
+        self.kill();
+        for life in self.lives() {
+            if let Err(error) = reap::wait_for(life.pid) {
+                tracing::warn!("cannot wait for process {}: {error}", life.pid);
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Runs the built binary on directories of its own and watches it from outside.
+
+#![allow(
+    dead_code,
+    reason = "every test binary uses a part of the harness, and none uses all of it"
+)]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Long enough for anything that happens at all, on a busy machine too.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Polls until `condition` gives a value, and fails the test with `what` after `deadline`.
+pub(crate) fn eventually<T>(
+    deadline: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> Option<T>,
+) -> T {
+    let end = Instant::now() + deadline;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < end, "not within {deadline:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The built binary, without the settings of whoever runs the tests.
+pub(crate) fn bullpen() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bullpen"));
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"BULLPEN_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command) -> Output {
+    command.output().unwrap()
+}
+
+/// Standard output as text.
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Standard error as text.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The directories of a cluster; removed when dropped.
+pub(crate) struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    pub(crate) fn new() -> Home {
+        let folder = tempfile::Builder::new()
+            .prefix("bullpen-test-")
+            .tempdir()
+            .unwrap();
+        Home { folder }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn jobs(&self) -> PathBuf {
+        self.path().join("jobs")
+    }
+
+    pub(crate) fn run_dir(&self) -> PathBuf {
+        self.path().join("run")
+    }
+
+    /// `bullpen up` on these directories.
+    pub(crate) fn up(&self) -> Command {
+        let mut command = bullpen();
+        command
+            .arg("up")
+            .arg("--jobs")
+            .arg(self.jobs())
+            .arg("--run-dir")
+            .arg(self.run_dir());
+        command
+    }
+
+    /// Starts `bullpen up` with further arguments.
+    pub(crate) fn start(self, args: &[&str]) -> Cluster {
+        let log = |name| File::create(self.path().join(name)).unwrap();
+        let supervisor = self
+            .up()
+            .args(args)
+            .stdout(log("stdout"))
+            .stderr(log("stderr"))
+            .spawn()
+            .unwrap();
+        Cluster {
+            home: self,
+            supervisor,
+        }
+    }
+}
+
+/// A running `bullpen up`. Killed when dropped, and its nodes with it.
+pub(crate) struct Cluster {
+    pub(crate) home: Home,
+    supervisor: Child,
+}
+
+impl Cluster {
+    /// Starts `bullpen up` on new directories and waits until a coordinator acts.
+    pub(crate) fn start(args: &[&str]) -> Cluster {
+        let cluster = Home::new().start(args);
+        cluster.await_coordinator();
+        cluster
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.supervisor.id()).unwrap())
+    }
+
+    /// What was logged on standard output so far.
+    pub(crate) fn stdout(&self) -> String {
+        fs::read_to_string(self.home.path().join("stdout")).unwrap()
+    }
+
+    /// What was said on standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        fs::read_to_string(self.home.path().join("stderr")).unwrap()
+    }
+
+    /// The whole lines of the event log so far.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        fs::read_to_string(self.home.run_dir().join("events.jsonl"))
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    pub(crate) fn events_named(&self, name: &str) -> Vec<Value> {
+        let mut events = self.events();
+        events.retain(|event| event["event"] == name);
+        events
+    }
+
+    /// Waits until a living coordinator has said that it acts.
+    pub(crate) fn await_coordinator(&self) -> Pid {
+        eventually(PATIENCE, "a coordinator acts", || {
+            let coordinator = self.node_named("coordinator-")?;
+            let acts = |event: &Value| event["pid"] == coordinator.as_raw();
+            self.events_named("acting")
+                .iter()
+                .any(acts)
+                .then_some(coordinator)
+        })
+    }
+
+    /// The nodes that live, with their process names, in the order of the names.
+    pub(crate) fn nodes(&self) -> Vec<(String, Pid)> {
+        let mut nodes: Vec<(String, Pid)> = children(self.pid())
+            .into_iter()
+            .filter_map(|pid| Some((process_name(pid)?, pid)))
+            .collect();
+        nodes.sort();
+        nodes
+    }
+
+    /// A node whose process name begins with `prefix`.
+    pub(crate) fn node_named(&self, prefix: &str) -> Option<Pid> {
+        let mut nodes = self.nodes().into_iter();
+        nodes.find_map(|(name, pid)| name.starts_with(prefix).then_some(pid))
+    }
+
+    /// Drops a job file the safe way: whole before it gets its name.
+    pub(crate) fn drop_job(&self, name: &str, text: &str) {
+        let part = self.home.jobs().join(format!(".{name}.tmp"));
+        let mut file = File::create(&part).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        fs::rename(part, self.home.jobs().join(format!("{name}.job"))).unwrap();
+    }
+
+    /// Waits for the results of a job.
+    pub(crate) fn await_results(&self, name: &str, deadline: Duration) -> String {
+        let path = self.home.jobs().join("done").join(format!("{name}.txt"));
+        eventually(deadline, &format!("{} appears", path.display()), || {
+            fs::read_to_string(&path).ok()
+        })
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for the end of the supervisor.
+    pub(crate) fn await_exit(&mut self, deadline: Duration) -> ExitStatus {
+        eventually(deadline, "the supervisor ends", || {
+            self.supervisor.try_wait().unwrap()
+        })
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- standard error of the cluster ---\n{}", self.stderr());
+        }
+        // Its nodes follow it by themselves.
+        let _ = self.supervisor.kill();
+        let _ = self.supervisor.wait();
+    }
+}
+
+/// The living children of a process.
+pub(crate) fn children(parent: Pid) -> Vec<Pid> {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    fs::read_to_string(path)
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(|pid| Pid::from_raw(pid.parse().unwrap()))
+        .collect()
+}
+
+pub(crate) fn process_name(pid: Pid) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
+}
+
+/// Whether a process runs; one that is dead and waits to be reaped does not.
+pub(crate) fn is_alive(pid: Pid) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    // The state follows the name, which is in parentheses and may hold anything.
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
+}
+
+pub(crate) fn kill_node(pid: Pid) {
+    match kill(pid, Signal::SIGKILL) {
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(error) => panic!("kill {pid}: {error}"),
+    }
+}
