@@ -26,12 +26,17 @@ pub(crate) struct Candidate {
     awaited: BTreeSet<NodeId>,
     /// Higher nodes that answered; one of them should win.
     answered: BTreeSet<NodeId>,
+    /// The coordinator lives, and is obeyed until the election is won: it is held only because
+    /// this node has the higher ID.
+    preempting: bool,
 }
 
 impl Candidate {
-    pub(crate) fn lost(&mut self, peer: NodeId) {
+    /// A peer is down; `coordinator` tells whether it owned the highest epoch.
+    pub(crate) fn lost(&mut self, peer: NodeId, coordinator: bool) {
         self.awaited.remove(&peer);
         self.answered.remove(&peer);
+        self.preempting &= !coordinator;
     }
 
     pub(crate) fn link_up(&self, core: &mut Core, peer: NodeId) {
@@ -39,6 +44,11 @@ impl Candidate {
             let highest = core.highest;
             core.send(peer, Message::Election { highest });
         }
+    }
+
+    /// Whether the owner of the highest epoch is still obeyed.
+    pub(crate) fn obeys(&self) -> bool {
+        self.preempting
     }
 
     fn has_won(&self) -> bool {
@@ -57,6 +67,7 @@ impl Node {
         let candidate = Candidate {
             awaited,
             answered: BTreeSet::new(),
+            preempting: why == ElectionCause::Preemption,
         };
         let due = self.core.after(self.core.config.suspect_after);
         self.become_role(Role::Candidate(candidate.clone()), RoleName::Candidate);
@@ -79,6 +90,16 @@ impl Node {
             // Only those that answered could be waited for, and they are gone.
             self.win();
         }
+    }
+
+    /// A higher node answered and no victory came of it.
+    pub(crate) fn start_over(&mut self) {
+        let preempting = matches!(&self.role, Role::Candidate(candidate) if candidate.obeys());
+        self.start_election(if preempting {
+            ElectionCause::Preemption
+        } else {
+            ElectionCause::NoVictory
+        });
     }
 
     /// The higher nodes that have not answered by now count as down.
@@ -235,9 +256,15 @@ impl Node {
     /// Becomes a follower of the epoch's owner; tells whether it was none before.
     fn yield_to(&mut self, epoch: Epoch, why: StepDownCause) -> bool {
         let due = self.core.after(self.core.config.suspect_after);
-        if epoch == self.core.highest && matches!(self.role, Role::Follower { .. }) {
-            self.core.timers.arm(Timer::CoordinatorSilence, due);
-            return false;
+        if epoch == self.core.highest {
+            match &self.role {
+                Role::Follower { .. } => {
+                    self.core.timers.arm(Timer::CoordinatorSilence, due);
+                    return false;
+                }
+                Role::Candidate(candidate) if candidate.obeys() => return false,
+                _ => {}
+            }
         }
         self.core.highest = epoch;
         self.step_down(why);

@@ -245,7 +245,12 @@ impl Node {
         }
         self.learn(highest);
         match &mut self.role {
-            Role::Candidate(candidate) => candidate.link_up(&mut self.core, id),
+            Role::Candidate(candidate) => {
+                candidate.link_up(&mut self.core, id);
+                if candidate.obeys() && id == self.core.highest.node {
+                    self.promise();
+                }
+            }
             Role::Winner(takeover) => takeover.link_up(&mut self.core, id),
             Role::Coordinator(coordinator) => coordinator.link_up(&mut self.core, id),
             // What was sent to it before may be lost: the answer to its Collect, or products.
@@ -319,7 +324,7 @@ impl Node {
         });
         match &mut self.role {
             Role::Candidate(candidate) => {
-                candidate.lost(id);
+                candidate.lost(id, id == self.core.highest.node);
                 self.evaluate_candidacy();
             }
             Role::Winner(takeover) => {
@@ -459,7 +464,7 @@ impl Node {
                 }
             }
             Timer::Answers => self.answers_due(),
-            Timer::Victory => self.start_election(ElectionCause::NoVictory),
+            Timer::Victory => self.start_over(),
             Timer::Collect(peer) => {
                 if let Role::Winner(takeover) = &mut self.role {
                     takeover.pass_over(&mut self.core, peer);

@@ -504,6 +504,35 @@ fn a_higher_node_that_never_preempts_follows() {
 }
 
 #[test]
+fn a_preempting_node_obeys_the_coordinator_until_it_has_won() {
+    let mut node = Solo::linked(2, config(4));
+    node.step(Event::Start);
+    let coordinator = epoch(4, 0);
+    node.receive(0, Message::Collect { epoch: coordinator });
+    let actions = node.receive(0, Message::Victory { epoch: coordinator });
+    let why = ElectionCause::Preemption;
+    assert!(actions.traced(|trace| *trace == Trace::ElectionStarted { why }));
+    assert_eq!(actions.receivers("election"), [3]);
+    // 3 says nothing. Meanwhile the coordinator is served, and no second election begins.
+    let operations = vec![solo::leaf(40, 0)];
+    let assign = Message::Assign {
+        epoch: coordinator,
+        operations,
+    };
+    for message in [
+        Message::Heartbeat { epoch: coordinator },
+        assign,
+        Message::Victory { epoch: coordinator },
+    ] {
+        let actions = node.receive(0, message);
+        assert!(!actions.traced(|trace| matches!(trace, Trace::ElectionStarted { .. })));
+        assert_eq!(node.node.role(), RoleName::Candidate);
+    }
+    let actions = node.pass(SUSPECT);
+    assert!(actions.traced(|trace| *trace == Trace::ElectionWon));
+}
+
+#[test]
 fn delay_never_applies_to_elections() {
     let mut slow = config(4);
     slow.delay = Duration::from_secs(10);
