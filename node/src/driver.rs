@@ -27,6 +27,8 @@ use crate::watch::Watch;
 const TURN: usize = 256;
 /// How often a coordinator reports the progress of its jobs.
 const PROGRESS: Duration = Duration::from_millis(100);
+/// How often a node reports at least. The supervisor kills one that it has not heard for 10 s.
+const ALIVE: Duration = Duration::from_secs(2);
 
 /// Everything that a node's process has beside the protocol.
 pub(crate) struct Driver {
@@ -50,8 +52,8 @@ pub(crate) struct Driver {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     told: Option<(RoleName, Epoch, Option<NodeId>)>,
-    /// Told at the last change, or this long ago.
-    told_at: Option<Instant>,
+    /// When the last report was sent, or could not be because the link was full.
+    tried_at: Option<Instant>,
     /// The last report of progress still listed jobs.
     had_jobs: bool,
     ended: Vec<String>,
@@ -310,9 +312,10 @@ impl Driver {
         if self.report.told != Some(view) || due {
             let status = self.node.status();
             let had_jobs = !status.jobs.is_empty();
+            // Also when it fails: a report that stays due would keep the loop from sleeping.
+            self.report.tried_at = Some(Instant::now());
             if self.tell(&ToSupervisor::Status(status)) {
                 self.report.told = Some(view);
-                self.report.told_at = Some(Instant::now());
                 self.report.had_jobs = had_jobs;
             }
         }
@@ -336,12 +339,15 @@ impl Driver {
 }
 
 impl Report {
-    /// When the progress of jobs, or their end, should be reported again.
+    /// When to report again though nothing has changed: the progress of jobs, or their end, else
+    /// that this node lives.
     fn due(&self, node: &Node) -> Option<Instant> {
-        let told_at = self
-            .told_at
-            .filter(|_| self.had_jobs || node.open_jobs() > 0);
-        told_at.map(|told_at| told_at + PROGRESS)
+        let interval = if self.had_jobs || node.open_jobs() > 0 {
+            PROGRESS
+        } else {
+            ALIVE
+        };
+        self.tried_at.map(|tried_at| tried_at + interval)
     }
 }
 

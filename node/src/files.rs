@@ -1,6 +1,8 @@
 //! The jobs directory, on a thread of its own: one call after the other, each only while the
 //! epoch in whose name it was asked for is still the highest that the node has seen.
 
+mod rename;
+
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Read, Write};
@@ -11,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
+use self::rename::Renames;
 use bytes::Bytes;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use protocol::event::Event;
 use protocol::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
 use protocol::id::Epoch;
@@ -45,7 +47,10 @@ impl Files {
         let (replied, replies) = unbounded_channel();
         let fence = Arc::new(Mutex::new(Epoch::NONE));
         let highest = Arc::clone(&fence);
-        let folders = Folders { jobs };
+        let folders = Folders {
+            renames: Renames::of(&jobs),
+            jobs,
+        };
         thread::Builder::new()
             .name("files".to_owned())
             .spawn(move || {
@@ -106,6 +111,7 @@ fn reply(
 #[derive(Debug)]
 struct Folders {
     jobs: PathBuf,
+    renames: Renames,
 }
 
 impl Folders {
@@ -115,7 +121,9 @@ impl Folders {
             FileCall::List(folder) => self.list(folder),
             FileCall::Probe(path) => probe(&self.path(&path)),
             FileCall::Exist(paths) => self.exist(paths),
-            FileCall::Rename { from, to } => rename(&self.path(&from), &self.path(&to)),
+            FileCall::Rename { from, to } => {
+                self.renames.rename(&self.path(&from), &self.path(&to))
+            }
             FileCall::Read { path, limit } => read(&self.path(&path), limit),
             FileCall::Write { path, content } => write(&self.path(&path), &content),
             FileCall::Remove(path) => remove(&self.path(&path)),
@@ -142,7 +150,8 @@ impl Folders {
         for entry in fs::read_dir(self.folder(folder))? {
             let entry = entry?;
             // An entry that is gone meanwhile is no directory to leave out.
-            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if !is_folder && !self.renames.remove_if_abandoned(&entry.path()) {
                 names.push(entry.file_name().into_vec());
             }
         }
@@ -256,29 +265,6 @@ fn describe(kind: fs::FileType) -> &'static str {
     } else {
         "a device"
     }
-}
-
-/// Renames without ever replacing what has the new name.
-fn rename(from: &Path, to: &Path) -> io::Result<FileReply> {
-    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
-        Ok(()) => Ok(FileReply::Ok),
-        Err(Errno::ENOENT) => explain_absence(from, to),
-        Err(Errno::EEXIST) => Ok(FileReply::Taken),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Somebody took the file away, or the folder that it should go to.
-fn explain_absence(from: &Path, to: &Path) -> io::Result<FileReply> {
-    if fs::symlink_metadata(from).is_err() {
-        return Ok(FileReply::Absent);
-    }
-    let folder = to.parent().unwrap_or(to);
-    fs::create_dir_all(folder)?;
-    Err(io::Error::other(format!(
-        "the folder {} was missing and has been made again",
-        folder.display()
-    )))
 }
 
 fn write(path: &Path, content: &[Bytes]) -> io::Result<FileReply> {

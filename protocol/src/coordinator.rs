@@ -263,6 +263,7 @@ impl Coordinator {
             FileTag::Folder(folder) => self.folder_listed(core, folder, reply),
             FileTag::Dropped(name) => self.dropped_done(core, name, reply),
             FileTag::Job(key) => self.job_done(core, key, reply),
+            FileTag::Sync => self.synced(core, &reply),
             FileTag::Sweep => {}
         }
     }

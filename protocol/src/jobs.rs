@@ -22,6 +22,8 @@ pub(crate) struct Jobs {
     /// Which jobs need a factorial.
     needs: BTreeMap<u32, BTreeSet<u64>>,
     recovery: Recovery,
+    /// Jobs whose folders are being synced, by one call for all.
+    syncing: BTreeSet<u64>,
 }
 
 /// The search for the jobs that earlier coordinators left.
@@ -51,6 +53,8 @@ pub(crate) struct Job {
     pub(crate) text: Option<FilePath>,
     /// A file call failed; it is made again before long.
     pub(crate) stalled: bool,
+    /// Somebody was told that a file call failed.
+    pub(crate) warned: bool,
 }
 
 /// What a job waits for.
@@ -74,7 +78,7 @@ pub(crate) enum Stage {
     Verifying,
     /// The text gets its final name.
     Publishing,
-    /// The folders are being synced.
+    /// The folders are to be synced, together with those of other jobs.
     Syncing,
 }
 
@@ -95,6 +99,24 @@ impl Jobs {
 
     pub(crate) fn get(&self, key: u64) -> Option<&Job> {
         self.open.get(&key)
+    }
+
+    /// Jobs that wait for a sync, unless one is on its way; it covers them all.
+    pub(crate) fn take_unsynced(&mut self) -> bool {
+        if self.syncing.is_empty() {
+            let waiting = self
+                .open
+                .iter()
+                .filter(|(_, job)| job.stage == Stage::Syncing);
+            self.syncing = waiting.map(|(&key, _)| key).collect();
+            return !self.syncing.is_empty();
+        }
+        false
+    }
+
+    /// The jobs that the sync on its way was for.
+    pub(crate) fn take_synced(&mut self) -> BTreeSet<u64> {
+        std::mem::take(&mut self.syncing)
     }
 
     /// Jobs whose file call failed.
@@ -123,6 +145,7 @@ impl Jobs {
                 reasons: Vec::new(),
                 text: None,
                 stalled: false,
+                warned: false,
             },
         );
         key

@@ -110,7 +110,7 @@ impl Job {
         let file = job_file(self.home, &self.name);
         let text = self.text.clone();
         Some(match self.stage {
-            Stage::Computing => return None,
+            Stage::Computing | Stage::Syncing => return None,
             // One byte more tells that the file is too large.
             Stage::Reading | Stage::Verifying => FileCall::Read {
                 path: file,
@@ -137,7 +137,6 @@ impl Job {
                 from: text?,
                 to: text_file(self.home, &self.name),
             },
-            Stage::Syncing => FileCall::Sync(vec![self.home, Folder::Running]),
         })
     }
 }
@@ -162,9 +161,11 @@ impl Coordinator {
         if let FileReply::Failed(error) = &reply
             && job.stage != Stage::Reading
         {
-            let sentence = format!("job {}: {error}; trying again until it works", job.name);
             job.stalled = true;
-            core.warn(sentence);
+            if !std::mem::replace(&mut job.warned, true) {
+                let name = &job.name;
+                core.warn(format!("job {name}: {error}; trying again until it works"));
+            }
             self.retry_files(core);
             return;
         }
@@ -188,7 +189,6 @@ impl Coordinator {
             (Stage::Publishing, FileReply::Ok | FileReply::Taken) => self.published(core, key),
             // Somebody swept the text: write it again.
             (Stage::Sealing | Stage::Publishing, FileReply::Absent) => self.rewrite(core, key),
-            (Stage::Syncing, _) => self.drop_job(core, key),
             _ => {}
         }
     }
@@ -301,6 +301,27 @@ impl Coordinator {
             job: job.name.clone(),
         });
         self.advance(core, key, Stage::Syncing);
+        self.sync(core);
+    }
+
+    /// Syncs the folders for all jobs that wait for it, unless a sync is on its way: the jobs that
+    /// are published meanwhile share the next one.
+    fn sync(&mut self, core: &mut Core) {
+        if self.jobs.take_unsynced() {
+            let folders = vec![Folder::Done, Folder::Failed, Folder::Running];
+            self.call(core, FileTag::Sync, FileCall::Sync(folders));
+        }
+    }
+
+    /// A sync ended. Its failure leaves nothing to do: the files have their names.
+    pub(crate) fn synced(&mut self, core: &mut Core, reply: &FileReply) {
+        if let FileReply::Failed(error) = reply {
+            core.warn(format!("cannot sync the jobs directory: {error}"));
+        }
+        for key in self.jobs.take_synced() {
+            self.drop_job(core, key);
+        }
+        self.sync(core);
     }
 
     /// Makes the text anew.

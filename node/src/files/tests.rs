@@ -8,7 +8,13 @@ fn folders() -> (tempfile::TempDir, Folders) {
     for folder in ["running", "done", "failed"] {
         fs::create_dir(jobs.join(folder)).unwrap();
     }
-    (directory, Folders { jobs })
+    (
+        directory,
+        Folders {
+            renames: Renames::of(&jobs),
+            jobs,
+        },
+    )
 }
 
 fn inbox(name: &str) -> FilePath {
@@ -22,19 +28,57 @@ fn rename_to_running(folders: &Folders, name: &str) -> FileReply {
     })
 }
 
+/// Both ways to rename, the second as on a mount that refuses the first.
+fn both_ways() -> [(tempfile::TempDir, Folders); 2] {
+    let (directory, folders) = folders();
+    assert_eq!(folders.renames, Renames::InOneStep);
+    let (other_directory, mut other) = self::folders();
+    other.renames = Renames::ByReservation;
+    [(directory, folders), (other_directory, other)]
+}
+
 #[test]
 fn a_rename_is_won_once_and_clobbers_nothing() {
-    let (directory, folders) = folders();
-    fs::write(directory.path().join("a"), "new").unwrap();
-    fs::write(directory.path().join("running/a"), "old").unwrap();
-    assert_eq!(rename_to_running(&folders, "a"), FileReply::Taken);
-    assert_eq!(
-        fs::read(directory.path().join("running/a")).unwrap(),
-        b"old"
-    );
-    fs::remove_file(directory.path().join("running/a")).unwrap();
-    assert_eq!(rename_to_running(&folders, "a"), FileReply::Ok);
-    assert_eq!(rename_to_running(&folders, "a"), FileReply::Absent);
+    for (directory, folders) in both_ways() {
+        fs::write(directory.path().join("a"), "new").unwrap();
+        fs::write(directory.path().join("running/a"), "old").unwrap();
+        assert_eq!(rename_to_running(&folders, "a"), FileReply::Taken);
+        assert_eq!(
+            fs::read(directory.path().join("running/a")).unwrap(),
+            b"old"
+        );
+        fs::remove_file(directory.path().join("running/a")).unwrap();
+        assert_eq!(rename_to_running(&folders, "a"), FileReply::Ok);
+        assert_eq!(
+            fs::read(directory.path().join("running/a")).unwrap(),
+            b"new"
+        );
+        fs::remove_file(directory.path().join("running/a")).unwrap();
+        assert_eq!(rename_to_running(&folders, "a"), FileReply::Absent);
+        assert!(
+            !directory.path().join("running/a").exists(),
+            "no reservation is left"
+        );
+    }
+}
+
+#[test]
+fn an_abandoned_reservation_is_removed_by_a_listing_and_nothing_else_is() {
+    let (directory, mut folders) = folders();
+    folders.renames = Renames::ByReservation;
+    let from = directory.path().join("gone");
+    let to = directory.path().join("a");
+    fs::write(&from, "").unwrap();
+    assert_eq!(folders.renames.rename(&from, &to).unwrap(), FileReply::Ok);
+    let marker = "bullpen: this name is reserved for a rename\n";
+    fs::write(directory.path().join("b"), marker).unwrap();
+    fs::write(directory.path().join("c"), marker.to_uppercase()).unwrap();
+    let FileReply::Listed(mut names) = folders.make(FileCall::List(Folder::Inbox)) else {
+        panic!("no list")
+    };
+    names.sort();
+    assert_eq!(names, [b"a", b"c"]);
+    assert!(!directory.path().join("b").exists());
 }
 
 #[test]
