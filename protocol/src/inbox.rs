@@ -34,6 +34,8 @@ pub(crate) struct Inbox {
     dropped: BTreeMap<Vec<u8>, Dropped>,
     /// Files of which only a quiet time can tell that they are complete: stamp, and since when.
     unsettled: BTreeMap<Vec<u8>, (u64, Untimed)>,
+    /// Files that could not be claimed, and of which somebody was told.
+    unclaimable: BTreeSet<Vec<u8>>,
 }
 
 /// A dropped file that is about to be claimed.
@@ -104,6 +106,7 @@ impl Coordinator {
                 self.inbox
                     .unsettled
                     .retain(|name, _| present.contains(name));
+                self.inbox.unclaimable.retain(|name| present.contains(name));
                 self.inbox.backlog = names.into();
                 self.take_in(core);
             }
@@ -161,10 +164,12 @@ impl Coordinator {
                 self.claimed(core, suffixed(&claim.name, claim.suffix), claim.rejected);
             }
             (Some(Dropped::Naming(_) | Dropped::Claiming(_)), FileReply::Failed(error)) => {
-                let file = file.escape_ascii().to_string();
-                core.warn(format!(
-                    "cannot claim the dropped file {file}, trying again: {error}"
-                ));
+                if self.inbox.unclaimable.insert(file.clone()) {
+                    let file = file.escape_ascii();
+                    core.warn(format!(
+                        "cannot claim the dropped file {file}, trying again: {error}"
+                    ));
+                }
             }
             // It is gone: somebody else took it.
             _ => {}
