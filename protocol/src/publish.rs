@@ -186,7 +186,11 @@ impl Coordinator {
                 self.recover_jobs(core);
             }
             (Stage::Verifying, reply) => self.verified(core, key, reply),
-            (Stage::Publishing, FileReply::Ok | FileReply::Taken) => self.published(core, key),
+            (Stage::Publishing, FileReply::Ok) => self.published(core, key),
+            (Stage::Publishing, FileReply::Taken) => {
+                self.discard_text(core, key);
+                self.published(core, key);
+            }
             // Somebody swept the text: write it again.
             (Stage::Sealing | Stage::Publishing, FileReply::Absent) => self.rewrite(core, key),
             _ => {}
@@ -253,11 +257,11 @@ impl Coordinator {
                 self.advance(core, key, Stage::Publishing);
             }
             Ok(factorials) => {
-                self.discard_text(key);
+                self.discard_text(core, key);
                 self.accept(core, key, factorials);
             }
             Err(reasons) => {
-                self.discard_text(key);
+                self.discard_text(core, key);
                 self.reject(core, key, reasons);
             }
         }
@@ -326,7 +330,7 @@ impl Coordinator {
 
     /// Makes the text anew.
     fn rewrite(&mut self, core: &mut Core, key: u64) {
-        self.discard_text(key);
+        self.discard_text(core, key);
         let Some(job) = self.jobs.get(key) else {
             return;
         };
@@ -338,9 +342,11 @@ impl Coordinator {
         }
     }
 
-    fn discard_text(&mut self, key: u64) {
-        if let Some(job) = self.jobs.get_mut(key) {
-            job.text = None;
+    /// Lets go of a text that is not the job's, and sweeps it.
+    fn discard_text(&mut self, core: &mut Core, key: u64) {
+        let text = self.jobs.get_mut(key).and_then(|job| job.text.take());
+        if let Some(text) = text {
+            self.call(core, FileTag::Sweep, FileCall::Remove(text));
         }
     }
 

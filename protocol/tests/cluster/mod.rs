@@ -43,6 +43,8 @@ pub(crate) struct Cluster {
     pub(crate) now: Time,
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     pub(crate) files: BTreeMap<FilePath, Vec<u8>>,
+    /// What a probe of a file in the inbox says, where not that it is complete.
+    pub(crate) probes: BTreeMap<Vec<u8>, Probe>,
     /// What the nodes traced, with who did and when.
     pub(crate) traces: Vec<(NodeId, Trace)>,
     pub(crate) lines: Vec<String>,
@@ -67,6 +69,7 @@ impl Cluster {
             nodes: BTreeMap::new(),
             now: Time(1),
             files: BTreeMap::new(),
+            probes: BTreeMap::new(),
             traces: Vec::new(),
             lines: Vec::new(),
             stopped: BTreeSet::new(),
@@ -369,9 +372,12 @@ impl Cluster {
                     .map(|path| path.name.clone())
                     .collect(),
             ),
-            FileCall::Probe(path) if self.files.contains_key(&path) => {
-                FileReply::Probed(Probe::Complete)
-            }
+            FileCall::Probe(path) if self.files.contains_key(&path) => FileReply::Probed(
+                self.probes
+                    .get(&path.name)
+                    .copied()
+                    .unwrap_or(Probe::Complete),
+            ),
             FileCall::Exist(paths) => FileReply::Existing(
                 paths
                     .into_iter()

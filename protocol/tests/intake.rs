@@ -1,0 +1,218 @@
+//! What is dropped is taken once, whole, under a name that is free.
+
+mod cluster;
+
+use std::time::Duration;
+
+use cluster::{Cluster, config, factorial};
+use protocol::file::{FilePath, Folder, Probe};
+
+const LIMIT: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_millis(500);
+
+fn ready() -> Cluster {
+    let mut cluster = Cluster::new(config(3));
+    cluster.run_until(LIMIT, "a coordinator", |cluster| {
+        cluster.coordinator().is_some()
+    });
+    cluster
+}
+
+fn is_dropped(cluster: &Cluster, name: &str) -> bool {
+    cluster.file(Folder::Inbox, name).is_some()
+}
+
+#[test]
+fn a_file_that_somebody_writes_is_left_until_it_is_closed() {
+    let mut cluster = ready();
+    cluster.probes.insert(b"slow.job".to_vec(), Probe::Busy);
+    cluster.drop_job("slow.job", "1");
+    cluster.run_for(Duration::from_secs(10));
+    assert!(is_dropped(&cluster, "slow.job"));
+    cluster
+        .files
+        .insert(FilePath::new(Folder::Inbox, "slow.job"), b"12".to_vec());
+    cluster.probes.clear();
+    // Nobody says that it was closed: the rescan finds it.
+    cluster.run_until(Duration::from_secs(3), "the job", |cluster| {
+        cluster.file(Folder::Done, "slow.txt").is_some()
+    });
+    assert_eq!(
+        cluster.file(Folder::Done, "slow.txt").unwrap(),
+        format!("12!={}\n", factorial(12))
+    );
+}
+
+#[test]
+fn where_only_time_can_tell_a_file_must_hold_still() {
+    let mut cluster = ready();
+    cluster
+        .probes
+        .insert(b"net.job".to_vec(), Probe::Unknown { stamp: 1 });
+    cluster.drop_job("net.job", "5");
+    cluster.run_for(QUIET - Duration::from_millis(10));
+    assert!(is_dropped(&cluster, "net.job"));
+    cluster
+        .probes
+        .insert(b"net.job".to_vec(), Probe::Unknown { stamp: 2 });
+    cluster.run_for(QUIET);
+    assert!(is_dropped(&cluster, "net.job"), "it changed meanwhile");
+    cluster.run_until(Duration::from_secs(2), "the job", |cluster| {
+        cluster.file(Folder::Done, "net.txt").is_some()
+    });
+}
+
+#[test]
+fn a_busy_file_keeps_no_other_from_being_taken() {
+    let mut cluster = ready();
+    cluster.probes.insert(b"a.job".to_vec(), Probe::Busy);
+    cluster.drop_job("a.job", "1");
+    cluster.drop_job("b.job", "2");
+    cluster.run_until(Duration::from_secs(1), "the other job", |cluster| {
+        cluster.file(Folder::Done, "b.txt").is_some()
+    });
+    assert!(is_dropped(&cluster, "a.job"));
+}
+
+#[test]
+fn what_is_ignored_stays_where_it_is() {
+    let mut cluster = ready();
+    for name in [".keep", "x.tmp", "x.part", "x~"] {
+        cluster.drop_job(name, "5!");
+    }
+    cluster.run_for(Duration::from_secs(5));
+    assert_eq!(cluster.files.len(), 4, "{:?}", cluster.files.keys());
+}
+
+#[test]
+fn two_files_that_make_one_name_become_two_jobs() {
+    let mut cluster = ready();
+    cluster.drop_job("ten.job", "10");
+    cluster.drop_job("ten.txt", "11");
+    cluster.run_until(LIMIT, "both", |cluster| {
+        cluster.file(Folder::Done, "ten.txt").is_some()
+            && cluster.file(Folder::Done, "ten.2.txt").is_some()
+    });
+    assert_eq!(
+        cluster.file(Folder::Done, "ten.2.txt").unwrap(),
+        "11!=39916800\n"
+    );
+}
+
+#[test]
+fn a_name_that_cannot_be_one_is_rejected_under_another() {
+    let mut cluster = ready();
+    cluster.drop_job("bad\nname.job", "5!");
+    cluster.run_until(LIMIT, "the rejection", |cluster| {
+        cluster
+            .files
+            .keys()
+            .any(|path| path.folder == Folder::Failed && path.name.ends_with(b".txt"))
+    });
+    let (path, text) = cluster
+        .files
+        .iter()
+        .find(|(path, _)| path.name.ends_with(b".txt"))
+        .unwrap();
+    assert!(
+        path.name.is_ascii() && !path.name.contains(&b'\n'),
+        "{path:?}"
+    );
+    assert!(String::from_utf8_lossy(text).contains("control characters"));
+}
+
+#[test]
+fn a_commit_without_a_text_is_finished_whatever_is_left_of_it() {
+    let hidden = ".job.run.1.2.9.done.txt";
+    for (left, relogged) in [
+        (None, true),
+        (Some("5!=120\n"), true),
+        (Some("6!=720\n"), true),
+    ] {
+        let mut cluster = Cluster::new(config(3));
+        cluster
+            .files
+            .insert(FilePath::new(Folder::Done, "job.job"), b"5!".to_vec());
+        if let Some(text) = left {
+            cluster
+                .files
+                .insert(FilePath::new(Folder::Running, hidden), text.into());
+        }
+        cluster.run_until(LIMIT, "the text", |cluster| {
+            cluster.file(Folder::Done, "job.txt").is_some()
+        });
+        cluster.run_for(Duration::from_secs(3));
+        assert_eq!(
+            cluster.file(Folder::Done, "job.txt").unwrap(),
+            "5!=120\n",
+            "{left:?}"
+        );
+        assert_eq!(
+            cluster.files.len(),
+            2,
+            "{left:?}: {:?}",
+            cluster.files.keys()
+        );
+        assert_eq!(cluster.lines, ["5!=120"]);
+    }
+}
+
+#[test]
+fn a_rejection_without_a_text_is_finished_with_the_reasons() {
+    let mut cluster = Cluster::new(config(3));
+    cluster
+        .files
+        .insert(FilePath::new(Folder::Failed, "job.job"), b"abc".to_vec());
+    cluster.run_until(LIMIT, "the text", |cluster| {
+        cluster.file(Folder::Failed, "job.txt").is_some()
+    });
+    assert!(
+        cluster
+            .file(Folder::Failed, "job.txt")
+            .unwrap()
+            .contains("line 1: \"abc\"")
+    );
+    assert_eq!(cluster.file(Folder::Failed, "job.job").unwrap(), "abc");
+}
+
+#[test]
+fn a_job_that_was_running_is_adopted_and_what_was_half_written_is_swept() {
+    let mut cluster = Cluster::new(config(3));
+    cluster
+        .files
+        .insert(FilePath::new(Folder::Running, "job.job"), b"5!".to_vec());
+    for hidden in [
+        ".job.old.7.2.31.part",
+        ".job.old.7.2.31.done.txt",
+        ".gone.old.7.2.31.failed.txt",
+    ] {
+        cluster
+            .files
+            .insert(FilePath::new(Folder::Running, hidden), b"5!=1".to_vec());
+    }
+    cluster.run_until(LIMIT, "the job", |cluster| {
+        cluster.file(Folder::Done, "job.txt").is_some()
+    });
+    cluster.run_for(Duration::from_secs(3));
+    assert_eq!(cluster.file(Folder::Done, "job.txt").unwrap(), "5!=120\n");
+    assert_eq!(cluster.files.len(), 2, "{:?}", cluster.files.keys());
+}
+
+#[test]
+fn a_job_that_somebody_takes_away_is_let_go() {
+    let mut cluster = ready();
+    cluster.drop_job("job.job", "3000!");
+    cluster.run_until(LIMIT, "its claim", |cluster| {
+        cluster.file(Folder::Running, "job.job").is_some()
+    });
+    cluster
+        .files
+        .remove(&FilePath::new(Folder::Running, "job.job"));
+    cluster.run_for(Duration::from_secs(10));
+    cluster.drop_job("next.job", "5!");
+    cluster.run_until(LIMIT, "the next job", |cluster| {
+        cluster.file(Folder::Done, "next.txt").is_some()
+    });
+    cluster.run_for(Duration::from_secs(3));
+    assert_eq!(cluster.files.len(), 2, "{:?}", cluster.files.keys());
+}
