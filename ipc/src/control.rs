@@ -71,6 +71,9 @@ pub enum ToSupervisor {
     Bound,
     /// The node's view.
     Status(Status),
+    /// The injected fault with this number in the specifications fires now; it may be the last
+    /// thing that this life says.
+    FaultFired(usize),
     /// A job has ended, and its text has its name.
     JobEnded {
         /// The job's name.

@@ -4,6 +4,9 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use protocol::config::Config;
+use serde::de::DeserializeOwned;
+
+use crate::faults::FaultConfig;
 
 /// The arguments of `bullpen node`, which the supervisor alone calls.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,11 +32,27 @@ pub struct NodeArgs {
     /// The jobs directory.
     #[arg(long)]
     pub jobs: PathBuf,
+    /// How its messages on standard error look.
+    #[arg(long, default_value = "text")]
+    pub log_format: LogFormat,
     /// The cluster's settings, as JSON.
-    #[arg(long, value_parser = parse_config)]
+    #[arg(long, value_parser = parse::<Config>)]
     pub config: Config,
+    /// The faults to inject, as JSON.
+    #[arg(long, value_parser = parse::<FaultConfig>)]
+    pub faults: Option<FaultConfig>,
 }
 
-fn parse_config(text: &str) -> Result<Config, serde_json::Error> {
+/// How messages on standard error look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
     serde_json::from_str(text)
 }

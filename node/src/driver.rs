@@ -1,5 +1,6 @@
 //! The loop of a node: hands what happens to the protocol, and does what the protocol wants done.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use ipc::control::{ControlError, NodeEnd, Received, Sent, ToNode, ToSupervisor};
 use ipc::mesh::{Mesh, MeshEvent};
 use protocol::event::{Action, ChildState, Event};
+use protocol::file::FileTag;
 use protocol::id::{Epoch, NodeId};
 use protocol::node::Node;
 use protocol::status::RoleName;
@@ -18,8 +20,10 @@ use tokio::sync::Notify;
 
 use crate::arithmetic::Arithmetic;
 use crate::event_log::{EventLog, Header};
+use crate::faults::Faults;
 use crate::files::Files;
 use crate::identity::name_process;
+use crate::inject::begins_election;
 use crate::output::Output;
 use crate::watch::Watch;
 
@@ -46,6 +50,9 @@ pub(crate) struct Driver {
     pub(crate) watch: Option<Watch>,
     pub(crate) inbox_changed: Arc<Notify>,
     pub(crate) report: Report,
+    pub(crate) faults: Faults,
+    /// File calls on their way that commit a job.
+    pub(crate) committing: BTreeSet<FileTag>,
 }
 
 /// What the supervisor was told last, and what it is still to be told.
@@ -200,15 +207,24 @@ impl Driver {
     }
 
     fn step(&mut self, event: Event) {
+        let injecting = !self.faults.none();
+        if injecting {
+            self.inject_before(&event);
+        }
         let actions = self.node.step(self.now(), event);
         let highest = self.node.highest();
         self.files.fence(highest);
         self.mesh.set_highest(highest);
         // What happened is on record before anything follows from it.
         self.record(&actions);
-        for action in actions {
+        let began_election = injecting && begins_election(&actions);
+        for mut action in actions {
+            if injecting {
+                action = self.inject_at(action);
+            }
             self.act(action);
         }
+        self.inject_after(began_election);
     }
 
     fn act(&mut self, action: Action) {
@@ -322,7 +338,7 @@ impl Driver {
     }
 
     /// Sends what fits; the latest state is sent again later where it does not.
-    fn tell(&self, message: &ToSupervisor) -> bool {
+    pub(crate) fn tell(&self, message: &ToSupervisor) -> bool {
         match self.control.get_ref().send(message) {
             Ok(Sent::Done) => true,
             Ok(Sent::WouldBlock) => false,

@@ -3,6 +3,7 @@
 //! One thread runs the protocol and the links; arithmetic, file calls and standard output have
 //! threads of their own, so that none of them keeps a heartbeat or an election waiting.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ use crate::args::NodeArgs;
 use crate::arithmetic::Arithmetic;
 use crate::driver::{Driver, Report};
 use crate::event_log::{EventLog, Header};
+use crate::faults::Faults;
 use crate::files::Files;
 use crate::output::Output;
 
@@ -27,8 +29,10 @@ pub mod args;
 mod arithmetic;
 mod driver;
 pub mod event_log;
+pub mod faults;
 mod files;
 mod identity;
+mod inject;
 mod output;
 mod watch;
 
@@ -107,6 +111,8 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
             watch: None,
             inbox_changed: Arc::new(Notify::new()),
             report: Report::default(),
+            faults: Faults::new(args.faults.unwrap_or_default(), id, incarnation),
+            committing: BTreeSet::new(),
         };
         driver.run().await?;
         Ok(())

@@ -164,17 +164,22 @@ impl Coordinator {
                 self.claimed(core, suffixed(&claim.name, claim.suffix), claim.rejected);
             }
             (Some(Dropped::Naming(_) | Dropped::Claiming(_)), FileReply::Failed(error)) => {
-                if self.inbox.unclaimable.insert(file.clone()) {
-                    let file = file.escape_ascii();
-                    core.warn(format!(
-                        "cannot claim the dropped file {file}, trying again: {error}"
-                    ));
-                }
+                self.cannot_claim(core, file, &error);
             }
             // It is gone: somebody else took it.
             _ => {}
         }
         self.take_in(core);
+    }
+
+    /// Tells once of a file that stays in the inbox; the next scan tries again.
+    fn cannot_claim(&mut self, core: &mut Core, file: Vec<u8>, error: &str) {
+        let name = file.escape_ascii().to_string();
+        if self.inbox.unclaimable.insert(file) {
+            core.warn(format!(
+                "cannot claim the dropped file {name}, trying again: {error}"
+            ));
+        }
     }
 
     fn probed(&mut self, core: &mut Core, file: Vec<u8>, probe: Probe) {

@@ -1,12 +1,17 @@
 //! The command line: what `bullpen --help` teaches.
 
-use std::path::PathBuf;
-use std::time::Duration;
+mod cluster;
 
-use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use nix::sys::signal::Signal;
 use node::args::NodeArgs;
-use protocol::config::{Config, ConfigError, Preemption};
+
+use crate::control::Target;
+use crate::kill::{parse_signal, parse_target};
+
+pub(crate) use crate::cli::cluster::ClusterArgs;
 
 /// The hidden command that makes this executable a node.
 pub(crate) const NODE: &str = "node";
@@ -22,8 +27,10 @@ pub(crate) const NODE: &str = "node";
     version,
     after_help = "Examples:\n  \
         bullpen compute 10! 1000!      compute two factorials and print them\n  \
-        bullpen up                     run the service; then: echo '10!' > ten.job && mv ten.job jobs/\n  \
-        pkill -9 coordinator           the experiment: the work goes on"
+        bullpen up                     run the service; then, in another terminal:\n  \
+        bullpen submit 10! --wait      drop a job and print its results\n  \
+        bullpen status                 nodes, roles, jobs and their progress\n  \
+        bullpen kill coordinator       the experiment: the work goes on"
 )]
 pub(crate) struct Cli {
     /// What to do.
@@ -48,6 +55,32 @@ pub(crate) enum Command {
         bullpen compute 5 20 100000 > values.txt\n\n\
         Leaves no process and no file behind, interrupted or not.")]
     Compute(Box<ComputeArgs>),
+    /// Drop a job into the jobs directory of a running service.
+    #[command(after_help = "Examples:\n  \
+        bullpen submit 10!                     prints the job's name: 10\n  \
+        bullpen submit 5 20 100 --name three   the results will be in jobs/done/three.txt\n  \
+        bullpen submit 20000! --wait           prints 20000!=..., or the reasons and exits with 1\n\n\
+        The file appears under its name when it is whole, and replaces nothing: a name that is in\n\
+        use gets a number, as three.2. It needs no more than the right to write to the directory.")]
+    Submit(SubmitArgs),
+    /// Show the nodes of a running cluster, their roles, and the jobs with their progress.
+    #[command(after_help = "Examples:\n  \
+        bullpen status\n  \
+        bullpen status --json | jq .coordinator\n  \
+        watch -n 0.5 bullpen status\n\n\
+        States: running, stopped (by a signal), waiting (for its restart).\n\
+        Exit code 3 if no cluster uses the run directory.")]
+    Status(StatusArgs),
+    /// Kill, stop or continue nodes, to see the work go on.
+    #[command(after_help = "Examples:\n  \
+        bullpen kill coordinator               another node takes over\n  \
+        bullpen kill worker                    the running worker with the lowest ID\n  \
+        bullpen kill 3 --signal STOP           node 3 stalls; continue it with --signal CONT\n  \
+        bullpen kill all                       all at once; they start again and go on\n\n\
+        A stopped coordinator is replaced and is then no longer \"coordinator\": continue it by its\n\
+        ID, or with: bullpen kill all --signal CONT\n\
+        Exit code 1 if there is nothing to signal, such as no coordinator in mid-election.")]
+    Kill(KillArgs),
     /// Be a node; started by the supervisor alone.
     #[command(name = NODE, hide = true)]
     Node(Box<NodeArgs>),
@@ -86,219 +119,52 @@ pub(crate) struct ComputeArgs {
     pub(crate) cluster: ClusterArgs,
 }
 
-/// The settings of a cluster.
+/// The arguments of `submit`.
 #[derive(Debug, Args)]
-pub(crate) struct ClusterArgs {
-    /// Number of nodes, coordinator included: 2 to 16
-    #[arg(long, value_name = "N", env = "BULLPEN_NODES", default_value_t = 6)]
-    nodes: u8,
-    /// Simulated processing time: each result of a worker waits that long before it is sent
-    #[arg(long, value_name = "D", env = "BULLPEN_DELAY", default_value = "0ms",
-          value_parser = humantime::parse_duration)]
-    delay: Duration,
-    /// Interval of the heartbeats between the coordinator and each worker
-    #[arg(long, value_name = "D", env = "BULLPEN_HEARTBEAT", default_value = "50ms",
-          value_parser = humantime::parse_duration)]
-    heartbeat: Duration,
-    /// A node that was silent for that long is suspected; at least three heartbeats
-    #[arg(long, value_name = "D", env = "BULLPEN_SUSPECT_AFTER", default_value = "500ms",
-          value_parser = humantime::parse_duration)]
-    suspect_after: Duration,
-    /// A worker with an operation older than this has failed; the delay is added for each
-    /// operation ahead of it
-    #[arg(long, value_name = "D", env = "BULLPEN_OPERATION_DEADLINE", default_value = "60s",
-          value_parser = humantime::parse_duration)]
-    operation_deadline: Duration,
-    /// An operation whose worker died that many times over fails its job
-    #[arg(long, value_name = "N", env = "BULLPEN_ATTEMPTS", default_value_t = 10)]
-    attempts: u32,
-    /// What a node does when it comes back and finds a coordinator with a lower ID
+pub(crate) struct SubmitArgs {
+    /// The factorials, 1 to 1,000 of them: 10! or 10
     #[arg(
-        long,
-        value_name = "POLICY",
-        env = "BULLPEN_PREEMPTION",
-        default_value = "graceful"
-    )]
-    preemption: PreemptionArg,
-    /// Whether the supervisor tells the nodes what became of the others; off, they find out
-    /// by their links and by silence
-    #[arg(
-        long,
-        value_name = "on|off",
-        env = "BULLPEN_HINTS",
-        default_value = "on",
-        hide_possible_values = true
-    )]
-    hints: Switch,
-    /// Largest N of a factorial
-    #[arg(
-        long,
+        required = true,
         value_name = "N",
-        env = "BULLPEN_MAX_N",
-        default_value_t = 10_000_000
+        allow_negative_numbers = true,
+        help_heading = None
     )]
-    max_n: u32,
-    /// Values with more digits than this are cut in the log; they are whole in the result files
-    #[arg(
-        long,
-        value_name = "N",
-        env = "BULLPEN_LOG_DIGITS",
-        default_value_t = 1_000
-    )]
-    log_digits: usize,
-    /// Write each operation's assignment, start, end and checkpoint to the event log
-    #[arg(long, env = "BULLPEN_TRACE_OPERATIONS", value_parser = FalseyValueParser::new())]
-    trace_operations: bool,
+    pub(crate) operands: Vec<String>,
+    /// Name of the job, at most 200 bytes [default: made of the factorials, as 10-20]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Wait for the end of the job and print its results
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// The jobs directory of the service
+    #[arg(long, value_name = "DIR", env = "BULLPEN_JOBS", default_value = "jobs")]
+    pub(crate) jobs: PathBuf,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum PreemptionArg {
-    /// Join, catch up on the checkpoint, then hold an election
-    Graceful,
-    /// Hold an election at once, as in the textbook
-    Immediate,
-    /// Stay a worker while the coordinator lives
-    Never,
+/// The arguments of `status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Print one line of JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Run directory of the cluster [default: as for up]
+    #[arg(long, value_name = "DIR", env = "BULLPEN_RUN_DIR")]
+    pub(crate) run_dir: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Switch {
-    On,
-    Off,
-}
-
-impl ClusterArgs {
-    /// The settings for the nodes of a new run, checked.
-    ///
-    /// # Errors
-    ///
-    /// The first setting that cannot work.
-    pub(crate) fn config(&self, log_results: bool) -> Result<Config, ConfigError> {
-        let config = Config {
-            nodes: self.nodes,
-            delay: self.delay,
-            heartbeat: self.heartbeat,
-            suspect_after: self.suspect_after,
-            operation_deadline: self.operation_deadline,
-            attempts: self.attempts,
-            preemption: self.preemption.into(),
-            max_n: self.max_n,
-            log_digits: self.log_digits,
-            log_results,
-            trace_operations: self.trace_operations,
-            run: format!("{:08x}", rand::random::<u32>()),
-        };
-        config.validate()?;
-        Ok(config)
-    }
-
-    /// Whether the nodes are told what became of the others.
-    pub(crate) fn hints(&self) -> bool {
-        self.hints == Switch::On
-    }
-}
-
-impl From<PreemptionArg> for Preemption {
-    fn from(arg: PreemptionArg) -> Preemption {
-        match arg {
-            PreemptionArg::Graceful => Preemption::Graceful,
-            PreemptionArg::Immediate => Preemption::Immediate,
-            PreemptionArg::Never => Preemption::Never,
-        }
-    }
+/// The arguments of `kill`.
+#[derive(Debug, Args)]
+pub(crate) struct KillArgs {
+    /// coordinator, worker (the running one with the lowest ID), all, or the ID of a node
+    #[arg(required = true, value_name = "TARGET", value_parser = parse_target)]
+    pub(crate) targets: Vec<Target>,
+    /// The signal: KILL, STOP, CONT, TERM or any other, with or without SIG
+    #[arg(long, value_name = "SIGNAL", default_value = "KILL", value_parser = parse_signal)]
+    pub(crate) signal: Signal,
+    /// Run directory of the cluster [default: as for up]
+    #[arg(long, value_name = "DIR", env = "BULLPEN_RUN_DIR")]
+    pub(crate) run_dir: Option<PathBuf>,
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    fn up(args: &[&str]) -> UpArgs {
-        let args = ["bullpen", "up"].iter().chain(args);
-        match Cli::try_parse_from(args).unwrap().command {
-            Command::Up(args) => *args,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_definition_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_defaults_are_those_of_the_protocol() {
-        let mut config = up(&[]).cluster.config(true).unwrap();
-        assert_eq!(config.run.len(), 8);
-        assert!(config.run.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        config.run = Config::default().run;
-        assert_eq!(config, Config::default());
-    }
-
-    #[test]
-    fn durations_take_a_unit_and_zero_needs_none() {
-        for (text, expected) in [
-            ("0", Duration::ZERO),
-            ("0ms", Duration::ZERO),
-            ("250ms", Duration::from_millis(250)),
-            ("2s", Duration::from_secs(2)),
-        ] {
-            let config = up(&["--delay", text]).cluster.config(true).unwrap();
-            assert_eq!(config.delay, expected);
-        }
-        for text in ["", "5", "-1s", "fast"] {
-            let arg = format!("--delay={text}");
-            Cli::try_parse_from(["bullpen", "up", &arg]).unwrap_err();
-        }
-    }
-
-    #[test]
-    fn settings_that_contradict_each_other_are_refused() {
-        let args = up(&["--heartbeat", "300ms"]);
-        let error = args.cluster.config(true).unwrap_err();
-        assert!(
-            matches!(error, ConfigError::SuspectTooSoon { .. }),
-            "{error}"
-        );
-        for nodes in ["1", "17"] {
-            let error = up(&["--nodes", nodes]).cluster.config(true).unwrap_err();
-            assert!(matches!(error, ConfigError::Nodes(_)), "{error}");
-        }
-    }
-
-    #[test]
-    fn policies_and_switches_are_closed_lists() {
-        let args = up(&[
-            "--preemption",
-            "never",
-            "--hints",
-            "off",
-            "--trace-operations",
-        ]);
-        let config = args.cluster.config(false).unwrap();
-        assert_eq!(config.preemption, Preemption::Never);
-        assert!(config.trace_operations);
-        assert!(!config.log_results);
-        assert!(!args.cluster.hints());
-        for args in [["--preemption", "maybe"], ["--hints", "yes"]] {
-            let args = ["bullpen", "up"].into_iter().chain(args);
-            assert_eq!(Cli::try_parse_from(args).unwrap_err().exit_code(), 2);
-        }
-    }
-
-    #[test]
-    fn the_supervisors_command_line_for_a_node_is_understood() {
-        let config = serde_json::to_string(&Config::default()).unwrap();
-        let command = format!(
-            "bullpen {NODE} --id 3 --incarnation 7 --term 2 --control-fd 5 --supervisor 1 \
-             --run-dir /run/bullpen --jobs jobs --config {config}"
-        );
-        let parsed = Cli::try_parse_from(command.split_whitespace()).unwrap();
-        let Command::Node(args) = parsed.command else {
-            panic!("{parsed:?}");
-        };
-        assert_eq!((args.id, args.incarnation, args.term), (3, 7, 2));
-        assert_eq!(args.config, Config::default());
-    }
-}
+mod tests;

@@ -5,9 +5,14 @@ use std::process::ExitCode;
 use protocol::config::ConfigError;
 
 use crate::compute::ComputeError;
+use crate::control::Answer;
+use crate::control::client::ControlError;
 use crate::jobs_dir::JobsDirError;
+use crate::memory::MemoryError;
 use crate::operands::OperandsError;
+use crate::results::ResultsError;
 use crate::run_dir::RunDirError;
+use crate::submit::SubmitError;
 use crate::supervise::SuperviseError;
 
 /// Why a command did not do what it was asked for. Displays as one sentence that says what is
@@ -32,9 +37,30 @@ pub(crate) enum Failure {
     /// The cluster cannot be started or watched.
     #[error(transparent)]
     Supervise(#[from] SuperviseError),
-    /// `compute` cannot hand in its job or hand out its results.
+    /// The memory is too small for what was asked for.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// `compute` cannot hand in its job.
     #[error(transparent)]
     Compute(#[from] ComputeError),
+    /// `submit` cannot hand in its job, or was not told its end.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// Results or answers do not reach the user.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// No running cluster answers.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// An answer that fits no question.
+    #[error("the supervisor gave an answer that does not fit: {0}; is it of another version?")]
+    Unexpected(String),
+    /// A status cannot be written as JSON.
+    #[error("cannot write the status as JSON: {0}")]
+    Encode(serde_json::Error),
+    /// Nobody got the signal; one sentence tells why.
+    #[error("{0}")]
+    NothingToKill(String),
     /// The cluster gave the job up.
     #[error("the cluster gave the job up:\n{reasons}")]
     Rejected {
@@ -47,16 +73,29 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// 1 a job failed, or its results could not be written; 2 usage; 3 could not start; 130
-    /// interrupted.
+    /// A supervisor's answer to another question than the one that was asked.
+    pub(crate) fn unexpected(answer: &Answer) -> Failure {
+        Failure::Unexpected(match answer {
+            Answer::Nothing(sentence) | Answer::Refused(sentence) => sentence.clone(),
+            other => format!("{other:?}"),
+        })
+    }
+
+    /// 1 a job failed, its results could not be written, or there was nothing to kill; 2 usage; 3
+    /// could not start, or no cluster is there; 130 interrupted.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let code = match self {
-            Failure::Rejected { .. } | Failure::Compute(ComputeError::Print(_)) => 1,
+            Failure::Rejected { .. } | Failure::Results(_) | Failure::NothingToKill(_) => 1,
             Failure::Config(_) | Failure::Operands(_) => 2,
+            Failure::Submit(error) => error.exit_code(),
             Failure::RunDir(_)
             | Failure::JobsDir(_)
             | Failure::Signals(_)
             | Failure::Supervise(_)
+            | Failure::Memory(_)
+            | Failure::Control(_)
+            | Failure::Unexpected(_)
+            | Failure::Encode(_)
             | Failure::Compute(_) => 3,
             Failure::Interrupted => INTERRUPTED,
         };

@@ -4,11 +4,16 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::unistd::{AccessFlags, eaccess, getegid, geteuid};
 
 /// The folders of a jobs directory.
 const FOLDERS: [&str; 3] = ["running", "done", "failed"];
+
+/// How often, and how long each time, to wait for a lock that may belong to a `submit`.
+const PROBED: u32 = 5;
+const PROBE: Duration = Duration::from_millis(20);
 
 /// A jobs directory that this cluster alone works on, while this value lives.
 #[derive(Debug)]
@@ -76,7 +81,7 @@ impl JobsDir {
             check_writable(path, folder)?;
         }
         let directory = File::open(path).map_err(|error| missing(path, error))?;
-        match directory.try_lock() {
+        match lock(&directory) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(JobsDirError::InUse {
@@ -101,6 +106,30 @@ impl JobsDir {
     }
 }
 
+/// Takes the lock, with a little patience: a `submit` that looks whether anybody serves the
+/// directory holds it for an instant.
+fn lock(directory: &File) -> Result<(), TryLockError> {
+    for _ in 0..PROBED {
+        match directory.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PROBE),
+            other => return other,
+        }
+    }
+    directory.try_lock()
+}
+
+/// Whether a cluster works on a jobs directory. Where that cannot be told, it is assumed.
+pub(crate) fn is_served(path: &Path) -> bool {
+    let Ok(directory) = File::open(path) else {
+        return true;
+    };
+    // Shared, so that several who look do not take each other for a cluster.
+    matches!(
+        directory.try_lock_shared(),
+        Err(TryLockError::WouldBlock | TryLockError::Error(_))
+    )
+}
+
 fn check_writable(jobs: &Path, path: &Path) -> Result<(), JobsDirError> {
     let access = AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK;
     eaccess(path, access).map_err(|error| JobsDirError::ReadOnly {
@@ -123,7 +152,10 @@ mod tests {
         let error = JobsDir::open(&path).unwrap_err();
         assert!(matches!(error, JobsDirError::InUse { .. }), "{error}");
 
+        assert!(is_served(&path));
+
         drop(jobs);
+        assert!(!is_served(&path));
         JobsDir::open(&path).unwrap();
     }
 

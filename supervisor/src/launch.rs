@@ -7,8 +7,10 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use clap::ValueEnum;
 use ipc::control::SupervisorEnd;
 use nix::unistd::Pid;
+use node::args::LogFormat;
 use protocol::config::Config;
 use protocol::id::{Incarnation, NodeId, Term};
 
@@ -28,6 +30,8 @@ pub(crate) struct Launch {
     pub(crate) run_dir: PathBuf,
     /// The jobs directory.
     pub(crate) jobs: PathBuf,
+    /// How the nodes' messages on standard error look.
+    pub(crate) log_format: LogFormat,
 }
 
 /// A node's process just after its start.
@@ -85,6 +89,7 @@ impl Launch {
         control: &OwnedFd,
     ) -> io::Result<Vec<OsString>> {
         let config = serde_json::to_string(&self.config)?;
+        let format = self.log_format.to_possible_value().unwrap_or_default();
         Ok(vec![
             cli::NODE.into(),
             "--id".into(),
@@ -101,6 +106,8 @@ impl Launch {
             self.run_dir.clone().into(),
             "--jobs".into(),
             self.jobs.clone().into(),
+            "--log-format".into(),
+            format.get_name().into(),
             "--config".into(),
             config.into(),
         ])

@@ -3,6 +3,9 @@
 //! ```text
 //!   main ── cli ──┬── up ───────┐
 //!                 ├── compute ──┴── supervise: one loop of signals, deaths, restarts, hints
+//!                 │                     ▲ control socket
+//!                 ├── status, kill ─────┘
+//!                 ├── submit        (drops a file; the jobs directory is all it needs)
 //!                 └── node          (the other role of this executable; see the crate `node`)
 //! ```
 //!
@@ -11,18 +14,24 @@
 
 mod cli;
 mod compute;
+mod control;
 mod events;
 mod failure;
 mod jobs_dir;
+mod kill;
 mod launch;
+mod memory;
 mod operands;
 mod progress;
 mod reap;
 mod restart;
+mod results;
 mod run_dir;
 mod signals;
 mod slot;
+mod status;
 mod stderr;
+mod submit;
 mod supervise;
 mod up;
 
@@ -31,6 +40,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use node::args::LogFormat;
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::{Cli, Command};
@@ -43,20 +53,24 @@ fn main() -> ExitCode {
     }
     match Cli::parse().command {
         Command::Up(args) => {
-            log_to_stderr(LevelFilter::INFO);
+            log_to_stderr(LevelFilter::INFO, args.cluster.log_format);
             report(up::run(&args))
         }
         Command::Compute(args) => {
-            log_to_stderr(LevelFilter::WARN);
+            log_to_stderr(LevelFilter::WARN, args.cluster.log_format);
             report(compute::run(&args))
         }
+        Command::Submit(args) => report(submit::run(&args)),
+        Command::Status(args) => report(status::run(&args)),
+        Command::Kill(args) => report(kill::run(&args)),
         Command::Node(args) => {
             // Where results are not logged, a person waits for them and wants no chatter.
-            log_to_stderr(if args.config.log_results {
+            let level = if args.config.log_results {
                 LevelFilter::INFO
             } else {
                 LevelFilter::WARN
-            });
+            };
+            log_to_stderr(level, args.log_format);
             node::run(*args)
         }
     }
@@ -82,12 +96,16 @@ fn name_process() {
 }
 
 /// Messages of `level` and above go to standard error, a line each.
-fn log_to_stderr(level: LevelFilter) {
-    tracing_subscriber::fmt()
-        .compact()
+fn log_to_stderr(level: LevelFilter, format: LogFormat) {
+    let log = tracing_subscriber::fmt()
         .with_writer(|| Stderr)
-        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
-        .with_max_level(level)
-        .init();
+        .with_max_level(level);
+    match format {
+        LogFormat::Text => log
+            .compact()
+            .with_ansi(std::io::stderr().is_terminal())
+            .init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }

@@ -1,4 +1,6 @@
-//! The factorials that `compute` is asked for.
+//! The factorials that `compute` and `submit` are asked for.
+
+use protocol::config::MAX_MAX_N;
 
 /// Most factorials of one job.
 pub(crate) const MOST: usize = 1_000;
@@ -46,15 +48,23 @@ pub(crate) fn parse(operands: &[String], max_n: u32) -> Result<Vec<u32>, Operand
     }
     if !too_large.is_empty() {
         let named = name(&too_large);
-        complaints.push(format!(
-            "{named} is over the limit of {max_n}, which --max-n can raise"
-        ));
+        let advice = if max_n < MAX_MAX_N {
+            ", which --max-n can raise"
+        } else {
+            ""
+        };
+        complaints.push(format!("{named} is over the limit of {max_n}{advice}"));
     }
     if complaints.is_empty() {
         Ok(numbers)
     } else {
         Err(OperandsError::Bad(complaints.join("; ")))
     }
+}
+
+/// The text of a job that asks for these.
+pub(crate) fn job_text(numbers: &[u32]) -> String {
+    numbers.iter().map(|n| format!("{n}!\n")).collect()
 }
 
 fn name(operands: &[&String]) -> String {

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 use protocol::config::MAX_NODES;
 
+use crate::control::SOCKET;
+
 /// Longest path of a Unix socket, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
 
@@ -151,9 +153,14 @@ impl Drop for RunDir {
     }
 }
 
+/// The run directory that was named, else the default one.
+pub(crate) fn chosen(named: Option<&Path>) -> PathBuf {
+    named.map_or_else(default_path, Path::to_owned)
+}
+
 /// `/run/bullpen` for root, else `$XDG_RUNTIME_DIR/bullpen`, else a folder named for the user in
 /// the temporary directory.
-pub(crate) fn default_path() -> PathBuf {
+fn default_path() -> PathBuf {
     let user = geteuid();
     if user.is_root() {
         return PathBuf::from("/run/bullpen");
@@ -165,8 +172,9 @@ pub(crate) fn default_path() -> PathBuf {
 }
 
 fn check_length(path: &Path) -> Result<(), RunDirError> {
-    let longest = path.join(format!("node-{}.sock", MAX_NODES - 1));
-    let length = longest.as_os_str().as_bytes().len();
+    let names = [format!("node-{}.sock", MAX_NODES - 1), SOCKET.to_owned()];
+    let lengths = names.map(|name| path.join(name).as_os_str().len());
+    let length = lengths.into_iter().max().unwrap_or_default();
     if length > MAX_SOCKET_PATH {
         return Err(RunDirError::TooLong {
             path: path.to_owned(),
@@ -190,7 +198,7 @@ fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> 
 
 fn is_socket_name(name: &OsStr) -> bool {
     let name = name.as_bytes();
-    name.starts_with(b"node-") && name.ends_with(b".sock")
+    name == SOCKET.as_bytes() || (name.starts_with(b"node-") && name.ends_with(b".sock"))
 }
 
 #[cfg(test)]

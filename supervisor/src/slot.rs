@@ -9,10 +9,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use protocol::event::ChildState;
 use protocol::id::{Incarnation, NodeId};
-use protocol::status::Status;
+use protocol::status::{RoleName, Status};
 
 use crate::launch::Spawned;
 use crate::restart::Backoff;
+use crate::supervise::watchdog::Watchdog;
 
 /// Most reports taken from one node in a row, so that none keeps the loop from the others.
 const REPORTS_A_TURN: usize = 64;
@@ -32,6 +33,8 @@ pub(crate) struct Slot {
     pub(crate) due: Option<Instant>,
     /// How many processes have ended, or could not be started.
     pub(crate) deaths: u32,
+    /// How many processes have been started.
+    pub(crate) births: u32,
     backoff: Backoff,
 }
 
@@ -44,7 +47,12 @@ pub(crate) struct Life {
     pub(crate) bound: bool,
     /// Its latest report.
     pub(crate) status: Option<Status>,
-    born: Instant,
+    /// Injected faults, by specification, that it has reported and nobody has noted yet.
+    pub(crate) fired: Vec<usize>,
+    /// When it was started.
+    pub(crate) born: Instant,
+    /// Whether it still answers.
+    pub(crate) watchdog: Watchdog,
     /// None when it has closed its end.
     link: Option<SupervisorEnd>,
     start_due: bool,
@@ -61,6 +69,7 @@ impl Slot {
             life: None,
             due: Some(now),
             deaths: 0,
+            births: 0,
             backoff: Backoff::default(),
         }
     }
@@ -70,11 +79,14 @@ impl Slot {
         self.incarnation = incarnation;
         self.state = ChildState::Running;
         self.due = None;
+        self.births = self.births.saturating_add(1);
         self.life = Some(Life {
             pid: spawned.pid,
             bound: false,
             status: None,
+            fired: Vec::new(),
             born: now,
+            watchdog: Watchdog::new(now),
             link: Some(spawned.link),
             start_due: true,
             hints_due: false,
@@ -91,6 +103,12 @@ impl Slot {
         self.due = Some(now + wait);
         self.deaths = self.deaths.saturating_add(1);
         wait
+    }
+
+    /// Whether it runs, not stopped, and has reported this role.
+    pub(crate) fn has_role(&self, role: RoleName) -> bool {
+        let life = self.life.as_ref();
+        self.state == ChildState::Running && life.is_some_and(|life| life.role() == role)
     }
 
     /// What the other nodes are told of this one; nothing before its first life.
@@ -111,6 +129,12 @@ impl Life {
         }
     }
 
+    /// What it has reported to do; recovering before its first report.
+    pub(crate) fn role(&self) -> RoleName {
+        let status = self.status.as_ref();
+        status.map_or(RoleName::Recovering, |status| status.role)
+    }
+
     /// Takes in what the node has reported. True if there may be more.
     pub(crate) fn read_reports(&mut self) -> bool {
         for _ in 0..REPORTS_A_TURN {
@@ -118,10 +142,16 @@ impl Life {
                 return false;
             };
             match link.receive() {
-                Ok(Received::Message(ToSupervisor::Bound)) => self.bound = true,
-                Ok(Received::Message(ToSupervisor::Status(status))) => self.status = Some(status),
-                // Its arrival ends the sleep; whoever waits for a job looks at the files.
-                Ok(Received::Message(ToSupervisor::JobEnded { .. })) => {}
+                Ok(Received::Message(message)) => {
+                    self.watchdog.heard();
+                    match message {
+                        ToSupervisor::Bound => self.bound = true,
+                        ToSupervisor::Status(status) => self.status = Some(status),
+                        // Its arrival ends the sleep; whoever waits for a job looks at the files.
+                        ToSupervisor::JobEnded { .. } => {}
+                        ToSupervisor::FaultFired(spec) => self.fired.push(spec),
+                    }
+                }
                 Ok(Received::Empty) => return false,
                 Ok(Received::Closed) => self.link = None,
                 Err(error) => {

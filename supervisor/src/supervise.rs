@@ -1,15 +1,17 @@
 //! The supervisor: one loop over signals, deaths, restarts, hints and reports.
 //!
 //! ```text
-//!   signals ─▶ reap ─▶ read reports ─▶ restart what is due ─▶ tell the nodes ─▶ sleep ─┐
-//!      ▲                                                                               │
-//!      └──────────── a signal, a report, or the next deadline ─────────────────────────┘
+//!   signals ─▶ reap ─▶ read reports ─▶ restart what is due ─▶ tell the nodes ─▶ answer ─▶ sleep ─┐
+//!      ▲                                                                                         │
+//!      └─────────── a signal, a report, a command, or the next deadline ─────────────────────────┘
 //! ```
 //!
 //! Every step brings the nodes to what the state says and may be repeated at will; none waits.
 
+mod answer;
 mod error;
 mod shutdown;
+pub(crate) mod watchdog;
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -21,8 +23,8 @@ use nix::unistd::Pid;
 use node::event_log::{EventLog, Header};
 use protocol::event::ChildState;
 use protocol::id::{Incarnation, NodeId, Term};
-use protocol::status::{JobStatus, RoleName};
 
+use crate::control::server::Server;
 use crate::events::ProcessEvent;
 use crate::launch::Launch;
 use crate::reap::{self, Change, Ending};
@@ -43,6 +45,7 @@ pub(crate) struct Supervisor<'a> {
     launch: Launch,
     signals: &'a mut Signals,
     log: EventLog,
+    control: Server,
     slots: Vec<Slot>,
     phase: Phase,
     /// Whether the nodes are told what became of the others.
@@ -73,7 +76,7 @@ impl<'a> Supervisor<'a> {
     ///
     /// # Errors
     ///
-    /// The event log cannot be made, or orphans cannot be adopted.
+    /// The event log or the control socket cannot be made, or orphans cannot be adopted.
     pub(crate) fn new(
         launch: Launch,
         hints: bool,
@@ -84,6 +87,10 @@ impl<'a> Supervisor<'a> {
             run_dir: launch.run_dir.clone(),
             error,
         })?;
+        let control = Server::bind(&launch.run_dir).map_err(|error| SuperviseError::Control {
+            run_dir: launch.run_dir.clone(),
+            error,
+        })?;
         let now = Instant::now();
         let ids = 0..launch.config.nodes;
         Ok(Supervisor {
@@ -91,6 +98,7 @@ impl<'a> Supervisor<'a> {
             launch,
             signals,
             log,
+            control,
             phase: Phase::Running,
             hints,
             incarnation: Incarnation::default(),
@@ -116,19 +124,12 @@ impl<'a> Supervisor<'a> {
             return Ok(Turn::Ended);
         }
         self.end_grace();
+        self.kill_silent();
         self.restart_due()?;
         self.tell();
+        self.serve_control();
         self.sleep(wake)?;
         Ok(Turn::Running)
-    }
-
-    /// The open jobs, as the latest coordinator has reported them; none while there is none.
-    pub(crate) fn jobs(&self) -> &[JobStatus] {
-        self.lives()
-            .filter_map(|life| life.status.as_ref())
-            .filter(|status| status.role == RoleName::Coordinator)
-            .max_by_key(|status| status.highest)
-            .map_or(&[], |status| &status.jobs)
     }
 
     /// Takes in all changes of children; strangers are orphans, which only have to be reaped.
@@ -279,6 +280,7 @@ impl<'a> Supervisor<'a> {
     fn sleep(&self, wake: Option<Instant>) -> Result<(), SuperviseError> {
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         fds.extend(self.lives().filter_map(|life| life.poll_fd(self.started)));
+        fds.extend(self.control.poll_fds());
         let timeout = match self.deadlines().chain(wake).min() {
             None => PollTimeout::NONE,
             Some(deadline) => {
@@ -302,7 +304,13 @@ impl<'a> Supervisor<'a> {
             Phase::Stopping { kill_at } => (&[][..], Some(kill_at)),
             Phase::Killed => (&[][..], None),
         };
-        restarts.iter().filter_map(|slot| slot.due).chain(other)
+        let looks = self.lives().map(|life| life.watchdog.next_look());
+        restarts
+            .iter()
+            .filter_map(|slot| slot.due)
+            .chain(other)
+            .chain(looks.filter(|_| !self.is_stopping()))
+            .chain(self.control.deadline())
     }
 
     fn lives(&self) -> impl Iterator<Item = &Life> {

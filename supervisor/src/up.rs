@@ -6,6 +6,7 @@ use crate::cli::UpArgs;
 use crate::failure::Failure;
 use crate::jobs_dir::JobsDir;
 use crate::launch::Launch;
+use crate::memory;
 use crate::run_dir::{self, RunDir};
 use crate::signals::Signals;
 use crate::supervise::{Supervisor, Turn};
@@ -16,10 +17,11 @@ use crate::supervise::{Supervisor, Turn};
 ///
 /// Why it cannot start, or cannot go on.
 pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
-    let config = args.cluster.config(true)?;
+    let mut config = args.cluster.config(true)?;
+    config.max_n = memory::max_n(args.cluster.asked_max_n(), config.nodes)?;
     let mut signals = Signals::install().map_err(Failure::Signals)?;
     let jobs = JobsDir::open(&args.jobs)?;
-    let run_dir = RunDir::open(&args.run_dir.clone().unwrap_or_else(run_dir::default_path))?;
+    let run_dir = RunDir::open(&run_dir::chosen(args.run_dir.as_deref()))?;
     tracing::info!(
         "{} nodes; drop job files into {}; run directory {}; delay {}, heartbeat {}, suspected after {}",
         config.nodes,
@@ -33,6 +35,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
         config,
         run_dir: run_dir.path().to_owned(),
         jobs: jobs.path().to_owned(),
+        log_format: args.cluster.log_format,
     };
     let mut supervisor = Supervisor::new(launch, args.cluster.hints(), &mut signals)?;
     while supervisor.turn(None)? == Turn::Running {}

@@ -19,6 +19,14 @@ pub(crate) enum SuperviseError {
         /// What the system says.
         error: io::Error,
     },
+    /// The control socket cannot be made.
+    #[error("cannot make the control socket in {}: {error}; choose another folder with --run-dir", run_dir.display())]
+    Control {
+        /// The run directory.
+        run_dir: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
     /// No process can be started.
     #[error(
         "cannot start node {id}: {error}; is /proc mounted, and the limit of processes high enough?"

@@ -64,6 +64,33 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// A command on the directories of `home`, with further arguments.
+pub(crate) fn command(home: &Home, name: &str, args: &[&str]) -> Command {
+    let mut command = bullpen();
+    command.arg(name).args(args);
+    if name == "submit" {
+        command.arg("--jobs").arg(home.jobs());
+    } else {
+        command.arg("--run-dir").arg(home.run_dir());
+    }
+    command
+}
+
+/// Runs a command on the directories of `home` to its end.
+pub(crate) fn invoke(home: &Home, name: &str, args: &[&str]) -> Output {
+    run(&mut command(home, name, args))
+}
+
+/// A failure that a person can act on: one line, and nothing on standard output.
+pub(crate) fn assert_one_sentence(output: &Output, code: i32) -> String {
+    let complaint = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{complaint}");
+    assert!(complaint.starts_with("bullpen: "), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    assert_eq!(stdout(output), "");
+    complaint
+}
+
 /// The directories of a cluster; removed when dropped.
 pub(crate) struct Home {
     folder: TempDir,

@@ -1,0 +1,69 @@
+# bullpen in a container: the supervisor is process 1, job files come through a mounted folder.
+#
+#   docker build -t bullpen .
+#   mkdir -p jobs && docker run --rm -v "$PWD/jobs:/jobs" bullpen
+#
+# Plain instructions only, so that the classic builder and BuildKit both build it.
+
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /src
+
+# Dependencies first, in a layer of their own: it stands until a manifest or the lock file changes,
+# and spares every other build their compilation. Cargo wants all members of the workspace, so empty
+# crates stand in for ours. (A bench, example or test that a manifest names needs an empty file too.)
+COPY Cargo.toml Cargo.lock ./
+COPY protocol/Cargo.toml protocol/
+COPY ipc/Cargo.toml ipc/
+COPY node/Cargo.toml node/
+COPY supervisor/Cargo.toml supervisor/
+COPY simulation/Cargo.toml simulation/
+RUN for crate in protocol ipc node supervisor simulation; do \
+        mkdir "$crate/src" \
+        && echo '//! Stands in.' > "$crate/src/lib.rs" \
+        && printf '//! Stands in.\nfn main() {}\n' > "$crate/src/main.rs" \
+        || exit 1; \
+    done \
+    && cargo build --release --locked -p supervisor \
+    && rm -r */src
+
+COPY protocol protocol
+COPY ipc ipc
+COPY node node
+COPY supervisor supervisor
+COPY simulation simulation
+# COPY keeps the files' times, which may lie before those of the empty crates: without the touch
+# cargo would take the empty crates for up to date.
+RUN find protocol ipc node supervisor simulation -name '*.rs' -exec touch {} + \
+    && cargo build --release --locked -p supervisor
+
+FROM debian:bookworm-slim
+
+LABEL org.opencontainers.image.title="bullpen" \
+      org.opencontainers.image.description="Factorials by a cluster of processes that survives the death of any of them" \
+      org.opencontainers.image.licenses="(MIT OR Apache-2.0) AND LGPL-3.0-only"
+
+# pkill and ps: `docker exec NAME pkill -9 coordinator` is the experiment.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends procps \
+    && rm -rf /var/lib/apt/lists/*
+
+# Without a mount there is an inbox all the same. Anybody may write to it, so that `--user` works
+# without a mount too, and with a named volume, which takes its mode from here. No VOLUME: it would
+# leave an anonymous volume behind for each container.
+RUN mkdir -m 1777 /jobs
+# For every way to start it: `docker run … bullpen up --delay 5ms` replaces CMD.
+ENV BULLPEN_JOBS=/jobs
+
+# Whoever passes the image on passes on the licences. That of the arithmetic, the LGPL, is Debian's
+# /usr/share/common-licenses/LGPL-3; the README says what it asks for.
+COPY LICENSE-MIT LICENSE-APACHE README.md /usr/share/doc/bullpen/
+COPY --from=build /src/target/release/bullpen /usr/local/bin/
+
+# Root unless `--user` says otherwise: a mounted folder belongs to whoever made it, and no user that
+# the image could choose may write to all of them.
+#
+# The form with brackets, so that bullpen itself is process 1 and gets the signals. `docker stop`
+# waits 10 s for it; it needs less than 5.
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["bullpen"]
+CMD ["up", "--jobs", "/jobs"]

@@ -1,0 +1,182 @@
+//! The control socket: how `bullpen status` and `bullpen kill` talk to a running supervisor.
+//!
+//! `RUN_DIR/control.sock` takes one request, a line of JSON, gives one answer, a line of JSON,
+//! and closes. The supervisor answers from what the nodes have reported; it waits for nobody.
+
+pub(crate) mod client;
+pub(crate) mod server;
+
+use std::fmt;
+
+use protocol::id::{Incarnation, NodeId, Term};
+use protocol::status::{JobStatus, RoleName};
+use serde::{Deserialize, Serialize};
+
+/// The socket's name in the run directory.
+pub(crate) const SOCKET: &str = "control.sock";
+
+/// What a command asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// The state of the cluster.
+    Status,
+    /// A signal for nodes. If one of the targets is not there, none gets it.
+    Signal {
+        /// Who is to get it; a node that is named twice gets it once.
+        targets: Vec<Target>,
+        /// The signal's name, such as `SIGKILL`.
+        signal: String,
+    },
+}
+
+/// The nodes that are to get a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Target {
+    /// The node that coordinates.
+    Coordinator,
+    /// The worker with the lowest ID among those that run.
+    Worker,
+    /// The node with this ID, running or stopped.
+    Node(NodeId),
+    /// Every node that has a process.
+    All,
+}
+
+/// What the supervisor answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer {
+    /// To [`Request::Status`].
+    Status(ClusterStatus),
+    /// To [`Request::Signal`]: who got it, by ID.
+    Signalled(Vec<Signalled>),
+    /// The request makes sense and there is nothing to do it to. One sentence.
+    Nothing(String),
+    /// The request cannot be understood. One sentence.
+    Refused(String),
+}
+
+/// A process that got a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Signalled {
+    /// Its node.
+    pub(crate) id: NodeId,
+    /// Its process ID.
+    pub(crate) pid: i32,
+    /// What it was reported to do.
+    pub(crate) role: RoleName,
+}
+
+/// What `bullpen status --json` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClusterStatus {
+    /// The highest term that any node has reported.
+    pub(crate) term: Term,
+    /// The node that coordinates and runs; none in the middle of an election.
+    pub(crate) coordinator: Option<NodeId>,
+    /// All nodes, by ID.
+    pub(crate) nodes: Vec<NodeStatus>,
+    /// The open jobs, as the coordinator has reported them.
+    pub(crate) jobs: Vec<JobStatus>,
+}
+
+/// A node, alive or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NodeStatus {
+    /// Its static ID.
+    pub(crate) id: NodeId,
+    /// Its process; none while it waits for its restart.
+    pub(crate) pid: Option<i32>,
+    /// Its present life, else its last one.
+    pub(crate) incarnation: Incarnation,
+    /// What it has reported to do; recovering before its first report.
+    pub(crate) role: RoleName,
+    /// What its process does.
+    pub(crate) state: NodeState,
+    /// How many processes were started for it after the first.
+    pub(crate) restarts: u32,
+    /// Age of its process in milliseconds, time spent stopped included; 0 without one.
+    pub(crate) uptime_ms: u64,
+}
+
+/// What a node's process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NodeState {
+    /// It runs.
+    Running,
+    /// A signal has stopped it.
+    Stopped,
+    /// It is gone and waits for its restart.
+    Waiting,
+}
+
+impl fmt::Display for NodeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NodeState::Running => "running",
+            NodeState::Stopped => "stopped",
+            NodeState::Waiting => "waiting",
+        })
+    }
+}
+
+/// A role in the words of `bullpen status`.
+pub(crate) fn role_word(role: RoleName) -> &'static str {
+    match role {
+        RoleName::Worker => "worker",
+        RoleName::Candidate => "candidate",
+        RoleName::Recovering => "recovering",
+        RoleName::Coordinator => "coordinator",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::status::JobState;
+
+    use super::*;
+
+    #[test]
+    fn the_status_is_the_json_that_others_rely_on() {
+        let status = ClusterStatus {
+            term: Term(3),
+            coordinator: Some(NodeId(5)),
+            nodes: vec![NodeStatus {
+                id: NodeId(5),
+                pid: Some(41),
+                incarnation: Incarnation(6),
+                role: RoleName::Coordinator,
+                state: NodeState::Running,
+                restarts: 0,
+                uptime_ms: 812,
+            }],
+            jobs: vec![JobStatus {
+                name: "ten".to_owned(),
+                state: JobState::Running,
+                done: 2,
+                total: 5,
+            }],
+        };
+        assert_eq!(
+            serde_json::to_string(&status).unwrap(),
+            r#"{"term":3,"coordinator":5,"nodes":[{"id":5,"pid":41,"incarnation":6,"role":"coordinator","state":"running","restarts":0,"uptime_ms":812}],"jobs":[{"name":"ten","state":"running","done":2,"total":5}]}"#
+        );
+    }
+
+    #[test]
+    fn a_request_is_read_back_as_it_was_written() {
+        for request in [
+            Request::Status,
+            Request::Signal {
+                targets: vec![Target::All, Target::Node(NodeId(3)), Target::Worker],
+                signal: "SIGSTOP".to_owned(),
+            },
+        ] {
+            let text = serde_json::to_string(&request).unwrap();
+            assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
+        }
+    }
+}

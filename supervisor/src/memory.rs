@@ -1,0 +1,279 @@
+//! How large a factorial the memory of this machine, or of this container, allows.
+//!
+//! Measured with 6 nodes, at the highest sum of their resident memory: 60 MB for 10!, 174 MB for
+//! 1000000! (5.6 million digits), 400 MB for 3000000! (18 million), 1008 MB for 10000000! (66
+//! million), and 264 MB for 1000000! and 1000001! in one job. [`needed`] lies over these, from a
+//! fifth for the small to three quarters for the largest: nodes that are started again, and the
+//! page cache, want their share.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use protocol::config::MAX_MAX_N;
+
+/// Largest N where memory allows it and nothing else was asked for.
+const DEFAULT_MAX_N: u32 = 10_000_000;
+/// A node that has nothing to do, in bytes.
+const IDLE_NODE: u64 = 10 << 20;
+/// Bytes of each node for each digit of a result: the product, the digits, and what is on its way
+/// to or from others.
+const EACH_NODE: u64 = 3;
+/// Bytes more for each digit, at the node that converts the product to decimal.
+const CONVERSION: u64 = 8;
+
+/// A limit that is too high for the memory. Displays as one sentence with the numbers.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MemoryError {
+    /// The largest N that was asked for does not fit.
+    #[error(
+        "--max-n {max_n} would need about {} for {nodes} nodes, and {memory}; give --max-n at most {fits}, fewer \
+         --nodes, or more memory",
+        mib(*needed)
+    )]
+    MaxN {
+        /// What was asked for.
+        max_n: u32,
+        /// The number of nodes.
+        nodes: u8,
+        /// What that takes, in bytes.
+        needed: u64,
+        /// What there is.
+        memory: Memory,
+        /// The largest N that fits.
+        fits: u32,
+    },
+    /// The factorials of `compute` do not fit.
+    #[error(
+        "these factorials would need about {} for {nodes} nodes, and {memory}; ask for smaller or fewer ones, \
+         or give fewer --nodes or more memory",
+        mib(*needed)
+    )]
+    Operands {
+        /// The number of nodes.
+        nodes: u8,
+        /// What they take, in bytes.
+        needed: u64,
+        /// What there is.
+        memory: Memory,
+    },
+}
+
+/// The memory that the cluster may use. Displays as the middle of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Memory {
+    bytes: u64,
+    limited_by: Limit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    Cgroup,
+    Machine,
+}
+
+/// The largest N of a service: `asked` if it fits, or without it the default, or with a warning
+/// what fits.
+///
+/// # Errors
+///
+/// What was asked for does not fit.
+pub(crate) fn max_n(asked: Option<u32>, nodes: u8) -> Result<u32, MemoryError> {
+    let Some(memory) = Memory::find(Path::new("/")) else {
+        return Ok(asked.unwrap_or(DEFAULT_MAX_N));
+    };
+    let (max_n, warning) = choose(asked, nodes, &memory)?;
+    if let Some(sentence) = warning {
+        tracing::warn!("{sentence}");
+    }
+    Ok(max_n)
+}
+
+/// Checks that factorials fit together, as those of one job are kept until all are done.
+///
+/// # Errors
+///
+/// They do not fit.
+pub(crate) fn check(numbers: &[u32], nodes: u8) -> Result<(), MemoryError> {
+    let needed = needed(nodes, numbers.iter().map(|&n| digits(n)).sum());
+    match Memory::find(Path::new("/")) {
+        Some(memory) if needed > memory.bytes => Err(MemoryError::Operands {
+            nodes,
+            needed,
+            memory,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The largest N without regard to memory.
+pub(crate) fn default_max_n(asked: Option<u32>) -> u32 {
+    asked.unwrap_or(DEFAULT_MAX_N)
+}
+
+fn choose(
+    asked: Option<u32>,
+    nodes: u8,
+    memory: &Memory,
+) -> Result<(u32, Option<String>), MemoryError> {
+    let max_n = default_max_n(asked);
+    let needed = needed(nodes, digits(max_n));
+    if needed <= memory.bytes {
+        return Ok((max_n, None));
+    }
+    let fits = largest(nodes, memory.bytes);
+    if asked.is_some() {
+        return Err(MemoryError::MaxN {
+            max_n,
+            nodes,
+            needed,
+            memory: memory.clone(),
+            fits,
+        });
+    }
+    let warning = format!(
+        "the largest N is {fits}, not {DEFAULT_MAX_N}, which would need about {} for {nodes} nodes: {memory}; \
+         larger ones are rejected",
+        mib(needed)
+    );
+    Ok((fits, Some(warning)))
+}
+
+/// Number of decimal digits of n!, by Stirling's formula; at most one off.
+fn digits(n: u32) -> u64 {
+    if n < 2 {
+        return 1;
+    }
+    let n = f64::from(n);
+    let log10 = n * (n / std::f64::consts::E).log10() + (std::f64::consts::TAU * n).log10() / 2.0;
+    // Below 10^10 for every u32, so nothing is lost.
+    log10 as u64 + 1
+}
+
+/// Bytes that a cluster needs to compute results of `digits` digits and keep them.
+fn needed(nodes: u8, digits: u64) -> u64 {
+    let nodes = u64::from(nodes);
+    nodes * IDLE_NODE + (nodes * EACH_NODE + CONVERSION) * digits
+}
+
+/// The largest N that fits into `bytes`; 0 if the nodes alone do not.
+fn largest(nodes: u8, bytes: u64) -> u32 {
+    let (mut fits, mut too_large) = (0, MAX_MAX_N + 1);
+    while too_large - fits > 1 {
+        let middle = fits + (too_large - fits) / 2;
+        if needed(nodes, digits(middle)) <= bytes {
+            fits = middle;
+        } else {
+            too_large = middle;
+        }
+    }
+    fits
+}
+
+impl Memory {
+    /// The least of the machine's memory and the limits of this process's control groups and
+    /// their ancestors, versions 1 and 2. `root` is `/`, or in a test a likeness of it.
+    fn find(root: &Path) -> Option<Memory> {
+        let machine = read(&root.join("proc/meminfo")).and_then(|text| {
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix("MemTotal:"))?;
+            let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+            Some((kilobytes * 1_024, Limit::Machine))
+        });
+        let groups = cgroup_limits(root).into_iter();
+        let all = groups.map(|bytes| (bytes, Limit::Cgroup)).chain(machine);
+        let (bytes, limited_by) = all.min_by_key(|(bytes, _)| *bytes)?;
+        Some(Memory { bytes, limited_by })
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let amount = mib(self.bytes);
+        match self.limited_by {
+            Limit::Cgroup => write!(f, "the control group (container) allows {amount}"),
+            Limit::Machine => write!(f, "the machine has {amount}"),
+        }
+    }
+}
+
+/// The limits that are set. "max", and files that do not exist, are none.
+fn cgroup_limits(root: &Path) -> Vec<u64> {
+    let memberships = read(&root.join("proc/self/cgroup")).unwrap_or_default();
+    let mounts = read(&root.join("proc/self/mountinfo")).unwrap_or_default();
+    let mut limits = Vec::new();
+    for mount in mounts.lines().filter_map(Mount::parse) {
+        let group = memberships.lines().find_map(|line| mount.group_of(line));
+        let Some(group) = group else { continue };
+        let top = root.join(mount.point.trim_start_matches('/'));
+        // A mount that shows a part of the tree only, as in a container, shows this group there.
+        let inside = Path::new(group).strip_prefix(&mount.root);
+        let group = top.join(inside.unwrap_or(Path::new("")));
+        let folders = group
+            .ancestors()
+            .take_while(|folder| folder.starts_with(&top));
+        limits.extend(folders.filter_map(|folder| {
+            let text = read(&folder.join(mount.file))?;
+            text.trim().parse::<u64>().ok()
+        }));
+    }
+    limits
+}
+
+/// A mounted tree of control groups that limits memory.
+struct Mount {
+    /// The group that it shows at its top.
+    root: PathBuf,
+    point: String,
+    /// The file of the limit in each group.
+    file: &'static str,
+}
+
+impl Mount {
+    /// Reads a line of `/proc/self/mountinfo`: numbers, root and mount point in the fields 4 and 5;
+    /// after a hyphen the type, the source and the options of the tree.
+    fn parse(line: &str) -> Option<Mount> {
+        let (mount, tree) = line.split_once(" - ")?;
+        let mut mount = mount.split(' ').skip(3);
+        let (root, point) = (mount.next()?, mount.next()?);
+        let mut tree = tree.split(' ');
+        let (kind, options) = (tree.next()?, tree.nth(1)?);
+        let file = match kind {
+            "cgroup2" => "memory.max",
+            "cgroup" if options.split(',').any(|option| option == "memory") => {
+                "memory.limit_in_bytes"
+            }
+            _ => return None,
+        };
+        Some(Mount {
+            root: PathBuf::from(root),
+            point: point.to_owned(),
+            file,
+        })
+    }
+
+    /// The path in a line of `/proc/self/cgroup`, `0::PATH` or `4:cpu,memory:PATH`, if the line is
+    /// about this tree.
+    fn group_of<'a>(&self, line: &'a str) -> Option<&'a str> {
+        let mut fields = line.splitn(3, ':');
+        let (number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+        let is_ours = if self.file == "memory.max" {
+            number == "0"
+        } else {
+            controllers.split(',').any(|name| name == "memory")
+        };
+        is_ours.then_some(path)
+    }
+}
+
+fn read(path: &Path) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+/// An amount as a person reads it, in whole MiB.
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
+#[cfg(test)]
+mod tests;

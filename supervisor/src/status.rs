@@ -1,0 +1,187 @@
+//! `bullpen status`: what the cluster does now.
+
+use std::time::Duration;
+
+use humantime::format_duration;
+use protocol::status::JobStatus;
+
+use crate::cli::StatusArgs;
+use crate::control::{self, Answer, ClusterStatus, Request, client};
+use crate::failure::Failure;
+use crate::results;
+use crate::run_dir;
+
+/// Prints the state of a cluster, as a table or as JSON.
+///
+/// # Errors
+///
+/// No cluster answers, or standard output takes nothing.
+pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
+    let run_dir = run_dir::chosen(args.run_dir.as_deref());
+    let status = match client::ask(&run_dir, &Request::Status)? {
+        Answer::Status(status) => status,
+        other => return Err(Failure::unexpected(&other)),
+    };
+    let text = if args.json {
+        let mut line = serde_json::to_string(&status).map_err(Failure::Encode)?;
+        line.push('\n');
+        line
+    } else {
+        page(&status)
+    };
+    Ok(results::say(&text)?)
+}
+
+/// The status as a person likes to read it.
+fn page(status: &ClusterStatus) -> String {
+    let coordinator = match status.coordinator {
+        Some(id) => format!("node {id} coordinates"),
+        None => "no coordinator now".to_owned(),
+    };
+    let mut page = format!("term {}, {coordinator}\n\n", status.term);
+    let mut nodes = vec![["NODE", "ROLE", "STATE", "PID", "RESTARTS", "UPTIME"].map(str::to_owned)];
+    nodes.extend(status.nodes.iter().map(|node| {
+        let running = node.pid.is_some();
+        [
+            node.id.to_string(),
+            if running {
+                control::role_word(node.role).to_owned()
+            } else {
+                "-".to_owned()
+            },
+            node.state.to_string(),
+            node.pid
+                .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+            node.restarts.to_string(),
+            if running {
+                uptime(node.uptime_ms)
+            } else {
+                "-".to_owned()
+            },
+        ]
+    }));
+    page.push_str(&table(&nodes, &[0, 3, 4]));
+    page.push('\n');
+    if status.jobs.is_empty() {
+        page.push_str("no open jobs\n");
+        return page;
+    }
+    let mut jobs = vec![["JOB", "STATE", "OPERATIONS", "DONE"].map(str::to_owned)];
+    jobs.extend(status.jobs.iter().map(job_row));
+    page.push_str(&table(&jobs, &[2, 3]));
+    page
+}
+
+fn job_row(job: &JobStatus) -> [String; 4] {
+    let state = serde_json::to_value(job.state).ok();
+    let word = state.as_ref().and_then(|state| state.as_str());
+    let percent = match job.total {
+        0 => "-".to_owned(),
+        total => format!("{} %", u128::from(job.done) * 100 / u128::from(total)),
+    };
+    [
+        job.name.clone(),
+        word.unwrap_or("-").to_owned(),
+        format!("{}/{}", job.done, job.total),
+        percent,
+    ]
+}
+
+/// Milliseconds below a second, whole seconds above.
+fn uptime(ms: u64) -> String {
+    let shown = if ms < 1_000 { ms } else { ms / 1_000 * 1_000 };
+    format_duration(Duration::from_millis(shown)).to_string()
+}
+
+/// Aligns the columns of rows, those in `right` at their right edges.
+fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]], right: &[usize]) -> String {
+    let mut widths = [0; COLUMNS];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .enumerate()
+            .map(|(column, (cell, width))| {
+                if right.contains(&column) {
+                    format!("{cell:>width$}")
+                } else {
+                    format!("{cell:<width$}")
+                }
+            })
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::id::{Incarnation, NodeId, Term};
+    use protocol::status::{JobState, RoleName};
+
+    use super::*;
+    use crate::control::{NodeState, NodeStatus};
+
+    #[test]
+    fn the_page_lists_nodes_and_jobs_in_aligned_columns() {
+        let node = |id, pid, role, state, restarts, uptime_ms| NodeStatus {
+            id: NodeId(id),
+            pid,
+            incarnation: Incarnation(1),
+            role,
+            state,
+            restarts,
+            uptime_ms,
+        };
+        let status = ClusterStatus {
+            term: Term(3),
+            coordinator: Some(NodeId(10)),
+            nodes: vec![
+                node(0, None, RoleName::Recovering, NodeState::Waiting, 12, 0),
+                node(
+                    10,
+                    Some(41_000),
+                    RoleName::Coordinator,
+                    NodeState::Running,
+                    0,
+                    61_812,
+                ),
+            ],
+            jobs: vec![JobStatus {
+                name: "ten".to_owned(),
+                state: JobState::Running,
+                done: 2,
+                total: 5,
+            }],
+        };
+        assert_eq!(
+            page(&status),
+            "term 3, node 10 coordinates\n\n\
+             NODE  ROLE         STATE      PID  RESTARTS  UPTIME\n   \
+                0  -            waiting      -        12  -\n  \
+               10  coordinator  running  41000         0  1m 1s\n\n\
+             JOB  STATE    OPERATIONS  DONE\n\
+             ten  running         2/5  40 %\n"
+        );
+    }
+
+    #[test]
+    fn an_election_without_jobs_is_told_in_words() {
+        let status = ClusterStatus {
+            term: Term(1),
+            coordinator: None,
+            nodes: Vec::new(),
+            jobs: Vec::new(),
+        };
+        let page = page(&status);
+        assert!(page.starts_with("term 1, no coordinator now\n"), "{page}");
+        assert!(page.ends_with("\nno open jobs\n"), "{page}");
+    }
+}

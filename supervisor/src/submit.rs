@@ -1,0 +1,147 @@
+//! `bullpen submit`: drops a job file the safe way, and may wait for its end.
+
+mod drop_file;
+mod follow;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use protocol::config::MAX_MAX_N;
+
+use crate::cli::SubmitArgs;
+use crate::failure::{Failure, INTERRUPTED};
+use crate::operands;
+use crate::results::{self, Outcome};
+use crate::signals::Signals;
+
+/// Why a job is not handed in, or its end is not known. Displays as one sentence.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SubmitError {
+    /// The name cannot be a job's.
+    #[error("--name {name:?} cannot be the name of a job: {reason}; choose another")]
+    Name {
+        /// The refused name.
+        name: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The directory does not take the file.
+    #[error(
+        "cannot put a job into {}: {error}; name the jobs directory of a running bullpen with --jobs",
+        jobs.display()
+    )]
+    Drop {
+        /// The jobs directory.
+        jobs: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Every name with a number is in use.
+    #[error("{} has jobs of the name {name:?} up to the number {tried}; choose another with --name", jobs.display())]
+    NoFreeName {
+        /// The jobs directory.
+        jobs: PathBuf,
+        /// The name without a number.
+        name: String,
+        /// The last number that was tried.
+        tried: u32,
+    },
+    /// The job's file cannot be followed any more.
+    #[error("lost sight of job {name:?}: {error}; its end will be seen in {}", jobs.display())]
+    Lost {
+        /// The name that it was given.
+        name: String,
+        /// The jobs directory.
+        jobs: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Somebody removed the job.
+    #[error("somebody removed the file of job {name:?} before the job was done; submit it again")]
+    Removed {
+        /// The name that it was given.
+        name: String,
+    },
+    /// A signal ended the waiting.
+    #[error(
+        "interrupted; job {name:?} stays submitted, and its results will be in {}",
+        results.display()
+    )]
+    Interrupted {
+        /// The name that it has now.
+        name: String,
+        /// Where its results will be.
+        results: PathBuf,
+    },
+}
+
+impl SubmitError {
+    /// 2 usage, 3 no job was handed in or its end is unknown, 130 interrupted.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            SubmitError::Name { .. } => 2,
+            SubmitError::Removed { .. } => 1,
+            SubmitError::Drop { .. }
+            | SubmitError::NoFreeName { .. }
+            | SubmitError::Lost { .. } => 3,
+            SubmitError::Interrupted { .. } => INTERRUPTED,
+        }
+    }
+}
+
+/// Hands in a job and prints its name. With `--wait` the name goes to standard error, and when
+/// the job has ended its results go to standard output.
+///
+/// # Errors
+///
+/// Why it is not handed in, why the job failed, or that a signal ended the waiting.
+pub(crate) fn run(args: &SubmitArgs) -> Result<(), Failure> {
+    // How much is allowed there only the cluster knows.
+    let numbers = operands::parse(&args.operands, MAX_MAX_N)?;
+    let name = match &args.name {
+        Some(name) => drop_file::check_name(name)?,
+        None => default_name(&numbers),
+    };
+    // Before the job exists: an interrupt must not leave a file half-written.
+    let signals = args.wait.then(Signals::install).transpose();
+    let mut signals = signals.map_err(Failure::Signals)?;
+    let dropped = drop_file::drop_file(&args.jobs, &name, &operands::job_text(&numbers))?;
+    let Some(signals) = &mut signals else {
+        return Ok(results::say(&format!("{}\n", dropped.name))?);
+    };
+    // Nobody may be left to read it.
+    let _ = writeln!(io::stderr(), "bullpen: submitted as {:?}", dropped.name);
+    let outcome = follow::follow(&args.jobs, &dropped, signals)?;
+    signals.exit_at_once();
+    match outcome {
+        Outcome::Done(file) => Ok(results::print(file)?),
+        Outcome::Failed(reasons) => Err(Failure::Rejected { reasons }),
+    }
+}
+
+/// A name that says what the job is: `10`, `10-20-30`, `10-20-and-8-more`.
+fn default_name(numbers: &[u32]) -> String {
+    const SPELLED_OUT: usize = 3;
+    let spelled = |numbers: &[u32]| {
+        let words: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+        words.join("-")
+    };
+    if numbers.len() <= SPELLED_OUT {
+        return spelled(numbers);
+    }
+    let (first, rest) = numbers.split_at(SPELLED_OUT - 1);
+    format!("{}-and-{}-more", spelled(first), rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_name_says_what_the_job_is_and_is_short() {
+        assert_eq!(default_name(&[10]), "10");
+        assert_eq!(default_name(&[10, 20, 30]), "10-20-30");
+        assert_eq!(default_name(&[10, 20, 30, 40]), "10-20-and-2-more");
+        assert!(default_name(&[MAX_MAX_N; 1_000]).len() < 40);
+    }
+}

@@ -1,0 +1,150 @@
+//! What the supervisor answers to commands, from what it knows already.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+use protocol::event::ChildState;
+use protocol::id::NodeId;
+use protocol::status::{JobStatus, RoleName};
+
+use super::Supervisor;
+use crate::control::{Answer, ClusterStatus, NodeState, NodeStatus, Request, Signalled, Target};
+use crate::slot::{Life, Slot};
+
+impl Supervisor<'_> {
+    /// The open jobs, as the latest coordinator has reported them; none while there is none.
+    pub(crate) fn jobs(&self) -> &[JobStatus] {
+        let life = self.coordinator().and_then(|slot| slot.life.as_ref());
+        let status = life.and_then(|life| life.status.as_ref());
+        status.map_or(&[], |status| &status.jobs)
+    }
+
+    /// The node that coordinates, as far as the reports tell, and runs.
+    fn coordinator(&self) -> Option<&Slot> {
+        let epoch_of = |slot: &&Slot| {
+            let status = slot.life.as_ref()?.status.as_ref()?;
+            Some(status.highest)
+        };
+        self.slots
+            .iter()
+            .filter(|slot| slot.has_role(RoleName::Coordinator))
+            .max_by_key(epoch_of)
+    }
+
+    /// Answers what has been asked on the control socket. Never waits.
+    pub(super) fn serve_control(&mut self) {
+        for (client, request) in self.control.receive() {
+            let answer = match request {
+                Request::Status => Answer::Status(self.status()),
+                Request::Signal { targets, signal } => self.signal(&targets, &signal),
+            };
+            self.control.answer(client, &answer);
+        }
+    }
+
+    fn status(&self) -> ClusterStatus {
+        ClusterStatus {
+            term: self.term,
+            coordinator: self.coordinator().map(|slot| slot.id),
+            nodes: self.slots.iter().map(node_status).collect(),
+            jobs: self.jobs().to_vec(),
+        }
+    }
+
+    /// Sends a signal to all targets, or to none if one of them is not there. The processes are
+    /// children of this one, so a pid cannot have become somebody else's.
+    fn signal(&self, targets: &[Target], name: &str) -> Answer {
+        let Ok(signal) = name.parse::<Signal>() else {
+            return Answer::Refused(format!("there is no signal {name:?}"));
+        };
+        let mut lives = BTreeMap::new();
+        for target in targets {
+            match self.resolve(*target) {
+                Ok(found) => lives.extend(found),
+                Err(sentence) => return Answer::Nothing(sentence),
+            }
+        }
+        let mut signalled = Vec::new();
+        for (id, life) in lives {
+            if let Err(error) = kill(life.pid, signal) {
+                return Answer::Nothing(format!(
+                    "cannot send {signal} to node {id} (pid {}): {error}",
+                    life.pid
+                ));
+            }
+            tracing::info!("{signal} sent to node {id} (pid {}) on demand", life.pid);
+            signalled.push(Signalled {
+                id,
+                pid: life.pid.as_raw(),
+                role: life.role(),
+            });
+        }
+        Answer::Signalled(signalled)
+    }
+
+    /// The processes that a target names, or why there are none, in one sentence.
+    fn resolve(&self, target: Target) -> Result<Vec<(NodeId, &Life)>, String> {
+        let found: Vec<(NodeId, &Life)> = match target {
+            Target::Coordinator => self.coordinator().and_then(alive).into_iter().collect(),
+            Target::Worker => self
+                .slots
+                .iter()
+                .find(|slot| slot.has_role(RoleName::Worker))
+                .and_then(alive)
+                .into_iter()
+                .collect(),
+            Target::Node(id) => self
+                .slots
+                .iter()
+                .filter(|slot| slot.id == id)
+                .filter_map(alive)
+                .collect(),
+            Target::All => self.slots.iter().filter_map(alive).collect(),
+        };
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let last = self.launch.config.nodes - 1;
+        Err(match target {
+            Target::Coordinator => {
+                "there is no coordinator now; try again when one is elected, as `bullpen status` shows"
+                    .to_owned()
+            }
+            Target::Worker => {
+                "no worker runs now; try again when one is back, as `bullpen status` shows".to_owned()
+            }
+            Target::Node(id) if id.0 > last => {
+                format!("there is no node {id}; the nodes of this cluster are 0 to {last}")
+            }
+            Target::Node(id) => {
+                format!("node {id} has no process now; try again when it is started again")
+            }
+            Target::All => "no node has a process now; try again when one is started".to_owned(),
+        })
+    }
+}
+
+fn alive(slot: &Slot) -> Option<(NodeId, &Life)> {
+    Some((slot.id, slot.life.as_ref()?))
+}
+
+fn node_status(slot: &Slot) -> NodeStatus {
+    let life = slot.life.as_ref();
+    let uptime = life.map(|life| Instant::now().saturating_duration_since(life.born));
+    NodeStatus {
+        id: slot.id,
+        pid: life.map(|life| life.pid.as_raw()),
+        incarnation: slot.incarnation,
+        role: life.map_or(RoleName::Recovering, Life::role),
+        state: match slot.state {
+            ChildState::Running => NodeState::Running,
+            ChildState::Stopped => NodeState::Stopped,
+            ChildState::Gone => NodeState::Waiting,
+        },
+        restarts: slot.births.saturating_sub(1),
+        uptime_ms: uptime.map_or(0, |uptime| {
+            u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX)
+        }),
+    }
+}
