@@ -113,6 +113,14 @@ pub enum ConfigError {
     /// No attempt at all.
     #[error("--attempts 0 would fail every job: give at least 1")]
     Attempts,
+    /// A fault for a node that does not exist.
+    #[error("--fault names node {node}, but the {nodes} nodes have the IDs 0 to {}", nodes - 1)]
+    FaultAstray {
+        /// The ID that no node has.
+        node: u8,
+        /// Number of nodes.
+        nodes: u8,
+    },
     /// A limit beyond what the plan and the store can hold.
     #[error("--max-n {0} is too large: at most {MAX_MAX_N} is supported")]
     MaxN(u32),

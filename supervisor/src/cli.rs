@@ -1,6 +1,7 @@
 //! The command line: what `bullpen --help` teaches.
 
 mod cluster;
+mod faults;
 
 use std::path::PathBuf;
 

@@ -62,6 +62,7 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
             run_dir: run_dir.path().to_owned(),
             jobs: jobs.path().to_owned(),
             log_format: args.cluster.log_format,
+            faults: args.cluster.faults(),
         };
         let mut supervisor = Supervisor::new(launch, args.cluster.hints(), &mut signals)?;
         await_outcome(&mut supervisor, jobs.path())?

@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use ipc::control::SupervisorEnd;
 use nix::unistd::Pid;
 use node::args::LogFormat;
+use node::faults::FaultConfig;
 use protocol::config::Config;
 use protocol::id::{Incarnation, NodeId, Term};
 
@@ -32,6 +33,8 @@ pub(crate) struct Launch {
     pub(crate) jobs: PathBuf,
     /// How the nodes' messages on standard error look.
     pub(crate) log_format: LogFormat,
+    /// The faults that nodes inject into themselves, and those of them that have fired.
+    pub(crate) faults: Option<FaultConfig>,
 }
 
 /// A node's process just after its start.
@@ -80,6 +83,15 @@ impl Launch {
         })
     }
 
+    /// An injected fault has fired: unless it is meant to repeat, later lives do not have it.
+    pub(crate) fn fault_fired(&mut self, spec: usize) {
+        if let Some(faults) = &mut self.faults
+            && faults.specs.get(spec).is_some_and(|spec| !spec.repeats())
+        {
+            faults.spent.insert(spec);
+        }
+    }
+
     /// The command line that [`node::args::NodeArgs`] describes.
     fn arguments(
         &self,
@@ -90,7 +102,7 @@ impl Launch {
     ) -> io::Result<Vec<OsString>> {
         let config = serde_json::to_string(&self.config)?;
         let format = self.log_format.to_possible_value().unwrap_or_default();
-        Ok(vec![
+        let mut arguments: Vec<OsString> = vec![
             cli::NODE.into(),
             "--id".into(),
             id.to_string().into(),
@@ -110,7 +122,11 @@ impl Launch {
             format.get_name().into(),
             "--config".into(),
             config.into(),
-        ])
+        ];
+        if let Some(faults) = &self.faults {
+            arguments.extend(["--faults".into(), serde_json::to_string(faults)?.into()]);
+        }
+        Ok(arguments)
     }
 }
 

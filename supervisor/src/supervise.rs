@@ -241,6 +241,9 @@ impl<'a> Supervisor<'a> {
         };
         let more = life.read_reports();
         self.viable |= life.bound;
+        for spec in std::mem::take(&mut life.fired) {
+            self.launch.fault_fired(spec);
+        }
         if let Some(status) = &life.status {
             self.term = self.term.max(status.highest.term);
         }

@@ -22,6 +22,13 @@ pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
     let mut signals = Signals::install().map_err(Failure::Signals)?;
     let jobs = JobsDir::open(&args.jobs)?;
     let run_dir = RunDir::open(&run_dir::chosen(args.run_dir.as_deref()))?;
+    let faults = args.cluster.faults();
+    if let Some(faults) = &faults {
+        tracing::info!(
+            "faults are injected; --seed {} repeats the draws",
+            faults.seed
+        );
+    }
     tracing::info!(
         "{} nodes; drop job files into {}; run directory {}; delay {}, heartbeat {}, suspected after {}",
         config.nodes,
@@ -36,6 +43,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
         run_dir: run_dir.path().to_owned(),
         jobs: jobs.path().to_owned(),
         log_format: args.cluster.log_format,
+        faults,
     };
     let mut supervisor = Supervisor::new(launch, args.cluster.hints(), &mut signals)?;
     while supervisor.turn(None)? == Turn::Running {}

@@ -5,8 +5,10 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use node::args::LogFormat;
+use node::faults::FaultConfig;
 use protocol::config::{Config, ConfigError, Preemption};
 
+use crate::cli::faults::FaultArgs;
 use crate::memory;
 
 /// The settings of a cluster.
@@ -77,6 +79,8 @@ pub(crate) struct ClusterArgs {
     /// Write each operation's assignment, start, end and checkpoint to the event log
     #[arg(long, env = "BULLPEN_TRACE_OPERATIONS", value_parser = FalseyValueParser::new())]
     trace_operations: bool,
+    #[command(flatten)]
+    faults: FaultArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -117,12 +121,23 @@ impl ClusterArgs {
             run: format!("{:08x}", rand::random::<u32>()),
         };
         config.validate()?;
+        if let Some(node) = self.faults.astray(config.nodes) {
+            return Err(ConfigError::FaultAstray {
+                node,
+                nodes: config.nodes,
+            });
+        }
         Ok(config)
     }
 
     /// The largest N that was asked for; none if that is left to the memory.
     pub(crate) fn asked_max_n(&self) -> Option<u32> {
         self.max_n
+    }
+
+    /// The faults to inject, if any.
+    pub(crate) fn faults(&self) -> Option<FaultConfig> {
+        self.faults.config()
     }
 
     /// Whether the nodes are told what became of the others.

@@ -6,8 +6,9 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -131,18 +132,65 @@ impl Home {
 
     /// Starts `bullpen up` with further arguments.
     pub(crate) fn start(self, args: &[&str]) -> Cluster {
-        let log = |name| File::create(self.path().join(name)).unwrap();
-        let supervisor = self
-            .up()
-            .args(args)
-            .stdout(log("stdout"))
-            .stderr(log("stderr"))
-            .spawn()
-            .unwrap();
+        let mut command = self.up();
+        command.args(args);
+        self.launch(&mut command)
+    }
+
+    /// Starts a command that was made by [`Home::up`].
+    pub(crate) fn launch(self, command: &mut Command) -> Cluster {
+        let stdout = File::create(self.path().join("stdout")).unwrap();
+        self.launch_to(command, stdout)
+    }
+
+    /// As [`Home::launch`], with a standard output of the test's choice.
+    pub(crate) fn launch_to(self, command: &mut Command, stdout: impl Into<Stdio>) -> Cluster {
+        let stderr = File::create(self.path().join("stderr")).unwrap();
+        command.stdout(stdout).stderr(stderr);
+        self.spawn(command)
+    }
+
+    /// As [`Home::launch`], with a standard error of the test's choice.
+    pub(crate) fn launch_telling(self, command: &mut Command, stderr: impl Into<Stdio>) -> Cluster {
+        for name in ["stdout", "stderr"] {
+            File::create(self.path().join(name)).unwrap();
+        }
+        command.stdout(Stdio::null()).stderr(stderr);
+        self.spawn(command)
+    }
+
+    fn spawn(self, command: &mut Command) -> Cluster {
+        let supervisor = command.spawn().unwrap();
         Cluster {
             home: self,
             supervisor,
         }
+    }
+
+    /// Keeps a node from coming up while the value lives: a folder stands where it would bind its
+    /// socket, so that it ends as soon as it is started.
+    pub(crate) fn hold_back(&self, id: u8) -> HeldBack {
+        let run_dir = self.run_dir();
+        if !run_dir.exists() {
+            DirBuilder::new().mode(0o700).create(&run_dir).unwrap();
+        }
+        let path = run_dir.join(format!("node-{id}.sock"));
+        let _ = fs::remove_file(&path);
+        fs::create_dir(&path).unwrap();
+        // Else it could be removed like a socket that was left over.
+        fs::write(path.join("held back"), "").unwrap();
+        HeldBack { path }
+    }
+}
+
+/// A node that cannot come up. Dropping this lets it.
+pub(crate) struct HeldBack {
+    path: PathBuf,
+}
+
+impl Drop for HeldBack {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
@@ -235,6 +283,25 @@ impl Cluster {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
+    }
+
+    /// Starts `bullpen up` on the same directories, after the supervisor has ended.
+    pub(crate) fn start_again(&mut self, args: &[&str]) {
+        let log = |name| {
+            let mut options = OpenOptions::new();
+            options
+                .append(true)
+                .open(self.home.path().join(name))
+                .unwrap()
+        };
+        self.supervisor = self
+            .home
+            .up()
+            .args(args)
+            .stdout(log("stdout"))
+            .stderr(log("stderr"))
+            .spawn()
+            .unwrap();
     }
 
     /// Waits for the end of the supervisor.

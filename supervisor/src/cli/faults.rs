@@ -1,0 +1,69 @@
+//! The options that inject faults.
+
+use std::time::Duration;
+
+use clap::Args;
+use node::faults::{FaultConfig, FaultSpec};
+
+/// Faults that the nodes inject into themselves.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Injected faults")]
+pub(crate) struct FaultArgs {
+    /// Chance that a node kills itself, drawn at each point that an operation passes: before it is
+    /// computed, sent, checkpointed, in the middle of that, before and after a commit, and in each
+    /// election; 0 to 1
+    #[arg(long, value_name = "P", env = "BULLPEN_CRASH_PROBABILITY", default_value_t = 0.0,
+          value_parser = probability)]
+    crash_probability: f64,
+    /// Chance that a node answers nothing for a while, drawn likewise; 0 to 1
+    #[arg(long, value_name = "P", env = "BULLPEN_STALL_PROBABILITY", default_value_t = 0.0,
+          value_parser = probability)]
+    stall_probability: f64,
+    /// How long a stalled node answers nothing
+    #[arg(long, value_name = "D", env = "BULLPEN_STALL", default_value = "2s",
+          value_parser = humantime::parse_duration)]
+    stall: Duration,
+    /// A fault at one exact place: at=POINT,do=kill|stop|stall, with node=ID|any, after=PASSES,
+    /// n=, level= and index= as wanted. POINT is before-compute, before-send, before-checkpoint,
+    /// mid-checkpoint, before-commit, after-commit or in-election. Fires once; one for any node
+    /// that selects an operation fires in every process that comes to it
+    #[arg(
+        long = "fault",
+        value_name = "SPEC",
+        env = "BULLPEN_FAULT",
+        value_delimiter = ';'
+    )]
+    faults: Vec<FaultSpec>,
+    /// Makes the draws of a run repeatable [default: random, printed]
+    #[arg(long, value_name = "S", env = "BULLPEN_SEED")]
+    seed: Option<u64>,
+}
+
+impl FaultArgs {
+    /// What to inject; none if nothing was asked for.
+    pub(crate) fn config(&self) -> Option<FaultConfig> {
+        let wanted =
+            self.crash_probability > 0.0 || self.stall_probability > 0.0 || !self.faults.is_empty();
+        wanted.then(|| FaultConfig {
+            seed: self.seed.unwrap_or_else(rand::random),
+            crash_probability: self.crash_probability,
+            stall_probability: self.stall_probability,
+            stall: self.stall,
+            specs: self.faults.clone(),
+            ..FaultConfig::default()
+        })
+    }
+
+    /// The first fault that is meant for a node that does not exist.
+    pub(crate) fn astray(&self, nodes: u8) -> Option<u8> {
+        let wanted = self.faults.iter().filter_map(|fault| fault.node);
+        wanted.map(|node| node.0).find(|&id| id >= nodes)
+    }
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(chance) if (0.0..=1.0).contains(&chance) => Ok(chance),
+        _ => Err("expected a number from 0 to 1".to_owned()),
+    }
+}

@@ -1,0 +1,269 @@
+//! The verdict, put to the test: a sound log passes, and for each invariant there is a doctored one
+//! that breaks it and nothing else.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod harness;
+mod verdict;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use harness::{PATIENCE, kill_node};
+use serde_json::{Value, json};
+use verdict::made::{Made, op};
+use verdict::{Log, Trial};
+
+/// The sound run, spoiled: exactly this invariant is broken.
+fn breaks(invariant: &'static str, spoil: impl FnOnce(&mut Made)) {
+    let mut made = Made::new();
+    spoil(&mut made);
+    let violations: Vec<String> = made.run().judge().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        made.broken(),
+        BTreeSet::from([invariant]),
+        "{violations:#?}"
+    );
+}
+
+#[test]
+fn the_made_up_run_is_sound() {
+    verdict::assert_sound(&Made::new().run().judge());
+}
+
+#[test]
+fn s1_two_processes_of_one_incarnation() {
+    breaks("S1", |made| {
+        made.add(70, 0, 1, json!({"event": "gap", "ms": 200}));
+        let last = made.lines.last_mut().unwrap();
+        last["pid"] = json!(999);
+    });
+}
+
+#[test]
+fn s1_an_epoch_won_twice() {
+    breaks("S1", |made| {
+        made.add(45, 2, 1, json!({"event": "election_won"}));
+    });
+}
+
+#[test]
+fn s1_acting_in_an_epoch_that_another_won() {
+    breaks("S1", |made| {
+        made.remove(|line| line["event"] == "election_won");
+        made.add(40, 1, 1, json!({"event": "election_won"}));
+    });
+}
+
+#[test]
+fn s4_a_wrong_value() {
+    breaks("S4", |made| made.write("done/none.txt", "0!=0\n"));
+    breaks("S4", |made| made.write("done/none.txt", "0!=1\n0!=1\n"));
+    breaks("S4", |made| made.write("done/none.txt", "0!=1"));
+}
+
+#[test]
+fn s4_published_twice() {
+    breaks("S4", |made| made.job(505, "result_published", "none"));
+}
+
+#[test]
+fn s4_published_and_never_done() {
+    breaks("S4", |made| {
+        made.remove(|line| line["event"] == "job_done" && line["job"] == "none");
+    });
+}
+
+#[test]
+fn s4_done_and_never_published() {
+    breaks("S4", |made| {
+        made.remove(|line| line["event"] == "result_published" && line["job"] == "none");
+    });
+}
+
+#[test]
+fn s6_a_coordinator_that_computes() {
+    for event in ["computing", "completed"] {
+        breaks("S6", |made| {
+            // Another operation, so that none is computed twice.
+            let op = json!({"n": 1, "kind": "multiply", "level": 0, "index": 0});
+            made.add(350, 2, 1, json!({"event": event, "op": op}));
+        });
+    }
+    // It may again once it has stepped down.
+    let mut made = Made::new();
+    made.add(700, 2, 1, json!({"event": "stepped_down", "why": "gap"}));
+    made.operation(710, 2, "computing", "multiply");
+    assert!(!made.broken().contains("S6"));
+}
+
+#[test]
+fn s7_an_operation_computed_twice_without_a_cause() {
+    let again = |made: &mut Made| made.operation(450, 1, "completed", "multiply");
+    breaks("S7", again);
+
+    let mut made = Made::new();
+    again(&mut made);
+    let op = op("multiply");
+    let cause = json!({"event": "operation_reassigned", "op": op, "why": "deadline"});
+    made.add(340, 2, 1, cause);
+    verdict::assert_sound(&made.run().judge());
+
+    let mut made = Made::new();
+    again(&mut made);
+    made.add(330, 0, 1, json!({"event": "node_stopped"}));
+    made.add(340, 0, 1, json!({"event": "node_continued"}));
+    verdict::assert_sound(&made.run().judge());
+
+    // For a later job, since the first one's products are dropped with it.
+    let mut made = Made::new();
+    made.operation(600, 1, "completed", "multiply");
+    verdict::assert_sound(&made.run().judge());
+}
+
+#[test]
+fn s9_a_job_that_never_ended_or_ended_twice() {
+    breaks("S9", |made| made.job(600, "job_accepted", "lost"));
+    breaks("S9", |made| {
+        made.write("failed/none.job", "0!\n");
+        made.write("failed/none.txt", "why\n");
+    });
+}
+
+#[test]
+fn s9_an_end_without_its_text_and_a_text_without_its_end() {
+    breaks("S9", |made| {
+        fs::remove_file(made.path("failed/bad.txt")).unwrap()
+    });
+    breaks("S9", |made| made.write("failed/bad.txt", ""));
+    breaks("S9", |made| made.write("done/other.txt", "0!=1\n"));
+}
+
+#[test]
+fn s9_files_that_are_left() {
+    breaks("S9", |made| made.write("running/ten.job", "10!\n"));
+    breaks("S9", |made| {
+        made.write("running/.none.ab.1.2.3.done.txt", "0!=1\n")
+    });
+    breaks("S9", |made| made.write("ten.job", "10!\n"));
+}
+
+#[test]
+fn s11_two_lives_of_a_node_at_once() {
+    breaks("S11", |made| {
+        made.add_of(600, 0, 9, 1, json!({"event": "node_spawned"}));
+        let following = json!({"event": "following", "coordinator": 2});
+        made.add_of(610, 0, 9, 1, following);
+        made.remove(|line| line["event"] == "node_exited" && line["node"] == 0);
+    });
+}
+
+#[test]
+fn l1_disbelief_and_the_wrong_coordinator() {
+    breaks("L1", |made| {
+        made.remove(|line| line["event"] == "following" && line["node"] == 1);
+    });
+    breaks("L1", |made| {
+        made.add(700, 0, 1, json!({"event": "following", "coordinator": 1}));
+    });
+    breaks("L1", |made| {
+        made.add(700, 2, 1, json!({"event": "stepped_down", "why": "gap"}));
+    });
+    let lower = |made: &mut Made| {
+        made.add(700, 1, 2, json!({"event": "election_won"}));
+        made.add(710, 1, 2, json!({"event": "acting"}));
+        for node in [0, 2] {
+            let following = json!({"event": "following", "coordinator": 1});
+            made.add(720, node, 2, following);
+        }
+    };
+    breaks("L1", lower);
+
+    let mut made = Made::new();
+    lower(&mut made);
+    let mut run = made.run();
+    run.highest_coordinates = false;
+    verdict::assert_sound(&run.judge());
+}
+
+#[test]
+fn a_torn_line_anywhere_spoils_no_verdict() {
+    let made = Made::new();
+    let text = made.text();
+    let ends: Vec<usize> = (0..text.len()).filter(|&at| text[at] == b'\n').collect();
+    for (index, &end) in ends.iter().enumerate() {
+        let start = if index == 0 { 0 } else { ends[index - 1] + 1 };
+        // A line that stops in its middle, with and without what follows on the same line.
+        for gap in [b"\n".as_slice(), b"", b"\0\xff\n"] {
+            let half = usize::midpoint(start, end);
+            let torn = [&text[..half], gap, &text[end + 1..]].concat();
+            let mut run = made.run();
+            run.log = Log::parse(&torn);
+            assert_eq!(run.log.torn.len(), 1, "line {}", index + 1);
+            assert_eq!(run.log.events.len(), ends.len() - 1);
+            verdict::assert_sound(&run.judge());
+        }
+    }
+}
+
+#[test]
+fn what_an_event_proves_counts_in_a_torn_log_too() {
+    let mut made = Made::new();
+    made.job(505, "result_published", "none");
+    made.operation(506, 2, "computing", "multiply");
+    let mut run = made.run();
+    run.log = Log::parse(&[b"{\"ts\":\"2026".as_slice(), &made.text()].concat());
+    assert_eq!(run.log.torn, [1]);
+    let broken: BTreeSet<&str> = run.judge().iter().map(|found| found.invariant).collect();
+    assert_eq!(broken, BTreeSet::from(["S4", "S6"]));
+}
+
+#[test]
+fn a_real_log_is_sound_until_it_is_doctored() {
+    let trial = Trial::start(&["--nodes", "3", "--delay", "5ms"]);
+    trial.drop_job("hundred", "100!\n10\n");
+    trial.drop_job("bad", "abc\n");
+    kill_node(trial.node_named("worker-0").unwrap());
+    trial.settle(PATIENCE);
+    let run = trial.run();
+    verdict::assert_sound(&run.judge());
+    let doctored = |change: fn(&mut Value)| {
+        let mut run = run.clone();
+        for event in &mut run.log.events {
+            change(&mut event.fields);
+        }
+        let broken = run.judge().into_iter().map(|found| found.invariant);
+        broken.collect::<BTreeSet<_>>()
+    };
+    let broken = doctored(|event| {
+        if event["event"] == "checkpointed" {
+            event["event"] = json!("computing");
+        }
+    });
+    assert_eq!(broken, BTreeSet::from(["S6"]));
+    let broken = doctored(|event| {
+        if event["event"] == "following" {
+            event["coordinator"] = json!(0);
+        }
+    });
+    assert_eq!(broken, BTreeSet::from(["L1"]));
+    let broken = doctored(|event| {
+        if event["event"] == "node_exited" {
+            event["event"] = json!("gap");
+        }
+    });
+    assert_eq!(broken, BTreeSet::from(["S11"]));
+    let broken = doctored(|event| {
+        if event["event"] == "job_accepted" {
+            event["job"] = json!("elsewhere");
+        }
+    });
+    assert_eq!(broken, BTreeSet::from(["S9"]));
+    let broken = doctored(|event| {
+        if event["event"] == "job_done" {
+            event["event"] = json!("result_published");
+        }
+    });
+    assert_eq!(broken, BTreeSet::from(["S4"]));
+    trial.conclude();
+}

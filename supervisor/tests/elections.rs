@@ -1,0 +1,278 @@
+//! Who coordinates, on real processes: starts, deaths, returns, ends.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod harness;
+mod verdict;
+
+use std::time::{Duration, Instant};
+
+use harness::{Home, PATIENCE, eventually, is_alive, kill_node};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use verdict::{Event, Trial};
+
+/// For a job that takes a few seconds by itself.
+const LONG: Duration = Duration::from_secs(60);
+
+fn await_event(trial: &Trial, what: &str, matches: impl Fn(&Event) -> bool) -> Event {
+    eventually(PATIENCE, what, || {
+        trial.log().events.into_iter().find(&matches)
+    })
+}
+
+fn await_acting(trial: &Trial, node: u64) {
+    await_event(trial, &format!("node {node} acts"), |event| {
+        event.name() == "acting" && event.node() == node
+    });
+}
+
+fn await_accepted(trial: &Trial, job: &str) {
+    await_event(trial, &format!("job {job} is accepted"), |event| {
+        event.name() == "job_accepted" && event.text("job") == job
+    });
+}
+
+fn count(trial: &Trial, name: &str) -> usize {
+    trial.log().named(name).count()
+}
+
+#[test]
+fn all_nodes_start_together_and_the_highest_wins_the_one_election() {
+    let trial = Trial::start(&[]);
+    trial.drop_job("ten", "10!\n");
+    trial.settle(PATIENCE);
+    let log = trial.log();
+    let winners: Vec<u64> = log.named("election_won").map(Event::node).collect();
+    assert_eq!(winners, [5]);
+    assert_eq!(log.named("acting").count(), 1);
+    assert_eq!(log.named("following").count(), 5);
+    trial.conclude();
+}
+
+/// Starts three nodes of which the highest comes up when a job is already under way.
+fn highest_comes_last(policy: &str) -> Trial {
+    let home = Home::new();
+    let held_back = home.hold_back(2);
+    let args = ["--nodes", "3", "--delay", "2ms", "--preemption", policy];
+    let mut trial = Trial::begin(home, &args);
+    trial.highest_coordinates = policy != "never";
+    await_acting(&trial, 1);
+    trial.drop_job("long", "4000!\n");
+    await_accepted(&trial, "long");
+    drop(held_back);
+    trial
+}
+
+/// What one node said about elections and whom it follows, in order.
+fn career(trial: &Trial, node: u64) -> Vec<String> {
+    let log = trial.log();
+    let own = log.events.iter().filter(|event| event.node() == node);
+    own.filter_map(|event| match event.name() {
+        "following" => Some(format!("following {}", event.number("coordinator"))),
+        name @ ("election_won" | "acting" | "stepped_down") => Some(name.to_owned()),
+        _ => None,
+    })
+    .collect()
+}
+
+/// The highest took over while the job was under way.
+fn assert_in_mid_job(trial: &Trial) {
+    let log = trial.log();
+    let acting = log.named("acting").find(|event| event.node() == 2);
+    let done = log.named("job_done").next().unwrap();
+    assert!(acting.unwrap().at() < done.at());
+}
+
+#[test]
+fn the_highest_comes_last_and_joins_before_it_takes_over() {
+    let trial = highest_comes_last("graceful");
+    trial.settle(LONG);
+    assert_eq!(career(&trial, 2), ["following 1", "election_won", "acting"]);
+    assert_eq!(
+        career(&trial, 1),
+        ["election_won", "acting", "stepped_down", "following 2"]
+    );
+    assert_in_mid_job(&trial);
+    trial.conclude();
+}
+
+#[test]
+fn the_highest_comes_last_and_takes_over_at_once() {
+    let trial = highest_comes_last("immediate");
+    trial.settle(LONG);
+    assert_eq!(career(&trial, 2), ["election_won", "acting"]);
+    assert_eq!(
+        career(&trial, 1),
+        ["election_won", "acting", "stepped_down", "following 2"]
+    );
+    assert_in_mid_job(&trial);
+    trial.conclude();
+}
+
+#[test]
+fn the_highest_comes_last_and_stays_a_worker() {
+    let trial = highest_comes_last("never");
+    trial.settle(LONG);
+    assert_eq!(career(&trial, 2), ["following 1"]);
+    assert_eq!(career(&trial, 1), ["election_won", "acting"]);
+    // It works, too.
+    let log = trial.log();
+    assert!(log.named("completed").any(|event| event.node() == 2));
+    trial.conclude();
+}
+
+#[test]
+fn the_last_node_waits_computes_nothing_and_goes_on_when_one_returns() {
+    let trial = Trial::start(&["--nodes", "3", "--delay", "5ms"]);
+    trial.drop_job("long", "2000!\n");
+    await_event(&trial, "the job is under way", |event| {
+        event.name() == "checkpointed"
+    });
+    let held_back = [trial.home.hold_back(1), trial.home.hold_back(2)];
+    for name in ["worker-1", "coordinator-2"] {
+        kill_node(trial.node_named(name).unwrap());
+    }
+    await_acting(&trial, 0);
+    trial.drop_job("none", "0!\n");
+    await_accepted(&trial, "none");
+    let (completed, computing) = (count(&trial, "completed"), count(&trial, "computing"));
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(count(&trial, "completed"), completed);
+    assert_eq!(count(&trial, "computing"), computing);
+    assert_eq!(count(&trial, "job_done"), 0);
+    drop(held_back);
+    assert_eq!(trial.await_results("none", PATIENCE), "0!=1\n");
+    trial.await_results("long", LONG);
+    trial.conclude();
+}
+
+#[test]
+fn all_nodes_die_at_once_and_take_their_jobs_from_the_directory() {
+    let trial = Trial::start(&["--nodes", "4", "--delay", "2ms"]);
+    trial.drop_job("ten", "10!\n");
+    trial.await_results("ten", PATIENCE);
+    for (name, text) in [("long", "3000!\n"), ("more", "1000!\n10!\n0!\n")] {
+        trial.drop_job(name, text);
+        await_accepted(&trial, name);
+    }
+    await_event(&trial, "the jobs are under way", |event| {
+        event.name() == "checkpointed" && event.op().is_some_and(|op| op.n >= 1_000)
+    });
+    let nodes = trial.nodes();
+    assert_eq!(nodes.len(), 4);
+    for (_, pid) in &nodes {
+        kill_node(*pid);
+    }
+    trial.await_results("long", LONG);
+    trial.await_results("more", LONG);
+    assert_eq!(count(&trial, "node_exited"), 4);
+    let published = trial.events_named("result_published");
+    assert_eq!(published.len(), 3, "{published:?}");
+    trial.conclude();
+}
+
+#[test]
+fn without_a_worker_the_coordinator_computes_not_even_the_empty_product() {
+    let trial = Trial::start(&["--nodes", "2"]);
+    let held_back = trial.home.hold_back(0);
+    kill_node(trial.node_named("worker-0").unwrap());
+    waits_for_a_worker(&trial);
+    drop(held_back);
+    assert_eq!(trial.await_results("none", PATIENCE), "0!=1\n");
+    trial.conclude();
+}
+
+#[test]
+fn with_a_stopped_worker_the_coordinator_computes_nothing_either() {
+    let trial = Trial::start(&["--nodes", "2"]);
+    let worker = trial.node_named("worker-0").unwrap();
+    kill(worker, Signal::SIGSTOP).unwrap();
+    await_event(&trial, "the worker stops", |event| {
+        event.name() == "node_stopped"
+    });
+    waits_for_a_worker(&trial);
+    kill(worker, Signal::SIGCONT).unwrap();
+    assert_eq!(trial.await_results("none", PATIENCE), "0!=1\n");
+    assert_eq!(count(&trial, "node_exited"), 0);
+    trial.conclude();
+}
+
+/// Asks for `0!` and sees that for a second nobody computes it.
+fn waits_for_a_worker(trial: &Trial) {
+    trial.drop_job("none", "0!\n");
+    await_accepted(trial, "none");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(count(trial, "computing"), 0);
+    assert!(!trial.home.jobs().join("done/none.job").exists());
+}
+
+#[test]
+fn a_killed_supervisor_leaves_no_node_and_the_next_one_finishes_its_jobs() {
+    let trial = Trial::start(&["--nodes", "4", "--delay", "2ms"]);
+    trial.drop_job("long", "3000!\n");
+    await_event(&trial, "the job is under way", |event| {
+        event.name() == "checkpointed"
+    });
+    let nodes: Vec<Pid> = trial.nodes().into_iter().map(|(_, pid)| pid).collect();
+    assert_eq!(nodes.len(), 4);
+    let mut cluster = trial.cluster;
+    cluster.signal(Signal::SIGKILL);
+    cluster.await_exit(PATIENCE);
+    eventually(Duration::from_secs(1), "the nodes end", || {
+        let left = nodes.iter().any(|&pid| is_alive(pid));
+        (!left).then_some(())
+    });
+    assert!(cluster.home.jobs().join("running/long.job").exists());
+    assert_eq!(cluster.events_named("result_published").len(), 0);
+    // Its sockets are left.
+    assert!(cluster.home.run_dir().join("node-3.sock").exists());
+
+    cluster.start_again(&["--nodes", "4", "--trace-operations"]);
+    let trial = Trial::of(cluster);
+    trial.await_results("long", LONG);
+    trial.conclude();
+}
+
+#[test]
+fn a_killed_supervisor_takes_stopped_nodes_with_it() {
+    let trial = Trial::start(&["--nodes", "3"]);
+    kill(trial.node_named("worker-0").unwrap(), Signal::SIGSTOP).unwrap();
+    await_event(&trial, "the worker stops", |event| {
+        event.name() == "node_stopped"
+    });
+    trial.settle(PATIENCE);
+    trial.conclude_with(Signal::SIGKILL);
+}
+
+#[test]
+fn a_stopped_node_does_not_hold_up_the_end() {
+    for stopped in ["worker-1", "coordinator-2"] {
+        let trial = Trial::start(&["--nodes", "3"]);
+        trial.drop_job("ten", "10!\n");
+        trial.await_results("ten", PATIENCE);
+        kill(trial.node_named(stopped).unwrap(), Signal::SIGSTOP).unwrap();
+        await_event(&trial, "it stops", |event| event.name() == "node_stopped");
+        trial.settle(PATIENCE);
+        let asked = Instant::now();
+        trial.conclude_with(Signal::SIGTERM);
+        let took = asked.elapsed();
+        assert!(took < Duration::from_secs(6), "{stopped}: {took:?}");
+    }
+}
+
+#[test]
+fn all_nodes_stopped_do_not_hold_up_the_end() {
+    let mut trial = Trial::start(&["--nodes", "3"]);
+    let nodes = trial.nodes();
+    for (_, pid) in &nodes {
+        kill(*pid, Signal::SIGSTOP).unwrap();
+    }
+    eventually(PATIENCE, "all are stopped", || {
+        (count(&trial, "node_stopped") == 3).then_some(())
+    });
+    trial.signal(Signal::SIGTERM);
+    let status = trial.cluster.await_exit(Duration::from_secs(6));
+    assert_eq!(status.code(), Some(0));
+    assert!(!nodes.into_iter().any(|(_, pid)| is_alive(pid)));
+}

@@ -1,0 +1,36 @@
+//! Dropping files of any kind, and what comes back.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+
+use super::job_files::{Factorials, names};
+use super::trial::Trial;
+use crate::harness::{PATIENCE, eventually};
+
+/// The line that a result file has for n!.
+pub(crate) fn value(n: u64) -> String {
+    Factorials::default().text(&[n])
+}
+
+impl Trial {
+    /// Drops content, whole, under a file name of any kind.
+    pub(crate) fn drop_file(&self, file_name: &[u8], content: &[u8]) {
+        let part = self.home.path().join("part");
+        fs::write(&part, content).unwrap();
+        fs::rename(part, self.home.jobs().join(OsStr::from_bytes(file_name))).unwrap();
+    }
+
+    /// Waits for a job to fail and gives its reasons.
+    pub(crate) fn await_failure(&self, name: &str) -> String {
+        let path = self.home.jobs().join(format!("failed/{name}.txt"));
+        eventually(PATIENCE, &format!("{} appears", path.display()), || {
+            fs::read_to_string(&path).ok()
+        })
+    }
+
+    /// The names in a folder of the jobs directory, sorted.
+    pub(crate) fn in_folder(&self, folder: &str) -> Vec<String> {
+        names(&self.home.jobs().join(folder))
+    }
+}

@@ -1,0 +1,85 @@
+//! S9: every accepted file ends once, in done or in failed, with its text; nothing else is left.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::job_files::{ended, names, pair};
+use super::{Event, Run, Violation};
+
+const NAME: &str = "S9";
+
+pub(super) fn check(run: &Run) -> Vec<Violation> {
+    let mut violations = accepted(run);
+    violations.extend(texts(run));
+    violations.extend(leftovers(run));
+    violations
+}
+
+/// What was accepted or rejected has ended, in one place.
+fn accepted(run: &Run) -> Vec<Violation> {
+    let done: BTreeSet<String> = ended(&run.jobs.join("done")).into_iter().collect();
+    let failed: BTreeSet<String> = ended(&run.jobs.join("failed")).into_iter().collect();
+    let mut seen = BTreeSet::new();
+    let mut violations = Vec::new();
+    let taken = |event: &&Event| matches!(event.name(), "job_accepted" | "job_rejected");
+    for event in run.log.events.iter().filter(taken) {
+        let name = event.text("job");
+        if !seen.insert(name) {
+            continue;
+        }
+        let places = usize::from(done.contains(name)) + usize::from(failed.contains(name));
+        if places != 1 {
+            let message = format!("job {name} was taken and has ended in {places} places");
+            violations.push(Violation::new(NAME, message, &[event]));
+        }
+    }
+    violations
+}
+
+/// Every ended job has a text, and every text its job.
+fn texts(run: &Run) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for place in ["done", "failed"] {
+        let folder = run.jobs.join(place);
+        for name in ended(&folder) {
+            let (_, text) = pair(&folder, &name);
+            if fs::metadata(&text).map_or(0, |found| found.len()) == 0 {
+                let message = format!("job {name} has no text in {place}");
+                violations.push(Violation::new(NAME, message, &about(run, &name)));
+            }
+        }
+        for name in names(&folder) {
+            let has_job = name
+                .strip_suffix(".txt")
+                .is_some_and(|job| fs::symlink_metadata(pair(&folder, job).0).is_ok());
+            if !has_job && !name.ends_with(".job") {
+                let message = format!("{place}/{name} belongs to no job");
+                violations.push(Violation::new(NAME, message, &[]));
+            }
+        }
+    }
+    violations
+}
+
+/// Nothing runs any more, nothing hidden is left, nothing waits.
+fn leftovers(run: &Run) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for name in names(&run.jobs.join("running")) {
+        let job = name.strip_suffix(".job").unwrap_or(&name);
+        let message = format!("running/{name} is left");
+        violations.push(Violation::new(NAME, message, &about(run, job)));
+    }
+    for name in names(&run.jobs) {
+        let folder = matches!(name.as_str(), "running" | "done" | "failed");
+        if !folder && !run.left_in_inbox.contains(&name) {
+            let message = format!("the dropped file {name} was never taken");
+            violations.push(Violation::new(NAME, message, &[]));
+        }
+    }
+    violations
+}
+
+fn about<'a>(run: &'a Run, job: &str) -> Vec<&'a Event> {
+    let events = run.log.events.iter();
+    events.filter(|event| event.text("job") == job).collect()
+}

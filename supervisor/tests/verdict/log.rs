@@ -1,0 +1,163 @@
+//! Reading an event log.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+/// The events of a run, in the order of the clock that all processes share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log {
+    pub(crate) events: Vec<Event>,
+    /// Positions of the lines that are no event: a process or the disk ended within them.
+    pub(crate) torn: Vec<usize>,
+}
+
+/// One line of the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    /// Its position in the file, from 1.
+    pub(crate) line: usize,
+    pub(crate) fields: Value,
+}
+
+/// The name of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Op {
+    pub(crate) n: u64,
+    pub(crate) kind: String,
+    pub(crate) level: u64,
+    pub(crate) index: u64,
+}
+
+/// One life of a node: its ID and its incarnation.
+pub(crate) type Life = (u64, u64);
+
+impl Log {
+    /// Reads a log file; an empty one if there is none.
+    pub(crate) fn read(path: &Path) -> Log {
+        Log::parse(&fs::read(path).unwrap_or_default())
+    }
+
+    /// Reads the text of a log. What is no whole event is counted and left out; a line may hold
+    /// the beginning of one event and all of the next, which counts.
+    pub(crate) fn parse(text: &[u8]) -> Log {
+        let mut log = Log::default();
+        let lines = text.split(|&byte| byte == b'\n').enumerate();
+        for (index, line) in lines.filter(|(_, line)| !line.is_empty()) {
+            let position = index + 1;
+            let whole = event(line);
+            if whole.is_none() {
+                log.torn.push(position);
+            }
+            if let Some(fields) = whole.or_else(|| rescue(line)) {
+                log.events.push(Event {
+                    line: position,
+                    fields,
+                });
+            }
+        }
+        log.events.sort_by(Event::order);
+        log
+    }
+
+    /// The events of a name.
+    pub(crate) fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Event> {
+        self.events.iter().filter(move |event| event.name() == name)
+    }
+
+    /// Whether a torn line stands between two events.
+    pub(crate) fn is_torn_between(&self, first: &Event, second: &Event) -> bool {
+        let lines = first.line.min(second.line)..=first.line.max(second.line);
+        self.torn.iter().any(|line| lines.contains(line))
+    }
+
+    /// Whether this process died, or was stopped, between two moments.
+    pub(crate) fn faulted(&self, life: Life, from: u64, to: u64) -> bool {
+        self.events.iter().any(|event| {
+            event.life() == life && event.is_fault() && (from..=to).contains(&event.at())
+        })
+    }
+}
+
+fn event(line: &[u8]) -> Option<Value> {
+    let value: Value = serde_json::from_slice(line).ok()?;
+    let has = |field| value.get(field).is_some_and(Value::is_u64);
+    let complete = has("mono_ns") && has("node") && has("incarnation");
+    (complete && value["event"].is_string()).then_some(value)
+}
+
+/// The whole event at the end of a line that begins with a torn one.
+fn rescue(line: &[u8]) -> Option<Value> {
+    let mut starts = (1..line.len()).filter(|&at| line[at] == b'{');
+    starts.find_map(|at| event(&line[at..]))
+}
+
+impl Event {
+    fn order(&self, other: &Event) -> Ordering {
+        (self.at(), self.line).cmp(&(other.at(), other.line))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.fields["event"].as_str().unwrap_or_default()
+    }
+
+    /// `CLOCK_MONOTONIC`, in nanoseconds.
+    pub(crate) fn at(&self) -> u64 {
+        self.number("mono_ns")
+    }
+
+    pub(crate) fn node(&self) -> u64 {
+        self.number("node")
+    }
+
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.number("incarnation")
+    }
+
+    pub(crate) fn life(&self) -> Life {
+        (self.node(), self.incarnation())
+    }
+
+    pub(crate) fn pid(&self) -> u64 {
+        self.number("pid")
+    }
+
+    pub(crate) fn term(&self) -> u64 {
+        self.number("term")
+    }
+
+    pub(crate) fn number(&self, field: &str) -> u64 {
+        self.fields[field].as_u64().unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn text(&self, field: &str) -> &str {
+        self.fields[field].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn op(&self) -> Option<Op> {
+        let op = self.fields.get("op")?;
+        Some(Op {
+            n: op["n"].as_u64()?,
+            kind: op["kind"].as_str()?.to_owned(),
+            level: op["level"].as_u64()?,
+            index: op["index"].as_u64()?,
+        })
+    }
+
+    /// The process died, or did not run for a while.
+    pub(crate) fn is_fault(&self) -> bool {
+        matches!(
+            self.name(),
+            "node_exited" | "node_stopped" | "node_continued"
+        )
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.fields)
+    }
+}

@@ -1,0 +1,83 @@
+//! S4: one published result per job, equal to n!.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use super::job_files::{Factorials, ended, factorials, pair};
+use super::{Event, Run, Violation};
+
+const NAME: &str = "S4";
+
+pub(super) fn check(run: &Run) -> Vec<Violation> {
+    let mut violations = values(run);
+    violations.extend(publications(run));
+    violations
+}
+
+/// The text of every finished job holds n! for each of its lines.
+fn values(run: &Run) -> Vec<Violation> {
+    let done = run.jobs.join("done");
+    let mut values = Factorials::default();
+    let mut violations = Vec::new();
+    for name in ended(&done) {
+        let (job, text) = pair(&done, &name);
+        // A text that is not there is S9's to tell.
+        let Ok(text) = fs::read_to_string(text) else {
+            continue;
+        };
+        if text != values.text(&factorials(&job)) {
+            let events: Vec<&Event> = run
+                .log
+                .named("result_published")
+                .filter(|event| event.text("job") == name)
+                .collect();
+            let message = format!("the text of job {name} does not hold its factorials");
+            violations.push(Violation::new(NAME, message, &events));
+        }
+    }
+    violations
+}
+
+/// A commit is won once, and the job is done after it.
+pub(super) fn publications(run: &Run) -> Vec<Violation> {
+    let mut published: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
+    for event in run.log.named("result_published") {
+        published.entry(event.text("job")).or_default().push(event);
+    }
+    let jobs = |name: &'static str| run.log.named(name).map(|event| (event.text("job"), event));
+    let done: BTreeMap<&str, &Event> = jobs("job_done").collect();
+    let taken: BTreeMap<&str, &Event> = jobs("job_accepted").chain(jobs("job_rejected")).collect();
+    let mut violations = Vec::new();
+    for (name, events) in &published {
+        if events.len() > 1 {
+            let message = format!("job {name} was published {} times", events.len());
+            violations.push(Violation::new(NAME, message, events));
+        }
+        let is_done = done
+            .get(name)
+            .is_some_and(|done| done.at() >= events[0].at());
+        if !is_done && !is_excused(run, events[0].at()) {
+            let message = format!("job {name} was published, and nobody says that it is done");
+            violations.push(Violation::new(NAME, message, events));
+        }
+    }
+    for folder in ["done", "failed"] {
+        for name in ended(&run.jobs.join(folder)) {
+            // Unknown to this log, it was published in an earlier run.
+            let Some(known) = taken.get(name.as_str()) else {
+                continue;
+            };
+            if !published.contains_key(name.as_str()) && !is_excused(run, known.at()) {
+                let message = format!("job {name} stands in {folder}, and nobody published it");
+                violations.push(Violation::new(NAME, message, &[known]));
+            }
+        }
+    }
+    violations
+}
+
+/// A coordinator that dies between a rename and its event leaves no event.
+fn is_excused(run: &Run, since: u64) -> bool {
+    let died = |acting: &Event| run.log.faulted(acting.life(), since, run.end_ns);
+    !run.log.torn.is_empty() || run.log.named("acting").any(died)
+}
