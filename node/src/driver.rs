@@ -1,6 +1,5 @@
 //! The loop of a node: hands what happens to the protocol, and does what the protocol wants done.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +8,6 @@ use std::time::{Duration, Instant};
 use ipc::control::{ControlError, NodeEnd, Received, Sent, ToNode, ToSupervisor};
 use ipc::mesh::{Mesh, MeshEvent};
 use protocol::event::{Action, ChildState, Event};
-use protocol::file::FileTag;
 use protocol::id::{Epoch, NodeId};
 use protocol::node::Node;
 use protocol::status::RoleName;
@@ -23,7 +21,7 @@ use crate::event_log::{EventLog, Header};
 use crate::faults::Faults;
 use crate::files::Files;
 use crate::identity::name_process;
-use crate::inject::begins_election;
+use crate::inject::{Passing, begins_election};
 use crate::output::Output;
 use crate::watch::Watch;
 
@@ -51,8 +49,8 @@ pub(crate) struct Driver {
     pub(crate) inbox_changed: Arc<Notify>,
     pub(crate) report: Report,
     pub(crate) faults: Faults,
-    /// File calls on their way that commit a job.
-    pub(crate) committing: BTreeSet<FileTag>,
+    /// What injection has to remember between steps.
+    pub(crate) passing: Passing,
 }
 
 /// What the supervisor was told last, and what it is still to be told.
@@ -220,18 +218,26 @@ impl Driver {
         let began_election = injecting && begins_election(&actions);
         for mut action in actions {
             if injecting {
-                action = self.inject_at(action);
+                match self.inject_at(action) {
+                    Some(rest) => action = rest,
+                    None => continue,
+                }
             }
             self.act(action);
         }
-        self.inject_after(began_election);
+        if injecting {
+            self.inject_after(began_election);
+        }
     }
 
     fn act(&mut self, action: Action) {
         match action {
             Action::Send { to, message } => self.mesh.send(&to, &message),
             Action::Compute { operation, task } => self.arithmetic.compute(operation, task),
-            Action::CancelCompute => self.arithmetic.cancel(),
+            Action::CancelCompute => {
+                self.passing.cancel();
+                self.arithmetic.cancel();
+            }
             Action::File { epoch, tag, call } => self.files.call(epoch, tag, call),
             Action::Log { lines } => self.output.write(lines),
             Action::Trace {

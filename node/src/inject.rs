@@ -1,19 +1,47 @@
 //! Where the driver passes the points at which faults can be injected, and what a fault does.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::thread;
 
 use ipc::control::ToSupervisor;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use protocol::event::{Action, Event};
-use protocol::file::{FileCall, FileReply, Folder};
-use protocol::message::{Message, Product};
+use protocol::event::{Action, Event, Task};
+use protocol::file::{FileCall, FileReply, FileTag, Folder};
+use protocol::id::NodeId;
+use protocol::message::{Message, Product, Update};
 use protocol::plan::OperationId;
+use protocol::timer::Timer;
 use protocol::trace::Trace;
 use serde::Serialize;
 
 use crate::driver::Driver;
 use crate::faults::{Due, Fault, Point};
+
+/// What injection has to know of the step that is being made, and between steps.
+#[derive(Debug, Default)]
+pub(crate) struct Passing {
+    /// Operations that are to be computed after the one that is being computed: each passes its
+    /// point when its turn comes, so that a fault hits the one that was begun.
+    waiting: VecDeque<(OperationId, Task)>,
+    /// File calls on their way that commit a job.
+    committing: BTreeSet<FileTag>,
+    /// The products of this step were finished here, and are sent for the first time.
+    finished: bool,
+    /// Operations whose products arrived in this step at a coordinator that acts: they pass into
+    /// the checkpoint, while a snapshot only repeats what has passed.
+    arrived: BTreeSet<OperationId>,
+    /// The arithmetic has one.
+    computing: bool,
+}
+
+impl Passing {
+    /// Nothing is to be computed any more; a result that comes all the same does no harm.
+    pub(crate) fn cancel(&mut self) {
+        self.waiting.clear();
+        self.computing = false;
+    }
+}
 
 /// The event that tells of an injected fault.
 #[derive(Debug, Serialize)]
@@ -27,72 +55,103 @@ struct FaultInjected {
 impl Driver {
     /// Before an event is handled.
     pub(crate) fn inject_before(&mut self, event: &Event) {
-        if let Event::FileDone {
-            tag,
-            reply: FileReply::Ok,
-            ..
-        } = event
-            && self.committing.remove(tag)
-        {
-            self.pass(Point::AfterCommit, None);
+        self.passing.arrived.clear();
+        self.passing.finished = false;
+        match event {
+            Event::FileDone { tag, reply, .. } => {
+                let committed = self.passing.committing.remove(tag) && *reply == FileReply::Ok;
+                self.pass_if(committed, Point::AfterCommit);
+            }
+            Event::Computed { .. } => {
+                self.passing.finished = true;
+                self.passing.computing = false;
+            }
+            Event::Timeout(Timer::Deliver) => self.passing.finished = true,
+            Event::Received {
+                message: Message::Products { products },
+                ..
+            } if self.node.acting().is_some() => {
+                self.passing.arrived = products.iter().map(|product| product.operation).collect();
+            }
+            _ => {}
         }
     }
 
-    /// Before an action is carried out. A checkpoint may be split: some peers are sent it before
-    /// the fault, and the rest are returned.
-    pub(crate) fn inject_at(&mut self, action: Action) -> Action {
-        match &action {
-            Action::Compute { operation, .. } => self.pass(Point::BeforeCompute, Some(*operation)),
-            Action::Send {
-                message: Message::Products { products },
-                ..
-            } => {
-                self.pass_each(Point::BeforeSend, products);
+    /// Before an action is carried out; returns what is left of it to do now.
+    pub(crate) fn inject_at(&mut self, action: Action) -> Option<Action> {
+        match action {
+            Action::Compute { operation, task } => {
+                self.passing.waiting.push_back((operation, task));
+                return None;
             }
-            Action::Send {
-                message: Message::Checkpoint { update, .. },
-                ..
-            } if !update.products.is_empty() => {
-                self.pass_each(Point::BeforeCheckpoint, &update.products);
-                return self.inject_mid_checkpoint(action);
-            }
+            Action::Send { to, message } => return Some(self.inject_at_send(to, message)),
             Action::File {
-                tag,
-                call: FileCall::Rename { from, to },
+                ref tag,
+                call: FileCall::Rename { ref from, ref to },
                 ..
             } if from.folder == Folder::Running
                 && from.name.ends_with(b".job")
                 && matches!(to.folder, Folder::Done | Folder::Failed) =>
             {
-                self.committing.insert(tag.clone());
+                self.passing.committing.insert(tag.clone());
                 self.pass(Point::BeforeCommit, None);
             }
             _ => {}
         }
-        action
+        Some(action)
     }
 
-    /// After the actions of a step: an election that began in it has sent its first messages.
+    /// After the actions of a step: an election that began in it has sent its first messages, and
+    /// what is finished is on its way before the next operation begins.
     pub(crate) fn inject_after(&mut self, began_election: bool) {
-        if began_election {
-            self.mesh.flush();
-            self.pass(Point::InElection, None);
+        self.mesh.flush();
+        self.pass_if(began_election, Point::InElection);
+        if !self.passing.computing
+            && let Some((operation, task)) = self.passing.waiting.pop_front()
+        {
+            self.pass(Point::BeforeCompute, Some(operation));
+            self.passing.computing = true;
+            self.arithmetic.compute(operation, task);
         }
     }
 
-    fn inject_mid_checkpoint(&mut self, action: Action) -> Action {
-        let Action::Send { mut to, message } = action else {
-            return action;
-        };
-        let operations: Vec<OperationId> = match &message {
-            Message::Checkpoint { update, .. } if to.len() > 1 => update
-                .products
-                .iter()
-                .map(|product| product.operation)
-                .collect(),
-            _ => Vec::new(),
-        };
-        for operation in operations {
+    fn inject_at_send(&mut self, to: Vec<NodeId>, message: Message) -> Action {
+        match &message {
+            Message::Products { products } if self.passing.finished => {
+                for product in products {
+                    self.pass(Point::BeforeSend, Some(product.operation));
+                }
+            }
+            Message::Checkpoint { update, .. } => {
+                let passing = self.arrived(update);
+                for &operation in &passing {
+                    self.pass(Point::BeforeCheckpoint, Some(operation));
+                }
+                return self.inject_mid_checkpoint(to, message, &passing);
+            }
+            _ => {}
+        }
+        Action::Send { to, message }
+    }
+
+    fn arrived(&self, update: &Update) -> Vec<OperationId> {
+        let named = update
+            .products
+            .iter()
+            .map(|product: &Product| product.operation);
+        named
+            .filter(|operation| self.passing.arrived.contains(operation))
+            .collect()
+    }
+
+    /// Some peers are sent the checkpoint before the fault; the rest is returned.
+    fn inject_mid_checkpoint(
+        &mut self,
+        mut to: Vec<NodeId>,
+        message: Message,
+        passing: &[OperationId],
+    ) -> Action {
+        for &operation in passing.iter().filter(|_| to.len() > 1) {
             if let Some(due) = self.faults.pass(Point::MidCheckpoint, Some(operation)) {
                 let rest = to.split_off(to.len() / 2);
                 self.mesh.send(&to, &message);
@@ -105,9 +164,9 @@ impl Driver {
         Action::Send { to, message }
     }
 
-    fn pass_each(&mut self, at: Point, products: &[Product]) {
-        for product in products {
-            self.pass(at, Some(product.operation));
+    fn pass_if(&mut self, passes: bool, at: Point) {
+        if passes {
+            self.pass(at, None);
         }
     }
 

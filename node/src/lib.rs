@@ -3,7 +3,6 @@
 //! One thread runs the protocol and the links; arithmetic, file calls and standard output have
 //! threads of their own, so that none of them keeps a heartbeat or an election waiting.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::ExitCode;
@@ -23,6 +22,7 @@ use crate::driver::{Driver, Report};
 use crate::event_log::{EventLog, Header};
 use crate::faults::Faults;
 use crate::files::Files;
+use crate::inject::Passing;
 use crate::output::Output;
 
 pub mod args;
@@ -112,7 +112,7 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
             inbox_changed: Arc::new(Notify::new()),
             report: Report::default(),
             faults: Faults::new(args.faults.unwrap_or_default(), id, incarnation),
-            committing: BTreeSet::new(),
+            passing: Passing::default(),
         };
         driver.run().await?;
         Ok(())

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub const MIN_NODES: u8 = 2;
 /// Most nodes of a cluster.
 pub const MAX_NODES: u8 = 16;
+/// Most operations that a worker has at once: enough that it never waits for a round trip.
+pub const DEFAULT_WINDOW: usize = 256;
 /// Largest `max_n` that can be asked for.
 pub const MAX_MAX_N: u32 = 100_000_000;
 
@@ -28,6 +30,8 @@ pub struct Config {
     /// An operation that was being computed when its worker died, this many times over, fails
     /// its job.
     pub attempts: u32,
+    /// Most operations that a worker has at once. Under a `delay` it is one, whatever this says.
+    pub window: usize,
     /// What a higher ID does when it comes back.
     pub preemption: Preemption,
     /// Largest N of a job.
@@ -65,6 +69,7 @@ impl Default for Config {
             suspect_after: Duration::from_millis(500),
             operation_deadline: Duration::from_secs(60),
             attempts: 10,
+            window: DEFAULT_WINDOW,
             preemption: Preemption::Graceful,
             max_n: 10_000_000,
             log_digits: 1_000,

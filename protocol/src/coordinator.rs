@@ -169,6 +169,14 @@ impl Coordinator {
             let Operands::Products(operands) = Plan::new(id.n).operands(id) else {
                 continue;
             };
+            if !operands
+                .iter()
+                .all(|&operand| core.checkpoint.products.get(operand).is_some())
+            {
+                self.pool.release(id);
+                self.work.put_back(id, &core.checkpoint.products);
+                continue;
+            }
             let held = operands.into_iter().filter_map(|operation| {
                 let value = core.checkpoint.products.get(operation)?.clone();
                 Some(Product { operation, value })
@@ -212,11 +220,21 @@ impl Coordinator {
         if !update.is_empty() {
             let admitted = self.pool.admitted();
             let (forgotten, attempts) = (update.forgotten, update.attempts);
-            if !forgotten.is_empty() || !attempts.is_empty() {
+            if !forgotten.is_empty() {
+                // Also to those that were silent or stopped: what they had been sent before is
+                // still in their mail.
+                let linked = core.peers.values().filter(|peer| peer.link == Link::Up);
+                let linked = linked.map(|peer| peer.id).collect();
                 let update = Update {
                     forgotten,
+                    ..Update::default()
+                };
+                core.send_all(linked, Message::Checkpoint { epoch, update });
+            }
+            if !attempts.is_empty() {
+                let update = Update {
                     attempts,
-                    products: Vec::new(),
+                    ..Update::default()
                 };
                 core.send_all(admitted.clone(), Message::Checkpoint { epoch, update });
             }
@@ -242,7 +260,10 @@ impl Coordinator {
                     self.reassign(core, operations, ReassignCause::Deadline);
                 }
             }
-            Timer::Rescan => self.scan_inbox(core),
+            Timer::Rescan => {
+                self.scan_inbox(core);
+                self.scan_running(core);
+            }
             Timer::Debounce => self.debounced(core),
             Timer::RetryFiles => {
                 for folder in std::mem::take(&mut self.unlisted) {
@@ -336,7 +357,8 @@ impl Coordinator {
     /// not was lost with its link, and is sent again.
     fn resume_work(&mut self, core: &mut Core, peer: NodeId, inventory: &Inventory) {
         for &id in &inventory.queued {
-            if !core.checkpoint.covers(id) && !self.pool.has(id) {
+            let needed = !self.jobs.settled() || self.work.needs(id.n);
+            if needed && !core.checkpoint.covers(id) && !self.pool.has(id) {
                 self.work.take(id);
                 self.pool.assign(core, peer, id);
             }
@@ -357,7 +379,7 @@ impl Coordinator {
 
     fn product(&mut self, core: &mut Core, product: Product) {
         let id = product.operation;
-        self.pool.release(id);
+        self.pool.release_covered_by(id);
         // Late, and nobody asks for it any more.
         if self.jobs.settled() && !self.work.needs(id.n) {
             return;
@@ -389,7 +411,7 @@ impl Coordinator {
                 continue;
             }
             self.work.note_reassigned(op, why);
-            self.work.put_back(op);
+            self.work.put_back(op, &core.checkpoint.products);
             core.trace(Trace::OperationReassigned { op, why });
         }
     }
@@ -400,7 +422,7 @@ impl Coordinator {
             .checkpoint
             .attempts
             .get(&id)
-            .map_or(1, |count| count + 1);
+            .map_or(1, |count| count.saturating_add(1));
         core.checkpoint.merge_attempts(&[(id, count)]);
         self.update.attempts.push((id, count));
         if count >= core.config.attempts {

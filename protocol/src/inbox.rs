@@ -72,11 +72,14 @@ impl Coordinator {
     /// Asks for a listing, unless one is on its way or the jobs of earlier coordinators have not
     /// all been found yet.
     pub(crate) fn scan_inbox(&mut self, core: &mut Core) {
-        if !self.jobs.settled() || self.inbox.listing {
+        if !self.jobs.settled() {
             return;
         }
         let due = core.after(RESCAN);
         core.timers.arm(Timer::Rescan, due);
+        if self.inbox.listing {
+            return;
+        }
         self.inbox.listing = true;
         self.inbox.changed = false;
         self.call(

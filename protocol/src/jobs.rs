@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder};
+use crate::id::Epoch;
 use crate::job;
 use crate::plan::Plan;
 use crate::publish::HiddenText;
@@ -33,6 +34,12 @@ struct Recovery {
     listed: BTreeMap<Folder, Vec<Vec<u8>>>,
     /// All jobs that were running at the takeover have been read.
     settled: bool,
+    /// The folders are being listed.
+    searching: bool,
+    /// Something happened since that asks for another search.
+    again: bool,
+    /// A regular look at the running jobs is on its way.
+    looking: bool,
 }
 
 /// One job, from its claim until its text has its name.
@@ -131,6 +138,14 @@ impl Jobs {
             .any(|job| job.home == home && job.name == name)
     }
 
+    /// Whether an open job writes this text, or is about to give it its name.
+    fn uses(&self, text: &HiddenText, run: &str, epoch: Epoch) -> bool {
+        let own = text.belongs_to(run, epoch);
+        self.open
+            .values()
+            .any(|job| job.text.as_ref() == Some(&text.path) || (own && job.name == text.job))
+    }
+
     fn add(&mut self, name: String, home: Folder) -> u64 {
         let key = self.next_key;
         self.next_key += 1;
@@ -155,14 +170,45 @@ impl Jobs {
 impl Coordinator {
     /// Looks for what earlier coordinators left: jobs that run, and commits without a text.
     pub(crate) fn recover_jobs(&mut self, core: &mut Core) {
-        self.jobs.recovery.listed.clear();
+        if std::mem::replace(&mut self.jobs.recovery.searching, true) {
+            self.jobs.recovery.again = true;
+            return;
+        }
         for folder in [Folder::Running, Folder::Done, Folder::Failed] {
             self.call(core, FileTag::Folder(folder), FileCall::List(folder));
         }
     }
 
+    /// Looks whether a late call of an earlier coordinator has left something in `running/`.
+    pub(crate) fn scan_running(&mut self, core: &mut Core) {
+        let recovery = &mut self.jobs.recovery;
+        if recovery.settled
+            && !recovery.searching
+            && !std::mem::replace(&mut recovery.looking, true)
+        {
+            let folder = Folder::Running;
+            self.call(core, FileTag::Folder(folder), FileCall::List(folder));
+        }
+    }
+
+    /// Whether a file in `running/` is nothing that this coordinatorship works on.
+    fn is_astray(&self, core: &Core, file: &[u8]) -> bool {
+        match HiddenText::parse(file) {
+            Some(text) => !self.jobs.uses(&text, &core.config.run, self.epoch),
+            None => job_name(file).is_some_and(|name| !self.jobs.is_open(Folder::Running, &name)),
+        }
+    }
+
     /// One of the folders was listed.
     pub(crate) fn folder_listed(&mut self, core: &mut Core, folder: Folder, reply: FileReply) {
+        if folder == Folder::Running && std::mem::take(&mut self.jobs.recovery.looking) {
+            if let FileReply::Listed(names) = &reply
+                && names.iter().any(|name| self.is_astray(core, name))
+            {
+                self.recover_jobs(core);
+            }
+            return;
+        }
         match reply {
             FileReply::Listed(names) => {
                 if folder == Folder::Running {
@@ -172,6 +218,10 @@ impl Coordinator {
                 if self.jobs.recovery.listed.len() == 3 {
                     let listed = std::mem::take(&mut self.jobs.recovery.listed);
                     self.finish_commits(core, &listed);
+                    self.jobs.recovery.searching = false;
+                    if std::mem::take(&mut self.jobs.recovery.again) {
+                        self.recover_jobs(core);
+                    }
                 }
                 self.settle(core);
             }
@@ -201,7 +251,17 @@ impl Coordinator {
             .get(key)
             .is_some_and(|job| job.home == Folder::Failed);
         match reply {
-            FileReply::Absent => self.drop_job(core, key),
+            FileReply::Absent => {
+                // Its commit by an earlier coordinator came late, perhaps after `done/` was listed.
+                let running = self
+                    .jobs
+                    .get(key)
+                    .is_some_and(|job| job.home == Folder::Running);
+                self.drop_job(core, key);
+                if running {
+                    self.recover_jobs(core);
+                }
+            }
             _ if failed => self.finish_failed(core, key, &reply),
             FileReply::Content(content) => match job::parse(&content, core.config.max_n) {
                 Ok(factorials) => self.accept(core, key, factorials),
@@ -428,7 +488,7 @@ impl Coordinator {
             }
         }
         for text in hidden {
-            if !text.belongs_to(&core.config.run, self.epoch) {
+            if !self.jobs.uses(&text, &core.config.run, self.epoch) {
                 self.call(core, FileTag::Sweep, FileCall::Remove(text.path));
             }
         }
@@ -438,7 +498,7 @@ impl Coordinator {
     fn settle(&mut self, core: &mut Core) {
         let reading = |job: &Job| job.home == Folder::Running && job.stage == Stage::Reading;
         if self.jobs.recovery.settled
-            || !self.jobs.recovery.listed.is_empty()
+            || self.jobs.recovery.searching
             || self.jobs.open.values().any(reading)
         {
             return;

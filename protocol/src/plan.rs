@@ -175,6 +175,23 @@ impl Plan {
         }
     }
 
+    /// The multiplications that `id` is made of, itself if it is one: a range of names a level.
+    pub fn below(&self, id: OperationId) -> impl Iterator<Item = Range<OperationId>> {
+        let plan = *self;
+        let top = match id.kind {
+            Kind::Decimal => self.root(),
+            Kind::Multiply => id,
+        };
+        let mut range = top.index..top.index + 1;
+        (0..=top.level).rev().map(move |level| {
+            let names = plan.multiply(level, range.start)..plan.multiply(level, range.end);
+            if level > 0 {
+                range = plan.first_child(level, range.start)..plan.first_child(level, range.end);
+            }
+            names
+        })
+    }
+
     /// Number of operations that are done once `id` is: itself and all below it.
     pub fn covered(&self, id: OperationId) -> u64 {
         debug_assert!(self.contains(id));

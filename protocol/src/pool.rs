@@ -7,8 +7,6 @@ use crate::id::NodeId;
 use crate::plan::{OperationId, Plan};
 use crate::time::{Time, Untimed};
 
-/// Most operations that a worker has at once: enough that it never waits for a round trip.
-const WINDOW: usize = 256;
 /// Most leaves below the operations that a worker has at once, unless it has a single operation:
 /// long operations are not queued behind each other while another worker is idle.
 const WINDOW_LEAVES: u64 = 4096;
@@ -102,7 +100,7 @@ impl Pool {
     /// have room.
     pub(crate) fn least_busy(&self, core: &Core) -> Option<NodeId> {
         let (window, leaves) = if core.config.delay.is_zero() {
-            (WINDOW, WINDOW_LEAVES)
+            (core.config.window, WINDOW_LEAVES)
         } else {
             // Beside a delay a round trip is nothing, and a queue would keep work from the idle.
             (1, 0)
@@ -145,6 +143,20 @@ impl Pool {
             && slot.outstanding.remove(&id).is_some()
         {
             slot.leaves = slot.leaves.saturating_sub(weight(id));
+        }
+    }
+
+    /// An operation is done, and with it all that lies below it: who has any of that drops it
+    /// without a word.
+    pub(crate) fn release_covered_by(&mut self, id: OperationId) {
+        let plan = Plan::new(id.n);
+        let covered: Vec<OperationId> = plan
+            .below(id)
+            .flat_map(|range| self.holders.range(range).map(|(&held, _)| held))
+            .collect();
+        self.release(id);
+        for held in covered {
+            self.release(held);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::id::{Epoch, NodeId};
 use crate::message::{Inventory, Message, Product};
 use crate::node::{Node, Role};
-use crate::peer::Link;
+use crate::peer::{Link, Peer};
 use crate::plan::OperationId;
 use crate::products::Insertion;
 use crate::status::RoleName;
@@ -67,8 +67,14 @@ impl Takeover {
 
     /// A peer promised: take note of what it has, and ask for the values that nobody gave yet.
     pub(crate) fn promised(&mut self, core: &mut Core, from: NodeId, mut inventory: Inventory) {
+        // A hint of its death came first.
+        if core.peers.get(&from).is_none_or(Peer::is_down) {
+            return;
+        }
         inventory.retain_valid(core);
         core.checkpoint.merge_attempts(&inventory.attempts);
+        // It promises again: what it was asked for may be lost with its link.
+        self.pulled.retain(|_, of| *of != from);
         let offered = inventory.held.iter().chain(&inventory.kept);
         let wanted: Vec<OperationId> = offered
             .filter(|&&id| !core.checkpoint.covers(id) && !self.pulled.contains_key(&id))

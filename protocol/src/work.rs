@@ -118,10 +118,11 @@ impl Work {
         }
     }
 
-    /// Puts back what was taken by [`Work::next`], or was assigned.
-    pub(crate) fn put_back(&mut self, id: OperationId) {
+    /// Puts back what was assigned; or, where its operands died with their only holder, what must
+    /// be computed again before it.
+    pub(crate) fn put_back(&mut self, id: OperationId, done: &Products<Bytes>) {
         if let Some(factorial) = self.factorials.get_mut(&id.n) {
-            factorial.put(id);
+            factorial.put_back(id, done);
             self.assignable.insert(factorial.order, id.n);
         }
     }
@@ -163,6 +164,26 @@ impl Work {
 impl Factorial {
     fn put(&mut self, id: OperationId) {
         self.ready.insert(key(id));
+    }
+
+    fn put_back(&mut self, id: OperationId, done: &Products<Bytes>) {
+        if done.covers(id) {
+            return;
+        }
+        if let Operands::Products(operands) = self.plan.operands(id)
+            && !is_ready(&self.plan, id, done)
+        {
+            for operand in operands {
+                self.put_back(operand, done);
+            }
+        } else if id.level > 0 || id.kind == Kind::Decimal || !self.is_fresh(id.index) {
+            self.put(id);
+        }
+    }
+
+    /// Whether a leaf is still among those that were never assigned.
+    fn is_fresh(&self, leaf: u32) -> bool {
+        self.leaves.iter().any(|range| range.contains(&leaf))
     }
 
     fn take(&mut self, id: OperationId) {

@@ -68,6 +68,7 @@ impl Worker {
     /// Takes results from the arithmetic.
     pub(crate) fn computed(&mut self, core: &mut Core, products: Vec<Product>) {
         let mut finished = Vec::with_capacity(products.len());
+        let computed = !products.is_empty();
         for product in products {
             // One that is not in the list was cancelled, or asked for twice.
             let position = self
@@ -84,7 +85,18 @@ impl Worker {
                 finished.push(product);
             }
         }
-        if core.config.delay.is_zero() {
+        if computed && finished.is_empty() {
+            // Done elsewhere meanwhile: the coordinator still learns that this worker goes on.
+            let coordinator = core.highest.node;
+            if coordinator != core.id {
+                core.send(
+                    coordinator,
+                    Message::Products {
+                        products: Vec::new(),
+                    },
+                );
+            }
+        } else if core.config.delay.is_zero() {
             self.deliver(core, finished);
         } else if let Some(product) = finished.pop() {
             self.delayed = Some(product);

@@ -88,7 +88,7 @@ fn two_thousand_files_at_once_are_all_done() {
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes a quarter of a minute"]
 fn ten_thousand_files_at_once_are_all_done() {
     many_files_at_once(10_000);
 }

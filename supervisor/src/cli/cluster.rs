@@ -6,7 +6,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use node::args::LogFormat;
 use node::faults::FaultConfig;
-use protocol::config::{Config, ConfigError, Preemption};
+use protocol::config::{Config, ConfigError, DEFAULT_WINDOW, Preemption};
 
 use crate::cli::faults::FaultArgs;
 use crate::memory;
@@ -113,6 +113,12 @@ impl ClusterArgs {
             suspect_after: self.suspect_after,
             operation_deadline: self.operation_deadline,
             attempts: self.attempts,
+            // A fault drawn for each operation should hit the one that was begun, and lose no more.
+            window: if self.faults.config().is_some() {
+                1
+            } else {
+                DEFAULT_WINDOW
+            },
             preemption: self.preemption.into(),
             max_n: memory::default_max_n(self.max_n),
             log_digits: self.log_digits,
