@@ -20,6 +20,10 @@ doc:
 deny:
     cargo deny check licenses bans sources
 
+# The image and what people do with it (needs a container engine).
+container:
+    tests/container/run
+
 # What a machine does for every change.
 ci:
     .ci/run

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -38,11 +39,7 @@ pub(crate) enum JobsDirError {
         error: io::Error,
     },
     /// It, or a folder in it, cannot be written.
-    #[error(
-        "cannot write to {0}: {error}; give it to this user with: chown -R {1}:{2} {3}, or choose another \
-         directory with --jobs",
-        path.display(), geteuid(), getegid(), jobs.display()
-    )]
+    #[error("cannot write to {}: {error}; {}", path.display(), how_to_mend(jobs, path, error))]
     ReadOnly {
         /// The jobs directory.
         jobs: PathBuf,
@@ -127,6 +124,24 @@ pub(crate) fn is_served(path: &Path) -> bool {
     matches!(
         directory.try_lock_shared(),
         Err(TryLockError::WouldBlock | TryLockError::Error(_))
+    )
+}
+
+/// What a person can do about a folder that this user cannot write to.
+fn how_to_mend(jobs: &Path, path: &Path, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+        return "it is mounted read-only: mount it writable, or choose another directory with --jobs".to_owned();
+    }
+    let owner = fs::metadata(path).map(|found| (found.uid(), found.gid()));
+    let as_owner = owner.map_or_else(
+        |_| String::new(),
+        |(uid, gid)| format!("run as its owner (in a container: --user {uid}:{gid}), "),
+    );
+    format!(
+        "{as_owner}give it to this user with: chown -R {}:{} {}, or choose another directory with --jobs",
+        geteuid(),
+        getegid(),
+        jobs.display()
     )
 }
 

@@ -28,7 +28,10 @@ pub(crate) struct RunDir {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunDirError {
     /// It cannot be made or read, or what an earlier run left there cannot be removed.
-    #[error("cannot use the run directory {}: {error}; choose another with --run-dir", path.display())]
+    #[error(
+        "cannot use the run directory {}: {error}; choose another with --run-dir{}",
+        path.display(), in_read_only_container(error)
+    )]
     Io {
         /// The run directory, or what is in it.
         path: PathBuf,
@@ -73,6 +76,16 @@ pub(crate) enum RunDirError {
         /// Bytes over the limit.
         excess: usize,
     },
+}
+
+/// A read-only root is the usual way to harden a container, and needs one thing more.
+fn in_read_only_container(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            ", or give the container a --tmpfs /run (with --user: --tmpfs /tmp)"
+        }
+        _ => "",
+    }
 }
 
 impl RunDir {

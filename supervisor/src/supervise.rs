@@ -22,9 +22,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 use node::event_log::{EventLog, Header};
 use protocol::event::ChildState;
-use protocol::id::{Incarnation, NodeId, Term};
+use protocol::id::{Epoch, Incarnation, NodeId, Term};
 
 use crate::control::server::Server;
+use protocol::status::RoleName;
+
 use crate::events::ProcessEvent;
 use crate::launch::Launch;
 use crate::reap::{self, Change, Ending};
@@ -54,6 +56,8 @@ pub(crate) struct Supervisor<'a> {
     incarnation: Incarnation,
     /// The highest term that any node has reported.
     term: Term,
+    /// The latest coordinatorship that was told of on standard error.
+    announced: Epoch,
     /// When the start signal is given at the latest.
     start_by: Instant,
     /// The start signal was given: a node that binds its socket gets it too.
@@ -103,6 +107,7 @@ impl<'a> Supervisor<'a> {
             hints,
             incarnation: Incarnation::default(),
             term: Term::default(),
+            announced: Epoch::NONE,
             start_by: now + START_AFTER,
             started: false,
             viable: false,
@@ -246,6 +251,11 @@ impl<'a> Supervisor<'a> {
         }
         if let Some(status) = &life.status {
             self.term = self.term.max(status.highest.term);
+            if status.role == RoleName::Coordinator && status.highest > self.announced {
+                self.announced = status.highest;
+                let (node, term) = (status.highest.node, status.highest.term);
+                tracing::info!("node {node} is coordinator (term {term})");
+            }
         }
         more
     }
