@@ -20,6 +20,11 @@ doc:
 deny:
     cargo deny check licenses bans sources
 
+# How long the cluster is without a coordinator; prints a table, some five minutes.
+bench-failover:
+    cargo build --release
+    bench/failover
+
 # The image and what people do with it (needs a container engine).
 container:
     tests/container/run

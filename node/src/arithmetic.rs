@@ -17,6 +17,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 /// Results are handed over together, but none waits longer than this for others.
 const BATCH_TIME: Duration = Duration::from_micros(200);
 
+/// How far the arithmetic steps back behind threads that answer heartbeats and hold elections, of
+/// this node and of its peers on the same cores.
+const NICENESS: libc::c_int = 5;
+
 /// The thread that computes, and the queue in front of it.
 #[derive(Debug)]
 pub(crate) struct Arithmetic {
@@ -45,7 +49,10 @@ impl Arithmetic {
         let current = Arc::clone(&round);
         thread::Builder::new()
             .name("arithmetic".to_owned())
-            .spawn(move || run(&queue, &finished, &current))?;
+            .spawn(move || {
+                step_back();
+                run(&queue, &finished, &current);
+            })?;
         Ok(Arithmetic {
             requests,
             round,
@@ -77,6 +84,15 @@ impl Arithmetic {
     /// Finished operations, if there are any.
     pub(crate) fn try_finished(&mut self) -> Option<Vec<Product>> {
         self.results.try_recv().ok()
+    }
+}
+
+/// Lowers the priority of this thread alone. Where that is refused the node works all the same.
+fn step_back() {
+    // SAFETY: takes numbers only; on Linux 0 means the calling thread.
+    let refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) } == -1;
+    if refused {
+        tracing::debug!("the arithmetic keeps its priority");
     }
 }
 

@@ -61,11 +61,12 @@ struct Claim {
 }
 
 impl Coordinator {
-    /// The jobs directory may have changed: look at once, or, after a scan, a little later.
+    /// The jobs directory may have changed: look at once, or, after a scan, a little later. While
+    /// there is a backlog the change may be our own claims, and what is new can wait for its end.
     pub(crate) fn inbox_changed(&mut self, core: &mut Core) {
         self.inbox.changed = true;
         if !core.timers.is_armed(Timer::Debounce) {
-            self.scan_inbox(core);
+            self.debounced(core);
         }
     }
 
@@ -91,7 +92,7 @@ impl Coordinator {
 
     /// The debounce is over.
     pub(crate) fn debounced(&mut self, core: &mut Core) {
-        if self.inbox.changed {
+        if self.inbox.changed && self.inbox.backlog.is_empty() {
             self.scan_inbox(core);
         }
     }
@@ -124,6 +125,10 @@ impl Coordinator {
     pub(crate) fn take_in(&mut self, core: &mut Core) {
         while self.jobs.len() + self.inbox.dropped.len() < OPEN_LIMIT {
             let Some(name) = self.inbox.backlog.pop_front() else {
+                if self.inbox.changed {
+                    let due = core.after(DEBOUNCE);
+                    core.timers.arm_if_idle(Timer::Debounce, due);
+                }
                 return;
             };
             if !self.inbox.dropped.contains_key(&name) {

@@ -68,7 +68,6 @@ impl Worker {
     /// Takes results from the arithmetic.
     pub(crate) fn computed(&mut self, core: &mut Core, products: Vec<Product>) {
         let mut finished = Vec::with_capacity(products.len());
-        let computed = !products.is_empty();
         for product in products {
             // One that is not in the list was cancelled, or asked for twice.
             let position = self
@@ -85,18 +84,7 @@ impl Worker {
                 finished.push(product);
             }
         }
-        if computed && finished.is_empty() {
-            // Done elsewhere meanwhile: the coordinator still learns that this worker goes on.
-            let coordinator = core.highest.node;
-            if coordinator != core.id {
-                core.send(
-                    coordinator,
-                    Message::Products {
-                        products: Vec::new(),
-                    },
-                );
-            }
-        } else if core.config.delay.is_zero() {
+        if core.config.delay.is_zero() || finished.is_empty() {
             self.deliver(core, finished);
         } else if let Some(product) = finished.pop() {
             self.delayed = Some(product);
@@ -109,7 +97,9 @@ impl Worker {
     /// The finished operation has waited for `delay`.
     pub(crate) fn delay_over(&mut self, core: &mut Core) {
         let product = self.delayed.take();
-        self.deliver(core, product.into_iter().collect());
+        // Perhaps another was faster.
+        let wanted = product.filter(|product| !core.checkpoint.covers(product.operation));
+        self.deliver(core, wanted.into_iter().collect());
         self.feed(core);
     }
 
@@ -170,12 +160,19 @@ impl Worker {
         }
     }
 
+    /// Sends what is finished. Where another was faster that is nothing, and the coordinator still
+    /// learns that this worker goes on.
     fn deliver(&mut self, core: &mut Core, products: Vec<Product>) {
         for product in &products {
             self.kept.insert(product.operation, product.value.clone());
         }
         let coordinator = core.highest.node;
-        if coordinator != core.id {
+        if coordinator == core.id {
+            return;
+        }
+        if products.is_empty() {
+            core.send(coordinator, Message::Products { products });
+        } else {
             send_products(core, coordinator, products.into_iter());
         }
     }
