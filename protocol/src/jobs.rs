@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordinator::Coordinator;
 use crate::core::Core;
-use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder};
+use crate::file::{FilePath, FileReply, Folder};
 use crate::id::Epoch;
 use crate::job;
 use crate::plan::Plan;
 use crate::publish::HiddenText;
+use crate::recovery::Recovery;
 use crate::status::{JobState, JobStatus};
 use crate::trace::{ReassignCause, Trace};
 
@@ -22,24 +23,9 @@ pub(crate) struct Jobs {
     next_key: u64,
     /// Which jobs need a factorial.
     needs: BTreeMap<u32, BTreeSet<u64>>,
-    recovery: Recovery,
+    pub(crate) recovery: Recovery,
     /// Jobs whose folders are being synced, by one call for all.
     syncing: BTreeSet<u64>,
-}
-
-/// The search for the jobs that earlier coordinators left.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Recovery {
-    /// What was found in the folders that have been listed.
-    listed: BTreeMap<Folder, Vec<Vec<u8>>>,
-    /// All jobs that were running at the takeover have been read.
-    settled: bool,
-    /// The folders are being listed.
-    searching: bool,
-    /// Something happened since that asks for another search.
-    again: bool,
-    /// A regular look at the running jobs is on its way.
-    looking: bool,
 }
 
 /// One job, from its claim until its text has its name.
@@ -132,21 +118,27 @@ impl Jobs {
         stalled.map(|(&key, _)| key).collect()
     }
 
-    fn is_open(&self, home: Folder, name: &str) -> bool {
+    pub(crate) fn is_open(&self, home: Folder, name: &str) -> bool {
         self.open
             .values()
             .any(|job| job.home == home && job.name == name)
     }
 
+    /// Whether a job that was running at the takeover has not been read yet.
+    pub(crate) fn reading(&self) -> bool {
+        let mut jobs = self.open.values();
+        jobs.any(|job| job.home == Folder::Running && job.stage == Stage::Reading)
+    }
+
     /// Whether an open job writes this text, or is about to give it its name.
-    fn uses(&self, text: &HiddenText, run: &str, epoch: Epoch) -> bool {
+    pub(crate) fn uses(&self, text: &HiddenText, run: &str, epoch: Epoch) -> bool {
         let own = text.belongs_to(run, epoch);
         self.open
             .values()
             .any(|job| job.text.as_ref() == Some(&text.path) || (own && job.name == text.job))
     }
 
-    fn add(&mut self, name: String, home: Folder) -> u64 {
+    pub(crate) fn add(&mut self, name: String, home: Folder) -> u64 {
         let key = self.next_key;
         self.next_key += 1;
         self.open.insert(
@@ -168,73 +160,6 @@ impl Jobs {
 }
 
 impl Coordinator {
-    /// Looks for what earlier coordinators left: jobs that run, and commits without a text.
-    pub(crate) fn recover_jobs(&mut self, core: &mut Core) {
-        if std::mem::replace(&mut self.jobs.recovery.searching, true) {
-            self.jobs.recovery.again = true;
-            return;
-        }
-        for folder in [Folder::Running, Folder::Done, Folder::Failed] {
-            self.call(core, FileTag::Folder(folder), FileCall::List(folder));
-        }
-    }
-
-    /// Looks whether a late call of an earlier coordinator has left something in `running/`.
-    pub(crate) fn scan_running(&mut self, core: &mut Core) {
-        let recovery = &mut self.jobs.recovery;
-        if recovery.settled
-            && !recovery.searching
-            && !std::mem::replace(&mut recovery.looking, true)
-        {
-            let folder = Folder::Running;
-            self.call(core, FileTag::Folder(folder), FileCall::List(folder));
-        }
-    }
-
-    /// Whether a file in `running/` is nothing that this coordinatorship works on.
-    fn is_astray(&self, core: &Core, file: &[u8]) -> bool {
-        match HiddenText::parse(file) {
-            Some(text) => !self.jobs.uses(&text, &core.config.run, self.epoch),
-            None => job_name(file).is_some_and(|name| !self.jobs.is_open(Folder::Running, &name)),
-        }
-    }
-
-    /// One of the folders was listed.
-    pub(crate) fn folder_listed(&mut self, core: &mut Core, folder: Folder, reply: FileReply) {
-        if folder == Folder::Running && std::mem::take(&mut self.jobs.recovery.looking) {
-            if let FileReply::Listed(names) = &reply
-                && names.iter().any(|name| self.is_astray(core, name))
-            {
-                self.recover_jobs(core);
-            }
-            return;
-        }
-        match reply {
-            FileReply::Listed(names) => {
-                if folder == Folder::Running {
-                    self.adopt(core, &names);
-                }
-                self.jobs.recovery.listed.insert(folder, names);
-                if self.jobs.recovery.listed.len() == 3 {
-                    let listed = std::mem::take(&mut self.jobs.recovery.listed);
-                    self.finish_commits(core, &listed);
-                    self.jobs.recovery.searching = false;
-                    if std::mem::take(&mut self.jobs.recovery.again) {
-                        self.recover_jobs(core);
-                    }
-                }
-                self.settle(core);
-            }
-            FileReply::Failed(error) => {
-                core.warn(format!(
-                    "cannot list a folder of the jobs directory, trying again: {error}"
-                ));
-                self.retry_folder(core, folder);
-            }
-            _ => {}
-        }
-    }
-
     /// A dropped file was claimed under this name.
     pub(crate) fn claimed(&mut self, core: &mut Core, name: String, rejected: Option<String>) {
         let key = self.jobs.add(name, Folder::Running);
@@ -280,32 +205,6 @@ impl Coordinator {
             _ => {}
         }
         self.settle(core);
-    }
-
-    /// An earlier coordinator rejected this job and could not tell why any more.
-    fn finish_failed(&mut self, core: &mut Core, key: u64, reply: &FileReply) {
-        let Some(job) = self.jobs.open.get_mut(&key) else {
-            return;
-        };
-        let lost = || {
-            vec![
-                "the reason was lost with the coordinator that rejected the job: drop it again"
-                    .to_owned(),
-            ]
-        };
-        job.reasons = match reply {
-            FileReply::Content(content) => job::parse(content, core.config.max_n)
-                .err()
-                .unwrap_or_else(lost),
-            FileReply::NotAFile(kind) => vec![format!("it is {kind}: only regular files are read")],
-            _ => lost(),
-        };
-        job.stage = if job.text.is_some() {
-            Stage::Publishing
-        } else {
-            Stage::Writing
-        };
-        self.issue(core, key);
     }
 
     /// Opens a job's factorials, or, where an earlier coordinator left a text for them, has that
@@ -450,71 +349,6 @@ impl Coordinator {
             }
         }
     }
-
-    fn adopt(&mut self, core: &mut Core, names: &[Vec<u8>]) {
-        let mut names: Vec<String> = names.iter().filter_map(|name| job_name(name)).collect();
-        names.sort_unstable();
-        for name in names {
-            if !self.jobs.is_open(Folder::Running, &name) {
-                let key = self.jobs.add(name, Folder::Running);
-                self.issue(core, key);
-            }
-        }
-    }
-
-    /// Finishes every commit that has no text, and sweeps hidden files that nobody needs.
-    fn finish_commits(&mut self, core: &mut Core, listed: &BTreeMap<Folder, Vec<Vec<u8>>>) {
-        let mut hidden: Vec<HiddenText> = listed[&Folder::Running]
-            .iter()
-            .filter_map(|name| HiddenText::parse(name))
-            .collect();
-        for home in [Folder::Done, Folder::Failed] {
-            let names: BTreeSet<&[u8]> = listed[&home].iter().map(Vec::as_slice).collect();
-            let jobs = names.iter().filter_map(|name| job_name(name));
-            for name in jobs.collect::<Vec<String>>() {
-                let text = text_file(home, &name);
-                if names.contains(text.name.as_slice()) || self.jobs.is_open(home, &name) {
-                    continue;
-                }
-                let complete = hidden
-                    .iter()
-                    .position(|text| text.job == name && text.complete_for == Some(home));
-                let text = complete.map(|position| hidden.swap_remove(position).path);
-                let key = self.jobs.add(name, home);
-                if let Some(job) = self.jobs.open.get_mut(&key) {
-                    job.text = text;
-                }
-                self.issue(core, key);
-            }
-        }
-        for text in hidden {
-            if !self.jobs.uses(&text, &core.config.run, self.epoch) {
-                self.call(core, FileTag::Sweep, FileCall::Remove(text.path));
-            }
-        }
-    }
-
-    /// Once all running jobs have been read: what no job needs is forgotten, and intake begins.
-    fn settle(&mut self, core: &mut Core) {
-        let reading = |job: &Job| job.home == Folder::Running && job.stage == Stage::Reading;
-        if self.jobs.recovery.settled
-            || self.jobs.recovery.searching
-            || self.jobs.open.values().any(reading)
-        {
-            return;
-        }
-        self.jobs.recovery.settled = true;
-        let held = core.checkpoint.products.factorials();
-        let known: BTreeSet<u32> = held.chain(self.pool.assigned().map(|id| id.n)).collect();
-        for n in known
-            .into_iter()
-            .filter(|&n| !self.work.needs(n))
-            .collect::<Vec<u32>>()
-        {
-            self.forget(core, n);
-        }
-        self.scan_inbox(core);
-    }
 }
 
 /// `NAME.job` in a folder.
@@ -528,7 +362,7 @@ pub(crate) fn text_file(folder: Folder, name: &str) -> FilePath {
 }
 
 /// The name of a job whose file is called so, if it is a job's file.
-fn job_name(file: &[u8]) -> Option<String> {
+pub(crate) fn job_name(file: &[u8]) -> Option<String> {
     let name = file.strip_suffix(b".job")?;
     if name.starts_with(b".") {
         return None;

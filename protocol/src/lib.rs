@@ -14,6 +14,7 @@
 //! Nothing in here knows a clock, a socket, a file or chance; time comes in with every event.
 //! So the driver of real processes and the simulation run one and the same machine.
 
+mod admission;
 mod checkpoint;
 pub mod config;
 mod coordinator;
@@ -25,6 +26,7 @@ pub mod id;
 mod inbox;
 pub mod job;
 mod jobs;
+mod links;
 pub mod message;
 pub mod node;
 mod peer;
@@ -32,6 +34,7 @@ pub mod plan;
 mod pool;
 mod products;
 mod publish;
+mod recovery;
 pub mod status;
 mod takeover;
 pub mod time;

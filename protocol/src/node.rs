@@ -7,17 +7,17 @@ use crate::config::{Config, Preemption};
 use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::election::Candidate;
-use crate::event::{Action, ChildState, Event};
+use crate::event::{Action, Event};
 use crate::id::{Epoch, Incarnation, NodeId, Term};
 use crate::message::{Message, Update};
-use crate::peer::{Link, Peer};
+use crate::peer::Peer;
 use crate::plan::OperationId;
 use crate::products::Insertion;
 use crate::status::{RoleName, Status};
 use crate::takeover::Takeover;
 use crate::time::{Time, Untimed};
 use crate::timer::{Timer, Timers};
-use crate::trace::{DownBy, ElectionCause, StepDownCause, Trace};
+use crate::trace::{ElectionCause, Trace};
 use crate::worker::Worker;
 
 /// One node of a cluster, in one life of its process.
@@ -224,133 +224,6 @@ impl Node {
         self.preempt();
     }
 
-    fn link_up(&mut self, id: NodeId, incarnation: Incarnation, highest: Epoch) {
-        let Some(peer) = self.core.peers.get(&id) else {
-            return;
-        };
-        if incarnation < peer.incarnation {
-            return;
-        }
-        let relinked = peer.link == Link::Up && peer.incarnation == incarnation;
-        self.meet(id, incarnation, DownBy::Link);
-        if let Some(peer) = self.core.peers.get_mut(&id) {
-            peer.link = Link::Up;
-            peer.silent = false;
-        }
-        if !relinked {
-            self.core.trace(Trace::PeerUp {
-                peer: id,
-                peer_incarnation: incarnation,
-            });
-        }
-        self.learn(highest);
-        match &mut self.role {
-            Role::Candidate(candidate) => {
-                candidate.link_up(&mut self.core, id);
-                if candidate.obeys() && id == self.core.highest.node {
-                    self.promise();
-                }
-            }
-            Role::Winner(takeover) => takeover.link_up(&mut self.core, id),
-            Role::Coordinator(coordinator) => coordinator.link_up(&mut self.core, id),
-            // What was sent to it before may be lost: the answer to its Collect, or products.
-            Role::Follower { .. } if id == self.core.highest.node => self.promise(),
-            Role::Follower { .. } | Role::Leaderless { .. } => {}
-        }
-    }
-
-    fn link_down(&mut self, id: NodeId, incarnation: Incarnation) {
-        if !self.knows(id, incarnation) {
-            return;
-        }
-        if let Some(peer) = self.core.peers.get_mut(&id)
-            && peer.link != Link::Down
-        {
-            peer.link = Link::Down;
-            self.peer_lost(id, DownBy::Link);
-        }
-    }
-
-    fn hint(&mut self, id: NodeId, incarnation: Incarnation, state: ChildState) {
-        if self
-            .core
-            .peers
-            .get(&id)
-            .is_none_or(|peer| incarnation < peer.incarnation)
-        {
-            return;
-        }
-        self.meet(id, incarnation, DownBy::Hint);
-        let Some(peer) = self.core.peers.get_mut(&id) else {
-            return;
-        };
-        match state {
-            ChildState::Running => peer.stopped = false,
-            ChildState::Stopped if !peer.stopped => {
-                peer.stopped = true;
-                self.peer_lost(id, DownBy::Hint);
-            }
-            ChildState::Gone if peer.link != Link::Down => {
-                peer.link = Link::Down;
-                self.peer_lost(id, DownBy::Hint);
-            }
-            ChildState::Stopped | ChildState::Gone => {}
-        }
-    }
-
-    /// A newer life of a peer is proof that the last one is over.
-    fn meet(&mut self, id: NodeId, incarnation: Incarnation, by: DownBy) {
-        let Some(peer) = self.core.peers.get_mut(&id) else {
-            return;
-        };
-        if incarnation > peer.incarnation {
-            if peer.link == Link::Up {
-                peer.link = Link::Down;
-                self.peer_lost(id, by);
-            }
-            if let Some(peer) = self.core.peers.get_mut(&id) {
-                peer.begin_life(incarnation);
-            }
-        }
-    }
-
-    /// A peer died, was stopped or fell silent; its state says which.
-    pub(crate) fn peer_lost(&mut self, id: NodeId, by: DownBy) {
-        let peer_incarnation = self.core.peers[&id].incarnation;
-        self.core.trace(Trace::PeerDown {
-            peer: id,
-            peer_incarnation,
-            by,
-        });
-        match &mut self.role {
-            Role::Candidate(candidate) => {
-                candidate.lost(id, id == self.core.highest.node);
-                self.evaluate_candidacy();
-            }
-            Role::Winner(takeover) => {
-                takeover.pass_over(&mut self.core, id);
-                self.act_if_collected();
-            }
-            Role::Coordinator(coordinator) => {
-                coordinator.lost(&mut self.core, id);
-                if self.core.live_peers().is_empty() {
-                    self.step_down(StepDownCause::Isolated);
-                    self.start_election(ElectionCause::Isolated);
-                }
-            }
-            Role::Follower { .. } if id == self.core.highest.node => {
-                self.start_election(ElectionCause::CoordinatorLost);
-            }
-            // At the first start nobody has won yet, so nobody need be waited for.
-            Role::Leaderless { .. }
-                if self.core.highest == Epoch::NONE && self.core.higher_peers().is_empty() =>
-            {
-                self.start_election(ElectionCause::Start);
-            }
-            Role::Follower { .. } | Role::Leaderless { .. } => {}
-        }
-    }
-
     fn receive(&mut self, from: NodeId, incarnation: Incarnation, message: Message) {
         // What a dead life of a node said is void, however late it arrives.
         if !self.knows(from, incarnation) {
@@ -480,50 +353,5 @@ impl Node {
                 }
             }
         }
-    }
-
-    fn fell_silent(&mut self, id: NodeId) {
-        match self.core.peers.get_mut(&id) {
-            Some(peer) if !peer.is_down() => {
-                peer.silent = true;
-                self.peer_lost(id, DownBy::Silence);
-            }
-            // The coordinator that this node promised to was down from the first.
-            _ if matches!(self.role, Role::Follower { .. }) => {
-                self.start_election(ElectionCause::NoCoordinator);
-            }
-            _ => {}
-        }
-    }
-
-    /// Anything that a peer says ends its silence.
-    fn sign_of_life(&mut self, from: NodeId) {
-        let Some(peer) = self.core.peers.get_mut(&from) else {
-            return;
-        };
-        if peer.silent {
-            peer.silent = false;
-            let peer_incarnation = peer.incarnation;
-            self.core.trace(Trace::PeerUp {
-                peer: from,
-                peer_incarnation,
-            });
-        }
-        let due = self.core.after(self.core.config.suspect_after);
-        match &self.role {
-            Role::Follower { .. } if from == self.core.highest.node => {
-                self.core.timers.arm(Timer::CoordinatorSilence, due);
-            }
-            Role::Coordinator(_) => self.core.timers.arm(Timer::PeerSilence(from), due),
-            _ => {}
-        }
-    }
-
-    /// Whether this is the newest known life of a peer.
-    fn knows(&self, id: NodeId, incarnation: Incarnation) -> bool {
-        self.core
-            .peers
-            .get(&id)
-            .is_some_and(|peer| peer.incarnation == incarnation)
     }
 }

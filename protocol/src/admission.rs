@@ -1,0 +1,160 @@
+//! How peers join a coordinator, are kept in touch with, and are lost.
+
+use crate::coordinator::Coordinator;
+use crate::core::Core;
+use crate::id::NodeId;
+use crate::message::{Inventory, Message, Update};
+use crate::peer::Link;
+use crate::plan::OperationId;
+use crate::timer::Timer;
+use crate::trace::ReassignCause;
+
+impl Coordinator {
+    /// A peer's link stands, perhaps again: ask what it has, and send what it lacks.
+    pub(crate) fn link_up(&mut self, core: &mut Core, peer: NodeId) {
+        self.pool.suspend(peer);
+        self.asked.remove(&peer);
+        self.ask(core, peer);
+    }
+
+    /// A peer died, was stopped or fell silent: its operations go to others.
+    pub(crate) fn lost(&mut self, core: &mut Core, peer: NodeId) {
+        core.timers.disarm(Timer::PeerSilence(peer));
+        self.asked.remove(&peer);
+        let state = &core.peers[&peer];
+        let why = if state.link == Link::Down {
+            ReassignCause::WorkerDied
+        } else if state.stopped {
+            ReassignCause::WorkerStopped
+        } else {
+            ReassignCause::WorkerSilent
+        };
+        let operations = self.pool.remove(peer);
+        if why == ReassignCause::WorkerDied
+            && let Some(&first) = operations.first()
+        {
+            self.count_attempt(core, first);
+        }
+        self.reassign(core, operations, why);
+    }
+
+    /// A peer told under its promise what it has: it is sent what it lacks, and what it lacks no
+    /// longer it gets from the stream. Its work goes on.
+    pub(crate) fn admit(&mut self, core: &mut Core, peer: NodeId, inventory: &Inventory) {
+        self.asked.remove(&peer);
+        if !core.is_live(peer) {
+            return;
+        }
+        let mut inventory = inventory.clone();
+        inventory.retain_valid(core);
+        core.checkpoint.merge_attempts(&inventory.attempts);
+        self.pull_lacking(core, peer, &inventory);
+        let epoch = self.epoch;
+        for update in core.checkpoint.lacking(&inventory) {
+            core.send(peer, Message::Checkpoint { epoch, update });
+        }
+        if self.jobs.settled() {
+            let named = inventory
+                .held
+                .iter()
+                .chain(&inventory.kept)
+                .chain(&inventory.queued);
+            let mut forgotten: Vec<u32> = named
+                .map(|id| id.n)
+                .filter(|&n| !self.work.needs(n))
+                .collect();
+            forgotten.sort_unstable();
+            forgotten.dedup();
+            if !forgotten.is_empty() {
+                let update = Update {
+                    forgotten,
+                    ..Update::default()
+                };
+                core.send(peer, Message::Checkpoint { epoch, update });
+            }
+        }
+        core.send(peer, Message::Victory { epoch });
+        self.pool.admit(peer);
+        self.resume_work(core, peer, &inventory);
+        let due = core.after(core.config.suspect_after);
+        core.timers.arm_if_idle(Timer::PeerSilence(peer), due);
+    }
+
+    /// An election is held although this coordinator acts.
+    pub(crate) fn assert_victory(&mut self, core: &mut Core, peer: NodeId) {
+        if self.pool.is_admitted(peer) {
+            core.send(peer, Message::Victory { epoch: self.epoch });
+        } else {
+            self.ask(core, peer);
+        }
+    }
+
+    /// Heartbeats to all, also to those that are silent: one that hears them can answer. Who can
+    /// be talked to and has not joined is asked to.
+    pub(crate) fn beat(&mut self, core: &mut Core) {
+        let due = core.after(core.config.heartbeat);
+        core.timers.arm(Timer::Heartbeat, due);
+        let linked = core
+            .peers
+            .values()
+            .filter(|peer| peer.link == Link::Up && !peer.stopped);
+        let linked = linked.map(|peer| peer.id).collect();
+        core.send_all(linked, Message::Heartbeat { epoch: self.epoch });
+        for peer in core.live_peers() {
+            if !self.pool.is_admitted(peer) {
+                self.ask(core, peer);
+            }
+        }
+    }
+
+    /// Asks a peer to join, once: each answer costs what the peer lacks.
+    fn ask(&mut self, core: &mut Core, peer: NodeId) {
+        if self.asked.insert(peer) {
+            core.send(peer, Message::Collect { epoch: self.epoch });
+            let due = core.after(core.config.suspect_after);
+            core.timers.arm_if_idle(Timer::PeerSilence(peer), due);
+        }
+    }
+
+    fn pull_lacking(&self, core: &mut Core, peer: NodeId, inventory: &Inventory) {
+        let wanted = |id: OperationId| !self.jobs.settled() || self.work.needs(id.n);
+        let offered = inventory.held.iter().chain(&inventory.kept);
+        let operations: Vec<OperationId> = offered
+            .filter(|&&id| wanted(id) && !core.checkpoint.covers(id))
+            .copied()
+            .collect();
+        if !operations.is_empty() {
+            core.send(
+                peer,
+                Message::Pull {
+                    epoch: self.epoch,
+                    operations,
+                },
+            );
+        }
+    }
+
+    /// Takes over what a worker has queued or computes as assigned; what it should have and does
+    /// not was lost with its link, and is sent again.
+    fn resume_work(&mut self, core: &mut Core, peer: NodeId, inventory: &Inventory) {
+        for &id in &inventory.queued {
+            let needed = !self.jobs.settled() || self.work.needs(id.n);
+            if needed && !core.checkpoint.covers(id) && !self.pool.has(id) {
+                self.work.take(id);
+                self.pool.assign(core, peer, id);
+            }
+        }
+        let had = self.pool.outstanding(peer).into_iter();
+        let lost = had.filter(|id| !inventory.queued.contains(id) && !inventory.kept.contains(id));
+        let operations: Vec<OperationId> = lost.collect();
+        if !operations.is_empty() {
+            core.send(
+                peer,
+                Message::Assign {
+                    epoch: self.epoch,
+                    operations,
+                },
+            );
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What earlier coordinators left in the jobs directory, found again: jobs that run, commits that
+//! have no text, hidden files that nobody needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::coordinator::Coordinator;
+use crate::core::Core;
+use crate::file::{FileCall, FileReply, FileTag, Folder};
+use crate::job;
+use crate::jobs::{Stage, job_name, text_file};
+use crate::publish::HiddenText;
+
+/// The search for the jobs that earlier coordinators left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Recovery {
+    /// What was found in the folders that have been listed.
+    listed: BTreeMap<Folder, Vec<Vec<u8>>>,
+    /// All jobs that were running at the takeover have been read.
+    pub(crate) settled: bool,
+    /// The folders are being listed.
+    searching: bool,
+    /// Something happened since that asks for another search.
+    again: bool,
+    /// A regular look at the running jobs is on its way.
+    looking: bool,
+}
+
+impl Coordinator {
+    /// Looks for what earlier coordinators left: jobs that run, and commits without a text.
+    pub(crate) fn recover_jobs(&mut self, core: &mut Core) {
+        if std::mem::replace(&mut self.jobs.recovery.searching, true) {
+            self.jobs.recovery.again = true;
+            return;
+        }
+        for folder in [Folder::Running, Folder::Done, Folder::Failed] {
+            self.call(core, FileTag::Folder(folder), FileCall::List(folder));
+        }
+    }
+
+    /// Looks whether a late call of an earlier coordinator has left something in `running/`.
+    pub(crate) fn scan_running(&mut self, core: &mut Core) {
+        let recovery = &mut self.jobs.recovery;
+        if recovery.settled
+            && !recovery.searching
+            && !std::mem::replace(&mut recovery.looking, true)
+        {
+            let folder = Folder::Running;
+            self.call(core, FileTag::Folder(folder), FileCall::List(folder));
+        }
+    }
+
+    /// Whether a file in `running/` is nothing that this coordinatorship works on.
+    pub(crate) fn is_astray(&self, core: &Core, file: &[u8]) -> bool {
+        match HiddenText::parse(file) {
+            Some(text) => !self.jobs.uses(&text, &core.config.run, self.epoch),
+            None => job_name(file).is_some_and(|name| !self.jobs.is_open(Folder::Running, &name)),
+        }
+    }
+
+    /// One of the folders was listed.
+    pub(crate) fn folder_listed(&mut self, core: &mut Core, folder: Folder, reply: FileReply) {
+        if folder == Folder::Running && std::mem::take(&mut self.jobs.recovery.looking) {
+            if let FileReply::Listed(names) = &reply
+                && names.iter().any(|name| self.is_astray(core, name))
+            {
+                self.recover_jobs(core);
+            }
+            return;
+        }
+        match reply {
+            FileReply::Listed(names) => {
+                if folder == Folder::Running {
+                    self.adopt(core, &names);
+                }
+                self.jobs.recovery.listed.insert(folder, names);
+                if self.jobs.recovery.listed.len() == 3 {
+                    let listed = std::mem::take(&mut self.jobs.recovery.listed);
+                    self.finish_commits(core, &listed);
+                    self.jobs.recovery.searching = false;
+                    if std::mem::take(&mut self.jobs.recovery.again) {
+                        self.recover_jobs(core);
+                    }
+                }
+                self.settle(core);
+            }
+            FileReply::Failed(error) => {
+                core.warn(format!(
+                    "cannot list a folder of the jobs directory, trying again: {error}"
+                ));
+                self.retry_folder(core, folder);
+            }
+            _ => {}
+        }
+    }
+
+    /// An earlier coordinator rejected this job and could not tell why any more.
+    pub(crate) fn finish_failed(&mut self, core: &mut Core, key: u64, reply: &FileReply) {
+        let Some(job) = self.jobs.get_mut(key) else {
+            return;
+        };
+        let lost = || {
+            vec![
+                "the reason was lost with the coordinator that rejected the job: drop it again"
+                    .to_owned(),
+            ]
+        };
+        job.reasons = match reply {
+            FileReply::Content(content) => job::parse(content, core.config.max_n)
+                .err()
+                .unwrap_or_else(lost),
+            FileReply::NotAFile(kind) => vec![format!("it is {kind}: only regular files are read")],
+            _ => lost(),
+        };
+        job.stage = if job.text.is_some() {
+            Stage::Publishing
+        } else {
+            Stage::Writing
+        };
+        self.issue(core, key);
+    }
+
+    pub(crate) fn adopt(&mut self, core: &mut Core, names: &[Vec<u8>]) {
+        let mut names: Vec<String> = names.iter().filter_map(|name| job_name(name)).collect();
+        names.sort_unstable();
+        for name in names {
+            if !self.jobs.is_open(Folder::Running, &name) {
+                let key = self.jobs.add(name, Folder::Running);
+                self.issue(core, key);
+            }
+        }
+    }
+
+    /// Finishes every commit that has no text, and sweeps hidden files that nobody needs.
+    pub(crate) fn finish_commits(
+        &mut self,
+        core: &mut Core,
+        listed: &BTreeMap<Folder, Vec<Vec<u8>>>,
+    ) {
+        let mut hidden: Vec<HiddenText> = listed[&Folder::Running]
+            .iter()
+            .filter_map(|name| HiddenText::parse(name))
+            .collect();
+        for home in [Folder::Done, Folder::Failed] {
+            let names: BTreeSet<&[u8]> = listed[&home].iter().map(Vec::as_slice).collect();
+            let jobs = names.iter().filter_map(|name| job_name(name));
+            for name in jobs.collect::<Vec<String>>() {
+                let text = text_file(home, &name);
+                if names.contains(text.name.as_slice()) || self.jobs.is_open(home, &name) {
+                    continue;
+                }
+                let complete = hidden
+                    .iter()
+                    .position(|text| text.job == name && text.complete_for == Some(home));
+                let text = complete.map(|position| hidden.swap_remove(position).path);
+                let key = self.jobs.add(name, home);
+                if let Some(job) = self.jobs.get_mut(key) {
+                    job.text = text;
+                }
+                self.issue(core, key);
+            }
+        }
+        for text in hidden {
+            if !self.jobs.uses(&text, &core.config.run, self.epoch) {
+                self.call(core, FileTag::Sweep, FileCall::Remove(text.path));
+            }
+        }
+    }
+
+    /// Once all running jobs have been read: what no job needs is forgotten, and intake begins.
+    pub(crate) fn settle(&mut self, core: &mut Core) {
+        if self.jobs.recovery.settled || self.jobs.recovery.searching || self.jobs.reading() {
+            return;
+        }
+        self.jobs.recovery.settled = true;
+        let held = core.checkpoint.products.factorials();
+        let known: BTreeSet<u32> = held.chain(self.pool.assigned().map(|id| id.n)).collect();
+        for n in known
+            .into_iter()
+            .filter(|&n| !self.work.needs(n))
+            .collect::<Vec<u32>>()
+        {
+            self.forget(core, n);
+        }
+        self.scan_inbox(core);
+    }
+}
