@@ -283,15 +283,20 @@ impl Coordinator {
         core.checkpoint.merge_attempts(&[(id, count)]);
         self.update.attempts.push((id, count));
         if count >= core.config.attempts {
-            let reason = format!(
-                "{n}!: {count} workers died one after the other while they computed one operation \
-                 ({kind:?} level {level} index {index}), see --attempts",
-                n = id.n,
-                kind = id.kind,
-                level = id.level,
-                index = id.index,
-            );
-            self.factorial_failed(core, id.n, &reason);
+            self.factorial_failed(core, id.n, &deadly(id, count));
+        }
+    }
+
+    /// After a takeover: a job may need an operation that has killed too many workers already.
+    pub(crate) fn fail_if_deadly(&mut self, core: &mut Core, key: u64) {
+        let Some(job) = self.jobs.get(key) else {
+            return;
+        };
+        let limit = core.config.attempts;
+        let mut attempts = core.checkpoint.attempts.iter();
+        let found = attempts.find(|(id, count)| **count >= limit && job.factorials.contains(&id.n));
+        if let Some((&id, &count)) = found {
+            self.factorial_failed(core, id.n, &deadly(id, count));
         }
     }
 
@@ -311,4 +316,16 @@ impl Coordinator {
         }
         assignments
     }
+}
+
+/// Why a job fails whose operation no worker survives.
+fn deadly(id: OperationId, count: u32) -> String {
+    format!(
+        "{n}!: {count} workers died one after the other while they computed one operation \
+         ({kind:?} level {level} index {index}), see --attempts",
+        n = id.n,
+        kind = id.kind,
+        level = id.level,
+        index = id.index,
+    )
 }

@@ -251,6 +251,7 @@ impl Coordinator {
             job.stage = Stage::Computing;
             job.missing = missing;
         }
+        self.fail_if_deadly(core, key);
         self.proceed_if_computed(core, key);
     }
 
@@ -278,16 +279,24 @@ impl Coordinator {
         }
     }
 
-    /// No worker survives an operation of n!: the jobs that need it fail.
+    /// No worker survives an operation of n!: the jobs that need it fail. The count of its victims
+    /// is kept until they have failed, so that the next coordinator does not begin anew.
     pub(crate) fn factorial_failed(&mut self, core: &mut Core, n: u32, reason: &str) {
+        self.work.close(n);
+        for id in self.pool.assigned_of(n) {
+            self.pool.release(id);
+        }
         let waiting = self.jobs.needs.get(&n).cloned().unwrap_or_default();
         for key in waiting {
-            if self
-                .jobs
-                .get(key)
-                .is_some_and(|job| job.stage == Stage::Computing)
+            if let Some(job) = self.jobs.open.get_mut(&key)
+                && job.stage == Stage::Computing
             {
-                self.reject(core, key, vec![reason.to_owned()]);
+                core.trace(Trace::JobRejected {
+                    job: job.name.clone(),
+                });
+                job.reasons = vec![reason.to_owned()];
+                job.stage = Stage::Writing;
+                self.issue(core, key);
             }
         }
     }

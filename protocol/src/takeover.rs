@@ -41,9 +41,15 @@ impl Takeover {
         }
     }
 
-    /// Asks every peer that is not known to be down.
+    /// Asks every peer that is not known to be down. One that was started after this node and has
+    /// not linked yet holds nothing, and is admitted later: its start is not waited for.
     pub(crate) fn start(&mut self, core: &mut Core) {
-        let peers = core.peers.values().filter(|peer| !peer.is_down());
+        let may_hold = |peer: &&Peer| peer.link == Link::Up || peer.incarnation < core.incarnation;
+        let peers = core
+            .peers
+            .values()
+            .filter(|peer| !peer.is_down())
+            .filter(may_hold);
         self.awaited = peers.map(|peer| peer.id).collect();
         for peer in self.awaited.clone() {
             self.be_patient(core, peer);

@@ -569,6 +569,42 @@ fn an_operation_that_kills_its_workers_fails_its_job_and_spares_the_cluster() {
 }
 
 #[test]
+fn the_last_worker_may_be_the_last_victim_and_the_job_fails_all_the_same() {
+    let mut cluster = Cluster::new(Config {
+        attempts: 2,
+        ..config(3)
+    });
+    cluster.run_until(LIMIT, "a coordinator", |cluster| {
+        cluster.coordinator() == Some(NodeId(2))
+    });
+    cluster.drop_job("deadly", "13!");
+    let deadly = Plan::new(13).root();
+    let mut seen = 0;
+    let mut deaths = 0;
+    let mut dead = Vec::new();
+    while cluster.file(Folder::Failed, "deadly.txt").is_none() {
+        cluster.step();
+        let hit = |(_, trace): &&(NodeId, Trace)| *trace == Trace::Computing { op: deadly };
+        let computing = cluster.traces[seen..].iter().filter(hit);
+        let victims: Vec<NodeId> = computing.map(|(id, _)| *id).collect();
+        seen = cluster.traces.len();
+        for victim in victims {
+            cluster.kill(victim);
+            dead.push(victim);
+            deaths += 1;
+        }
+        // They come back only after both are gone, and find the count where it was.
+        if dead.len() == 2 {
+            cluster.run_for(Duration::from_millis(20));
+            for id in std::mem::take(&mut dead) {
+                cluster.start(id);
+            }
+        }
+        assert!(deaths <= 2, "the third worker died of it");
+    }
+}
+
+#[test]
 fn a_restarted_worker_gets_the_snapshot_before_it_gets_work() {
     let mut node = Solo::coordinating(2, config(3));
     find_job(&mut node, "40!");

