@@ -50,8 +50,7 @@ impl Checkpoint {
         self.products.forget(n) || self.attempts.len() < before
     }
 
-    /// What a peer with this inventory lacks of this copy, and factorials it should forget, in
-    /// messages' portions.
+    /// What a peer with this inventory lacks of this copy, in portions of a message each.
     pub(crate) fn lacking(&self, inventory: &Inventory) -> Vec<Update> {
         let mut theirs = Products::default();
         for &id in &inventory.held {

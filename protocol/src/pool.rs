@@ -11,7 +11,7 @@ use crate::time::{Time, Untimed};
 /// long operations are not queued behind each other while another worker is idle.
 const WINDOW_LEAVES: u64 = 4096;
 
-/// The peers that a coordinator has asked to join, and the workers among them.
+/// The peers that have joined a coordinator, and what each has been assigned.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Pool {
     slots: BTreeMap<NodeId, Slot>,

@@ -390,9 +390,6 @@ fn no_hidden_text_stays_when_a_running_job_was_taken_away() {
     assert_eq!(cluster.files.len(), 2, "{:?}", cluster.files.keys());
 }
 
-#[allow(unused)]
-fn unused(_: NodeId) {}
-
 fn collecting() -> Solo {
     let mut node = Solo::following(1, config(3), solo::epoch(1, 2));
     node.link_down(2, FIRST);
