@@ -1,6 +1,7 @@
 //! The arithmetic, on a thread of its own: heartbeats and elections never wait for a
 //! multiplication.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -22,12 +23,19 @@ const BATCH_TIME: Duration = Duration::from_micros(200);
 const NICENESS: libc::c_int = 5;
 
 /// The thread that computes, and the queue in front of it.
+///
+/// There is a thread only while this node works: each thread has to get a core once more before a
+/// killed process is dead, so that its peers wait longest for one of lowered priority.
 #[derive(Debug)]
 pub(crate) struct Arithmetic {
-    requests: mpsc::Sender<Request>,
+    /// To the thread, if there is one.
+    requests: Option<mpsc::Sender<Request>>,
     /// Requests of an older round are dropped unseen.
     round: Arc<AtomicU64>,
+    finished: UnboundedSender<Vec<Product>>,
     results: UnboundedReceiver<Vec<Product>>,
+    /// Why the last thread could not be started.
+    failure: Option<io::Error>,
 }
 
 struct Request {
@@ -37,38 +45,63 @@ struct Request {
 }
 
 impl Arithmetic {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    ///
-    /// The system refuses another thread.
-    pub(crate) fn start() -> std::io::Result<Arithmetic> {
-        let (requests, queue) = mpsc::channel();
+    pub(crate) fn new() -> Arithmetic {
         let (finished, results) = unbounded_channel();
-        let round = Arc::new(AtomicU64::new(0));
-        let current = Arc::clone(&round);
+        Arithmetic {
+            requests: None,
+            round: Arc::new(AtomicU64::new(0)),
+            finished,
+            results,
+            failure: None,
+        }
+    }
+
+    /// Asks for an operation; the product comes out of [`Arithmetic::finished`], or the reason why
+    /// it never will out of [`Arithmetic::check`].
+    pub(crate) fn compute(&mut self, operation: OperationId, task: Task) {
+        if self.requests.is_none() {
+            match self.start() {
+                Ok(requests) => self.requests = Some(requests),
+                Err(error) => self.failure = Some(error),
+            }
+        }
+        let round = self.round.load(Ordering::Relaxed);
+        if let Some(requests) = &self.requests {
+            // The thread lives as long as this end of the channel.
+            let _ = requests.send(Request {
+                round,
+                operation,
+                task,
+            });
+        }
+    }
+
+    fn start(&self) -> io::Result<mpsc::Sender<Request>> {
+        let (requests, queue) = mpsc::channel();
+        let finished = self.finished.clone();
+        let current = Arc::clone(&self.round);
         thread::Builder::new()
             .name("arithmetic".to_owned())
             .spawn(move || {
                 step_back();
                 run(&queue, &finished, &current);
             })?;
-        Ok(Arithmetic {
-            requests,
-            round,
-            results,
-        })
+        Ok(requests)
     }
 
-    /// Asks for an operation; the product comes out of [`Arithmetic::finished`].
-    pub(crate) fn compute(&self, operation: OperationId, task: Task) {
-        let round = self.round.load(Ordering::Relaxed);
-        // The thread lives as long as this end of the channel.
-        let _ = self.requests.send(Request {
-            round,
-            operation,
-            task,
-        });
+    /// Ends the thread, after what it has begun.
+    pub(crate) fn rest(&mut self) {
+        self.cancel();
+        self.requests = None;
+    }
+
+    /// Whether all that was asked for will be computed.
+    ///
+    /// # Errors
+    ///
+    /// The system refused a thread.
+    pub(crate) fn check(&mut self) -> io::Result<()> {
+        self.failure.take().map_or(Ok(()), Err)
     }
 
     /// Drops all requests that have not begun.

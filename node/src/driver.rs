@@ -1,8 +1,6 @@
 //! The loop of a node: hands what happens to the protocol, and does what the protocol wants done.
 
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipc::control::{ControlError, NodeEnd, Received, Sent, ToNode, ToSupervisor};
@@ -14,7 +12,6 @@ use protocol::status::RoleName;
 use protocol::time::Time;
 use protocol::trace::Trace;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::Notify;
 
 use crate::arithmetic::Arithmetic;
 use crate::event_log::{EventLog, Header};
@@ -23,7 +20,7 @@ use crate::files::Files;
 use crate::identity::name_process;
 use crate::inject::{Passing, begins_election};
 use crate::output::Output;
-use crate::watch::Watch;
+use crate::watch::{Inbox, Watch};
 
 /// Most messages that are handled before the timers are looked at.
 const TURN: usize = 256;
@@ -42,11 +39,12 @@ pub(crate) struct Driver {
     pub(crate) output: Output,
     pub(crate) log: EventLog,
     pub(crate) header: Header,
-    pub(crate) jobs: PathBuf,
     /// The origin of the protocol's time.
     pub(crate) origin: Instant,
+    /// What watches the inbox, for whoever coordinates; none if it is only looked at.
+    pub(crate) inbox: Option<Inbox>,
+    /// This node coordinates, and listens.
     pub(crate) watch: Option<Watch>,
-    pub(crate) inbox_changed: Arc<Notify>,
     pub(crate) report: Report,
     pub(crate) faults: Faults,
     /// What injection has to remember between steps.
@@ -87,7 +85,7 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// The control link breaks, or signals cannot be had.
+    /// The control link breaks, signals cannot be had, or no thread for the arithmetic.
     pub(crate) async fn run(mut self) -> io::Result<End> {
         let mut terminate =
             tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
@@ -120,6 +118,7 @@ impl Driver {
             self.fire_timers();
             self.mesh.flush();
             self.follow_up();
+            self.arithmetic.check()?;
         }
     }
 
@@ -148,7 +147,7 @@ impl Driver {
             _ = self.mesh.recv_many(mail, TURN) => Wake::Mesh,
             Some(products) = self.arithmetic.finished() => Wake::Event(Event::Computed { products }),
             Some(reply) = self.files.reply() => Wake::Event(reply),
-            () = self.inbox_changed.notified() => Wake::Event(Event::InboxChanged),
+            () = changed(self.watch.as_ref()) => Wake::Event(Event::InboxChanged),
             _ = terminate.recv() => Wake::Terminate,
             () = sleep_until(due) => Wake::Timer,
         }
@@ -296,6 +295,9 @@ impl Driver {
         let role = self.node.role();
         if self.report.told.map(|(role, ..)| role) != Some(role) {
             name_process(self.header.node, role);
+            if role == RoleName::Coordinator {
+                self.arithmetic.rest();
+            }
             self.watch = (role == RoleName::Coordinator)
                 .then(|| self.start_watch())
                 .flatten();
@@ -304,7 +306,7 @@ impl Driver {
     }
 
     fn start_watch(&self) -> Option<Watch> {
-        match Watch::start(&self.jobs, Arc::clone(&self.inbox_changed)) {
+        match self.inbox.as_ref()?.watch() {
             Ok(watch) => Some(watch),
             Err(error) => {
                 tracing::warn!(
@@ -370,6 +372,13 @@ impl Report {
             ALIVE
         };
         self.tried_at.map(|tried_at| tried_at + interval)
+    }
+}
+
+async fn changed(watch: Option<&Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
     }
 }
 

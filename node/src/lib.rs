@@ -4,9 +4,8 @@
 //! threads of their own, so that none of them keeps a heartbeat or an election waiting.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Instant;
 
 use ipc::control::{ControlLink, NodeEnd, ToSupervisor};
@@ -14,7 +13,6 @@ use ipc::mesh::{Mesh, MeshConfig, MeshError};
 use protocol::id::{Incarnation, NodeId, Term};
 use protocol::node::Node;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::Notify;
 
 use crate::args::NodeArgs;
 use crate::arithmetic::Arithmetic;
@@ -24,6 +22,7 @@ use crate::faults::Faults;
 use crate::files::Files;
 use crate::inject::Passing;
 use crate::output::Output;
+use crate::watch::Inbox;
 
 pub mod args;
 mod arithmetic;
@@ -39,10 +38,13 @@ mod watch;
 /// Why a node could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
 enum NodeError {
-    #[error(
-        "the control link, descriptor {0}, is not open: nodes are started by `bullpen up`, not by hand"
-    )]
-    Control(i32, #[source] io::Error),
+    #[error("{what}, descriptor {fd}, is not open: nodes are started by `bullpen up`, not by hand")]
+    Inherited {
+        what: &'static str,
+        fd: RawFd,
+        #[source]
+        error: io::Error,
+    },
     #[error(transparent)]
     Mesh(#[from] MeshError),
     #[error("the node cannot go on: {0}")]
@@ -80,6 +82,10 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
         let incarnation = Incarnation(args.incarnation);
         let term = Term(args.term);
         let control = open_control(args.control_fd)?;
+        let inbox = args
+            .inbox_fd
+            .map(|fd| inherited(fd, "the watch on the inbox"));
+        let inbox = inbox.transpose()?.map(Inbox::new);
         let mut mesh = Mesh::bind(MeshConfig {
             run_dir: args.run_dir.clone(),
             nodes: args.config.nodes,
@@ -95,8 +101,8 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
             node: Node::new(args.config, id, incarnation, term),
             mesh,
             control,
-            arithmetic: Arithmetic::start()?,
-            files: Files::start(args.jobs.clone())?,
+            arithmetic: Arithmetic::new(),
+            files: Files::start(args.jobs)?,
             output: Output::start()?,
             log: EventLog::open(&args.run_dir)?,
             header: Header {
@@ -106,10 +112,9 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
                 term,
                 role: None,
             },
-            jobs: args.jobs,
             origin: Instant::now(),
+            inbox,
             watch: None,
-            inbox_changed: Arc::new(Notify::new()),
             report: Report::default(),
             faults: Faults::new(args.faults.unwrap_or_default(), id, incarnation),
             passing: Passing::default(),
@@ -119,19 +124,29 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
     })
 }
 
-fn open_control(fd: i32) -> Result<AsyncFd<NodeEnd>, NodeError> {
-    // Refuses a number that is no open descriptor before anything takes it for one.
-    nix::fcntl::fcntl(
-        // SAFETY: borrowed for this one call, which does not mind if it is not open.
-        unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) },
-        nix::fcntl::FcntlArg::F_GETFD,
-    )
-    .map_err(|error| NodeError::Control(fd, error.into()))?;
-    // SAFETY: the supervisor passes this descriptor to this process, which has opened nothing of
-    // the same number and closes it nowhere else.
-    let control = unsafe { OwnedFd::from_raw_fd(fd) };
-    let link = ControlLink::from_fd(control).map_err(|error| NodeError::Control(fd, error))?;
+fn open_control(fd: RawFd) -> Result<AsyncFd<NodeEnd>, NodeError> {
+    const WHAT: &str = "the control link";
+    let control = inherited(fd, WHAT)?;
+    let link = ControlLink::from_fd(control).map_err(|error| not_open(WHAT, fd, error))?;
     // SAFETY: the link owns its descriptor and gives the same one at every call, for as long as it
     // lives; nothing takes it out of the AsyncFd.
     unsafe { AsyncFd::register(link) }.map_err(|refused| NodeError::System(refused.into()))
+}
+
+/// A descriptor that the supervisor passed to this process under a number.
+fn inherited(fd: RawFd, what: &'static str) -> Result<OwnedFd, NodeError> {
+    // Refuses a number that is no open descriptor before anything takes it for one.
+    nix::fcntl::fcntl(
+        // SAFETY: borrowed for this one call, which does not mind if it is not open.
+        unsafe { BorrowedFd::borrow_raw(fd) },
+        nix::fcntl::FcntlArg::F_GETFD,
+    )
+    .map_err(|error| not_open(what, fd, error.into()))?;
+    // SAFETY: the supervisor passes this descriptor to this process, which has opened nothing of
+    // the same number and closes it nowhere else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn not_open(what: &'static str, fd: RawFd, error: io::Error) -> NodeError {
+    NodeError::Inherited { what, fd, error }
 }

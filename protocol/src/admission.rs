@@ -1,5 +1,8 @@
 //! How peers join a coordinator, are kept in touch with, and are lost.
 
+use std::collections::BTreeSet;
+
+use crate::checkpoint::{Snapshot, batches};
 use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::id::NodeId;
@@ -40,17 +43,35 @@ impl Coordinator {
 
     /// A peer told under its promise what it has: it is sent what it lacks, and what it lacks no
     /// longer it gets from the stream. Its work goes on.
-    pub(crate) fn admit(&mut self, core: &mut Core, peer: NodeId, inventory: &Inventory) {
+    ///
+    /// The snapshot is of the present checkpoint; the inventory is valid and in order.
+    pub(crate) fn admit(
+        &mut self,
+        core: &mut Core,
+        peer: NodeId,
+        snapshot: &Snapshot,
+        inventory: &Inventory,
+    ) {
         self.asked.remove(&peer);
         if !core.is_live(peer) {
             return;
         }
-        let mut inventory = inventory.clone();
-        inventory.retain_valid(core);
         core.checkpoint.merge_attempts(&inventory.attempts);
-        self.pull_lacking(core, peer, &inventory);
+        self.pull_news(core, peer, snapshot, inventory);
         let epoch = self.epoch;
-        for update in core.checkpoint.lacking(&inventory) {
+        for products in batches(snapshot.lacking(&inventory.held).into_iter()) {
+            let update = Update {
+                products,
+                ..Update::default()
+            };
+            core.send(peer, Message::Checkpoint { epoch, update });
+        }
+        if !core.checkpoint.attempts.is_empty() {
+            let attempts = core.checkpoint.attempts.iter();
+            let update = Update {
+                attempts: attempts.map(|(&id, &count)| (id, count)).collect(),
+                ..Update::default()
+            };
             core.send(peer, Message::Checkpoint { epoch, update });
         }
         if self.jobs.settled() {
@@ -59,12 +80,9 @@ impl Coordinator {
                 .iter()
                 .chain(&inventory.kept)
                 .chain(&inventory.queued);
-            let mut forgotten: Vec<u32> = named
-                .map(|id| id.n)
-                .filter(|&n| !self.work.needs(n))
-                .collect();
-            forgotten.sort_unstable();
-            forgotten.dedup();
+            let named: BTreeSet<u32> = named.map(|id| id.n).collect();
+            let unneeded = named.into_iter().filter(|&n| !self.work.needs(n));
+            let forgotten: Vec<u32> = unneeded.collect();
             if !forgotten.is_empty() {
                 let update = Update {
                     forgotten,
@@ -75,7 +93,7 @@ impl Coordinator {
         }
         core.send(peer, Message::Victory { epoch });
         self.pool.admit(peer);
-        self.resume_work(core, peer, &inventory);
+        self.resume_work(core, peer, inventory);
         let due = core.after(core.config.suspect_after);
         core.timers.arm_if_idle(Timer::PeerSilence(peer), due);
     }
@@ -116,13 +134,11 @@ impl Coordinator {
         }
     }
 
-    fn pull_lacking(&self, core: &mut Core, peer: NodeId, inventory: &Inventory) {
+    fn pull_news(&self, core: &mut Core, peer: NodeId, snapshot: &Snapshot, inventory: &Inventory) {
         let wanted = |id: OperationId| !self.jobs.settled() || self.work.needs(id.n);
-        let offered = inventory.held.iter().chain(&inventory.kept);
-        let operations: Vec<OperationId> = offered
-            .filter(|&&id| wanted(id) && !core.checkpoint.covers(id))
-            .copied()
-            .collect();
+        let mut operations = snapshot.others(&inventory.held);
+        operations.extend(snapshot.others(&inventory.kept));
+        operations.retain(|&id| wanted(id) && !core.checkpoint.covers(id));
         if !operations.is_empty() {
             core.send(
                 peer,
@@ -137,6 +153,10 @@ impl Coordinator {
     /// Takes over what a worker has queued or computes as assigned; what it should have and does
     /// not was lost with its link, and is sent again.
     fn resume_work(&mut self, core: &mut Core, peer: NodeId, inventory: &Inventory) {
+        let has: BTreeSet<&OperationId> = inventory.queued.iter().chain(&inventory.kept).collect();
+        let had = self.pool.outstanding(peer).into_iter();
+        let lost = had.filter(|id| !has.contains(id));
+        let operations: Vec<OperationId> = lost.collect();
         for &id in &inventory.queued {
             let needed = !self.jobs.settled() || self.work.needs(id.n);
             if needed && !core.checkpoint.covers(id) && !self.pool.has(id) {
@@ -144,9 +164,6 @@ impl Coordinator {
                 self.pool.assign(core, peer, id);
             }
         }
-        let had = self.pool.outstanding(peer).into_iter();
-        let lost = had.filter(|id| !inventory.queued.contains(id) && !inventory.kept.contains(id));
-        let operations: Vec<OperationId> = lost.collect();
         if !operations.is_empty() {
             core.send(
                 peer,

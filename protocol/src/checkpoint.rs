@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::message::{Inventory, Product, Update};
+use crate::message::Product;
 use crate::plan::OperationId;
 use crate::products::{Insertion, Products};
 
@@ -50,36 +50,60 @@ impl Checkpoint {
         self.products.forget(n) || self.attempts.len() < before
     }
 
-    /// What a peer with this inventory lacks of this copy, in portions of a message each.
-    pub(crate) fn lacking(&self, inventory: &Inventory) -> Vec<Update> {
-        let mut theirs = Products::default();
-        for &id in &inventory.held {
-            theirs.insert(id, ());
+    /// All that is held, to be compared with what peers hold.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let products = self.products.iter().map(|(operation, value)| Product {
+            operation,
+            value: value.clone(),
+        });
+        let mut products: Vec<Product> = products.collect();
+        products.sort_unstable_by_key(|product| product.operation);
+        Snapshot { products }
+    }
+}
+
+/// What a checkpoint held at one moment, in the order of names.
+///
+/// Most of a large checkpoint is the same everywhere. Two ordered lists tell quickly what is not,
+/// and a winner compares several before it acts.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    products: Vec<Product>,
+}
+
+impl Snapshot {
+    /// Those of a peer's names, in order, that are not among the held ones themselves. What is held
+    /// may cover them nevertheless.
+    pub(crate) fn others(&self, theirs: &[OperationId]) -> Vec<OperationId> {
+        let mut ours = self
+            .products
+            .iter()
+            .map(|product| product.operation)
+            .peekable();
+        let mut others = Vec::new();
+        for &id in theirs {
+            while ours.next_if(|&held| held < id).is_some() {}
+            if ours.peek() != Some(&id) {
+                others.push(id);
+            }
         }
-        let products = self.products.iter();
-        let lacking = products
-            .filter(|&(id, _)| !theirs.covers(id))
-            .map(|(operation, value)| Product {
-                operation,
-                value: value.clone(),
-            });
-        let mut updates: Vec<Update> = batches(lacking)
-            .map(|products| Update {
-                products,
-                ..Update::default()
-            })
-            .collect();
-        if !self.attempts.is_empty() {
-            updates.push(Update {
-                attempts: self
-                    .attempts
-                    .iter()
-                    .map(|(&id, &count)| (id, count))
-                    .collect(),
-                ..Update::default()
-            });
+        others
+    }
+
+    /// What a peer that holds this, in order, lacks of what is held.
+    pub(crate) fn lacking(&self, theirs: &[OperationId]) -> Vec<Product> {
+        // What both hold covers nothing else of what is held here.
+        let mut cover = Products::default();
+        for id in self.others(theirs) {
+            cover.insert(id, ());
         }
-        updates
+        let mut theirs = theirs.iter().peekable();
+        let lacks = |product: &&Product| {
+            let id = product.operation;
+            while theirs.next_if(|&&held| held < id).is_some() {}
+            theirs.peek() != Some(&&id) && !cover.covers(id)
+        };
+        self.products.iter().filter(lacks).cloned().collect()
     }
 }
 

@@ -57,8 +57,9 @@ impl Coordinator {
 
     /// Begins to act: admits those that promised, and looks for jobs.
     pub(crate) fn start(&mut self, core: &mut Core, promised: &BTreeMap<NodeId, Inventory>) {
+        let snapshot = core.checkpoint.snapshot();
         for (&peer, inventory) in promised {
-            self.admit(core, peer, inventory);
+            self.admit(core, peer, &snapshot, inventory);
         }
         self.beat(core);
         self.recover_jobs(core);

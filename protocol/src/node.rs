@@ -267,16 +267,23 @@ impl Node {
             Message::Following { epoch } => self.answer(from, epoch),
             Message::Stale { highest } => self.learn(highest),
             Message::Pulse { .. } => {}
-            Message::Promise { epoch, inventory } => match &mut self.role {
-                Role::Winner(takeover) if takeover.epoch == epoch => {
-                    takeover.promised(&mut self.core, from, inventory);
-                    self.act_if_collected();
+            Message::Promise {
+                epoch,
+                mut inventory,
+            } => {
+                inventory.tidy(&self.core);
+                match &mut self.role {
+                    Role::Winner(takeover) if takeover.epoch == epoch => {
+                        takeover.promised(&mut self.core, from, inventory);
+                        self.act_if_collected();
+                    }
+                    Role::Coordinator(coordinator) if coordinator.epoch == epoch => {
+                        let snapshot = self.core.checkpoint.snapshot();
+                        coordinator.admit(&mut self.core, from, &snapshot, &inventory);
+                    }
+                    _ => {}
                 }
-                Role::Coordinator(coordinator) if coordinator.epoch == epoch => {
-                    coordinator.admit(&mut self.core, from, &inventory);
-                }
-                _ => {}
-            },
+            }
             Message::Products { products } => match &mut self.role {
                 Role::Winner(takeover) => {
                     takeover.products(&mut self.core, from, products);

@@ -133,8 +133,8 @@ impl<V> Products<V> {
     }
 
     /// The names of what is in here.
-    pub(crate) fn ids(&self) -> Vec<OperationId> {
-        self.iter().map(|(id, _)| id).collect()
+    pub(crate) fn ids(&self) -> impl Iterator<Item = OperationId> + '_ {
+        self.iter().map(|(id, _)| id)
     }
 
     /// Number of operations of n! that are done.

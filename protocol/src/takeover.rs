@@ -71,21 +71,20 @@ impl Takeover {
         }
     }
 
-    /// A peer promised: take note of what it has, and ask for the values that nobody gave yet.
-    pub(crate) fn promised(&mut self, core: &mut Core, from: NodeId, mut inventory: Inventory) {
+    /// A peer promised: take note of what it has, and ask for the values that nobody gave yet. The
+    /// inventory is valid and in order.
+    pub(crate) fn promised(&mut self, core: &mut Core, from: NodeId, inventory: Inventory) {
         // A hint of its death came first.
         if core.peers.get(&from).is_none_or(Peer::is_down) {
             return;
         }
-        inventory.retain_valid(core);
         core.checkpoint.merge_attempts(&inventory.attempts);
         // It promises again: what it was asked for may be lost with its link.
         self.pulled.retain(|_, of| *of != from);
-        let offered = inventory.held.iter().chain(&inventory.kept);
-        let wanted: Vec<OperationId> = offered
-            .filter(|&&id| !core.checkpoint.covers(id) && !self.pulled.contains_key(&id))
-            .copied()
-            .collect();
+        let snapshot = core.checkpoint.snapshot();
+        let mut wanted = snapshot.others(&inventory.held);
+        wanted.extend(snapshot.others(&inventory.kept));
+        wanted.retain(|&id| !core.checkpoint.covers(id) && !self.pulled.contains_key(&id));
         self.awaited.remove(&from);
         self.promised.insert(from, inventory);
         self.pull(core, from, wanted);
@@ -93,14 +92,21 @@ impl Takeover {
 
     /// Products that were pulled, or that a worker finished meanwhile.
     pub(crate) fn products(&mut self, core: &mut Core, from: NodeId, products: Vec<Product>) {
+        let mut unasked = false;
         for product in products {
             let id = product.operation;
-            if core.is_valid(id) && core.checkpoint.insert(id, product.value) == Insertion::Differs
-            {
+            if !core.is_valid(id) {
+                continue;
+            }
+            if core.checkpoint.insert(id, product.value) == Insertion::Differs {
                 core.values_differ(id);
             }
+            unasked |= self.pulled.remove(&id).is_none();
         }
-        self.pulled.retain(|&id, _| !core.checkpoint.covers(id));
+        if unasked {
+            // It may cover what was asked for.
+            self.pulled.retain(|&id, _| !core.checkpoint.covers(id));
+        }
         if !self.pulled_of(from).is_empty() {
             self.be_patient(core, from);
         } else if !self.awaited.contains(&from) {
@@ -181,11 +187,14 @@ impl Node {
 }
 
 impl Inventory {
-    /// Drops names that are part of no plan of this cluster.
-    pub(crate) fn retain_valid(&mut self, core: &Core) {
+    /// Drops names that are part of no plan of this cluster, and puts those of finished operations
+    /// in order.
+    pub(crate) fn tidy(&mut self, core: &Core) {
         self.held.retain(|&id| core.is_valid(id));
         self.kept.retain(|&id| core.is_valid(id));
         self.queued.retain(|&id| core.is_valid(id));
         self.attempts.retain(|&(id, _)| core.is_valid(id));
+        self.held.sort_unstable();
+        self.kept.sort_unstable();
     }
 }

@@ -119,8 +119,8 @@ impl Worker {
         let queued = self.computing.iter().chain(&self.queue).copied();
         let delayed = self.delayed.iter().map(|product| product.operation);
         Inventory {
-            held: core.checkpoint.products.ids(),
-            kept: self.kept.ids(),
+            held: core.checkpoint.products.ids().collect(),
+            kept: self.kept.ids().collect(),
             queued: delayed
                 .chain(queued)
                 .filter(|&id| !core.checkpoint.covers(id))

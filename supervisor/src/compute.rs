@@ -61,6 +61,7 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
             config,
             run_dir: run_dir.path().to_owned(),
             jobs: jobs.path().to_owned(),
+            inbox: jobs.watch(),
             log_format: args.cluster.log_format,
             faults: args.cluster.faults(),
         };

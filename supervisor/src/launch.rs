@@ -31,6 +31,12 @@ pub(crate) struct Launch {
     pub(crate) run_dir: PathBuf,
     /// The jobs directory.
     pub(crate) jobs: PathBuf,
+    /// Watches the jobs directory, for whichever node coordinates; none if nobody does.
+    ///
+    /// One instance that all processes share: the kernel takes some 15 ms to dismantle the last
+    /// reference to one, before it closes the other files of a dead process, and so long its peers
+    /// would not learn of the death.
+    pub(crate) inbox: Option<OwnedFd>,
     /// How the nodes' messages on standard error look.
     pub(crate) log_format: LogFormat,
     /// The faults that nodes inject into themselves, and those of them that have fired.
@@ -70,10 +76,11 @@ impl Launch {
         if !self.config.log_results {
             command.stdout(Stdio::null());
         }
-        let (supervisor, control_fd) = (own_pid(), control.as_raw_fd());
+        let inherited = [Some(&control), self.inbox.as_ref()].map(|fd| fd.map(AsRawFd::as_raw_fd));
+        let supervisor = own_pid();
         // SAFETY: the closure runs in the child between fork and exec. `prepare_child` allocates
         // nothing, takes no lock, and makes async-signal-safe calls on copied numbers only.
-        unsafe { command.pre_exec(move || prepare_child(supervisor, control_fd)) };
+        unsafe { command.pre_exec(move || prepare_child(supervisor, inherited)) };
         // The handle may go: children are reaped by their pids.
         let child = command.spawn()?;
         let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
@@ -123,6 +130,9 @@ impl Launch {
             "--config".into(),
             config.into(),
         ];
+        if let Some(inbox) = &self.inbox {
+            arguments.extend(["--inbox-fd".into(), inbox.as_raw_fd().to_string().into()]);
+        }
         if let Some(faults) = &self.faults {
             arguments.extend(["--faults".into(), serde_json::to_string(faults)?.into()]);
         }
@@ -134,9 +144,9 @@ fn own_pid() -> libc::pid_t {
     nix::unistd::getpid().as_raw()
 }
 
-/// Makes the child die with its parent, and inherit nothing but the standard streams and its
-/// control link. Must stay async-signal-safe.
-fn prepare_child(supervisor: libc::pid_t, control: RawFd) -> io::Result<()> {
+/// Makes the child die with its parent, and inherit nothing but the standard streams and what it
+/// is given. Must stay async-signal-safe.
+fn prepare_child(supervisor: libc::pid_t, inherited: [Option<RawFd>; 2]) -> io::Result<()> {
     /// Linux knows signals 1 to 64.
     const LAST_SIGNAL: libc::c_int = 64;
 
@@ -164,9 +174,12 @@ fn prepare_child(supervisor: libc::pid_t, control: RawFd) -> io::Result<()> {
             libc::CLOSE_RANGE_CLOEXEC,
         )
     };
-    // In the child alone: in the parent the mark keeps the link from later siblings.
-    // SAFETY: takes numbers only; `control` is open, for the parent holds it across the fork.
-    check(unsafe { libc::fcntl(control, libc::F_SETFD, 0) })
+    for fd in inherited.into_iter().flatten() {
+        // In the child alone: in the parent the mark keeps a link from later siblings.
+        // SAFETY: takes numbers only; `fd` is open, for the parent holds it across the fork.
+        check(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) })?;
+    }
+    Ok(())
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {

@@ -42,6 +42,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
         config,
         run_dir: run_dir.path().to_owned(),
         jobs: jobs.path().to_owned(),
+        inbox: jobs.watch(),
         log_format: args.cluster.log_format,
         faults,
     };
