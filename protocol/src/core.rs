@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::event::Action;
+use crate::file::{FileReply, FileTag};
 use crate::id::{Epoch, Incarnation, NodeId};
 use crate::message::Message;
 use crate::peer::{Link, Peer};
@@ -31,6 +32,11 @@ pub(crate) struct Core {
     pub(crate) elects: bool,
     /// The time of the event that is being handled.
     pub(crate) now: Untimed,
+    /// Commits that were on their way when a coordinatorship of this node ended, and the names that
+    /// they give the jobs.
+    pub(crate) late_commits: BTreeMap<(Epoch, u64), String>,
+    /// When this node last woke from a time in which nothing happened to it, if it ever did.
+    pub(crate) woke: Option<Untimed>,
     /// The role, as traces name it.
     pub(crate) role_name: RoleName,
     /// What this step has asked for; empty between steps.
@@ -54,6 +60,24 @@ impl Core {
     pub(crate) fn send_all(&mut self, to: Vec<NodeId>, message: Message) {
         if !to.is_empty() {
             self.outbox.push(Action::Send { to, message });
+        }
+    }
+
+    /// Whether this node may have slept until just now, so that others know more than it does: what
+    /// they have to say is still on its way.
+    pub(crate) fn woke_just_now(&self) -> bool {
+        self.woke
+            .is_some_and(|woke| self.now().since(woke.0) < COLLECT_PATIENCE)
+    }
+
+    /// A file call ended that was made in a coordinatorship that is over: of a commit that was won
+    /// nobody else will tell.
+    pub(crate) fn late_file_done(&mut self, epoch: Epoch, tag: &FileTag, reply: &FileReply) {
+        if let FileTag::Job(key) = tag
+            && let Some(job) = self.late_commits.remove(&(epoch, *key))
+            && *reply == FileReply::Ok
+        {
+            self.trace(Trace::ResultPublished { job });
         }
     }
 

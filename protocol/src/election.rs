@@ -313,6 +313,13 @@ impl Node {
     /// Changes the role. The timers of the last one end with it; those of the worker go on.
     pub(crate) fn become_role(&mut self, role: Role, name: RoleName) {
         self.core.timers.retain(|timer| timer == Timer::Deliver);
+        if let Role::Coordinator(coordinator) = &self.role {
+            let epoch = coordinator.epoch;
+            let commits = coordinator.jobs.committing();
+            self.core
+                .late_commits
+                .extend(commits.map(|(key, name)| ((epoch, key), name)));
+        }
         self.role = role;
         self.core.role_name = name;
     }

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordinator::Coordinator;
 use crate::core::Core;
-use crate::file::{FilePath, FileReply, Folder};
+use crate::file::{FilePath, FileReply, Folder, Probe};
 use crate::id::Epoch;
+use crate::inbox::suffixed;
 use crate::job;
 use crate::plan::Plan;
 use crate::publish::HiddenText;
@@ -44,6 +45,8 @@ pub(crate) struct Job {
     pub(crate) reasons: Vec<String>,
     /// The complete text under its hidden name, once there is one.
     pub(crate) text: Option<FilePath>,
+    /// Complete texts of earlier coordinators, whose commits may still come.
+    pub(crate) spared: BTreeSet<FilePath>,
     /// A file call failed; it is made again before long.
     pub(crate) stalled: bool,
     /// Somebody was told that a file call failed.
@@ -53,6 +56,9 @@ pub(crate) struct Job {
 /// What a job waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stage {
+    /// Is its file complete? The claim may have come late, and have taken another file of the name
+    /// than the one that was looked at.
+    Probing,
     /// Its file is being read.
     Reading,
     /// Its factorials are being computed.
@@ -118,27 +124,60 @@ impl Jobs {
         stalled.map(|(&key, _)| key).collect()
     }
 
+    /// Jobs whose commit is on its way, and the names that it gives them.
+    pub(crate) fn committing(&self) -> impl Iterator<Item = (u64, String)> + '_ {
+        self.open.iter().filter_map(|(&key, job)| match job.stage {
+            Stage::Committing(suffix) => Some((key, suffixed(&job.name, suffix))),
+            _ => None,
+        })
+    }
+
     pub(crate) fn is_open(&self, home: Folder, name: &str) -> bool {
         self.open
             .values()
             .any(|job| job.home == home && job.name == name)
     }
 
-    /// Whether a job that was running at the takeover has not been read yet.
-    pub(crate) fn reading(&self) -> bool {
-        let mut jobs = self.open.values();
-        jobs.any(|job| job.home == Folder::Running && job.stage == Stage::Reading)
+    /// Whether an open job needs a factorial.
+    pub(crate) fn need(&self, n: u32) -> bool {
+        self.needs.contains_key(&n)
     }
 
-    /// Whether an open job writes this text, or is about to give it its name.
+    /// Whether an open job writes this text, may still need it, or is about to give it its name.
     pub(crate) fn uses(&self, text: &HiddenText, run: &str, epoch: Epoch) -> bool {
         let own = text.belongs_to(run, epoch);
-        self.open
-            .values()
-            .any(|job| job.text.as_ref() == Some(&text.path) || (own && job.name == text.job))
+        self.open.values().any(|job| {
+            job.text.as_ref() == Some(&text.path)
+                || job.spared.contains(&text.path)
+                || (own && job.name == text.job)
+        })
     }
 
-    pub(crate) fn add(&mut self, name: String, home: Folder) -> u64 {
+    /// Keeps a complete text as long as its job runs: its writer may commit the job any moment, by
+    /// a call that comes late, and then this is the job's text.
+    pub(crate) fn spare(&mut self, text: &HiddenText) {
+        let mut jobs = self.open.values_mut();
+        let running = jobs.find(|job| job.home == Folder::Running && job.name == text.job);
+        if let Some(job) = running
+            && text.complete_for.is_some()
+        {
+            job.spared.insert(text.path.clone());
+        }
+    }
+
+    /// Adds a job that was found, in whatever state an earlier coordinator left it.
+    pub(crate) fn add_found(&mut self, name: String, home: Folder) -> u64 {
+        let stage = if home == Folder::Running {
+            Stage::Probing
+        } else {
+            Stage::Reading
+        };
+        let key = self.add(name, home, stage);
+        self.recovery.unread.insert(key);
+        key
+    }
+
+    fn add(&mut self, name: String, home: Folder, stage: Stage) -> u64 {
         let key = self.next_key;
         self.next_key += 1;
         self.open.insert(
@@ -146,11 +185,12 @@ impl Jobs {
             Job {
                 name,
                 home,
-                stage: Stage::Reading,
+                stage,
                 factorials: Vec::new(),
                 missing: BTreeSet::new(),
                 reasons: Vec::new(),
                 text: None,
+                spared: BTreeSet::new(),
                 stalled: false,
                 warned: false,
             },
@@ -162,11 +202,29 @@ impl Jobs {
 impl Coordinator {
     /// A dropped file was claimed under this name.
     pub(crate) fn claimed(&mut self, core: &mut Core, name: String, rejected: Option<String>) {
-        let key = self.jobs.add(name, Folder::Running);
+        let key = self.jobs.add(name, Folder::Running, Stage::Reading);
         match rejected {
             Some(reason) => self.reject(core, key, vec![reason]),
             None => self.issue(core, key),
         }
+    }
+
+    /// A job's file was looked at. Where only a quiet time could tell whether it is complete, it has
+    /// had that before it was claimed, and the work does not wait for another.
+    pub(crate) fn probed_found(&mut self, core: &mut Core, key: u64, reply: &FileReply) {
+        let Some(job) = self.jobs.open.get_mut(&key) else {
+            return;
+        };
+        if *reply != FileReply::Probed(Probe::Busy) {
+            job.stage = Stage::Reading;
+            self.issue(core, key);
+            return;
+        }
+        job.stalled = true;
+        self.retry_files(core);
+        // Its writer may take for ever, and the other jobs do not wait for that.
+        self.jobs.recovery.unread.remove(&key);
+        self.settle(core);
     }
 
     /// A job's file was read.
@@ -182,10 +240,10 @@ impl Coordinator {
                     .jobs
                     .get(key)
                     .is_some_and(|job| job.home == Folder::Running);
-                self.drop_job(core, key);
                 if running {
                     self.recover_jobs(core);
                 }
+                self.drop_job(core, key);
             }
             _ if failed => self.finish_failed(core, key, &reply),
             FileReply::Content(content) => match job::parse(&content, core.config.max_n) {
@@ -203,6 +261,14 @@ impl Coordinator {
                 self.reject(core, key, vec![format!("it cannot be read: {error}")])
             }
             _ => {}
+        }
+        // A text that an earlier coordinator left may prove to be no answer.
+        if self
+            .jobs
+            .get(key)
+            .is_none_or(|job| job.stage != Stage::Checking)
+        {
+            self.jobs.recovery.unread.remove(&key);
         }
         self.settle(core);
     }
@@ -303,6 +369,7 @@ impl Coordinator {
 
     /// A job is over, or another coordinator's: forgets it and what only it needed.
     pub(crate) fn drop_job(&mut self, core: &mut Core, key: u64) {
+        self.jobs.recovery.unread.remove(&key);
         self.release_all(core, key);
         self.jobs.open.remove(&key);
         self.take_in(core);
@@ -315,7 +382,7 @@ impl Coordinator {
             JobStatus {
                 name: job.name.clone(),
                 state: match job.stage {
-                    Stage::Reading | Stage::Computing => JobState::Running,
+                    Stage::Probing | Stage::Reading | Stage::Computing => JobState::Running,
                     _ => JobState::Publishing,
                 },
                 done: distinct
@@ -346,17 +413,19 @@ impl Coordinator {
         }
     }
 
-    /// A job needs these factorials no longer; those that no other needs are dropped everywhere.
+    /// A job needs these factorials no longer; those that no other needs are dropped everywhere,
+    /// once it is known what is needed.
     fn release(&mut self, core: &mut Core, key: u64, factorials: Vec<u32>) {
         for n in factorials {
             if let Some(keys) = self.jobs.needs.get_mut(&n) {
                 keys.remove(&key);
                 if keys.is_empty() {
                     self.jobs.needs.remove(&n);
-                    self.forget(core, n);
+                    self.jobs.recovery.unneeded.insert(n);
                 }
             }
         }
+        self.forget_unneeded(core);
     }
 }
 

@@ -69,7 +69,15 @@ impl Node {
             return;
         };
         match state {
-            ChildState::Running => peer.stopped = false,
+            ChildState::Running => {
+                let continues = std::mem::replace(&mut peer.stopped, false);
+                if continues
+                    && peer.link == Link::Up
+                    && let Role::Winner(takeover) = &mut self.role
+                {
+                    takeover.link_up(&mut self.core, id);
+                }
+            }
             ChildState::Stopped if !peer.stopped => {
                 peer.stopped = true;
                 self.peer_lost(id, DownBy::Hint);
@@ -84,11 +92,15 @@ impl Node {
 
     /// A newer life of a peer is proof that the last one is over.
     pub(crate) fn meet(&mut self, id: NodeId, incarnation: Incarnation, by: DownBy) {
+        let followed = self.followed_life(id);
         let Some(peer) = self.core.peers.get_mut(&id) else {
             return;
         };
         if incarnation > peer.incarnation {
-            if peer.link == Link::Up {
+            let follows_last = followed.is_some_and(|life| life < incarnation);
+            if follows_last || peer.link == Link::Up {
+                // Of the life that it follows it may know by its epoch alone.
+                peer.incarnation = followed.unwrap_or_default().max(peer.incarnation);
                 peer.link = Link::Down;
                 self.peer_lost(id, by);
             }
@@ -112,7 +124,7 @@ impl Node {
                 self.evaluate_candidacy();
             }
             Role::Winner(takeover) => {
-                takeover.pass_over(&mut self.core, id);
+                takeover.lost(&mut self.core, id);
                 self.act_if_collected();
             }
             Role::Coordinator(coordinator) => {
@@ -136,8 +148,14 @@ impl Node {
     }
 
     pub(crate) fn fell_silent(&mut self, id: NodeId) {
+        let followed = self.followed_life(id);
         match self.core.peers.get_mut(&id) {
             Some(peer) if !peer.is_down() => {
+                if let Some(life) = followed
+                    && life > peer.incarnation
+                {
+                    peer.begin_life(life);
+                }
                 peer.silent = true;
                 self.peer_lost(id, DownBy::Silence);
             }
@@ -170,6 +188,17 @@ impl Node {
             Role::Coordinator(_) => self.core.timers.arm(Timer::PeerSilence(from), due),
             _ => {}
         }
+    }
+
+    /// The life of a peer that this node follows, if it does.
+    fn followed_life(&self, id: NodeId) -> Option<Incarnation> {
+        let obeys = match &self.role {
+            Role::Follower { .. } => true,
+            Role::Candidate(candidate) => candidate.obeys(),
+            _ => false,
+        };
+        let highest = self.core.highest;
+        (obeys && highest.node == id).then_some(highest.incarnation)
     }
 
     /// Whether this is the newest known life of a peer.

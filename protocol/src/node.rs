@@ -1,5 +1,7 @@
 //! A node: the state machine that the process and the simulation drive.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use crate::checkpoint::Checkpoint;
@@ -74,6 +76,8 @@ impl Node {
                 timers: Timers::default(),
                 elects: false,
                 now: Untimed::default(),
+                late_commits: BTreeMap::new(),
+                woke: None,
                 role_name: RoleName::Recovering,
                 outbox: Vec::new(),
                 config,
@@ -90,7 +94,12 @@ impl Node {
     /// `now` must not run backwards. A timer is handed in when it is due, after all messages
     /// that had arrived by then: a node that was stopped finds its mail before its timers.
     pub fn step(&mut self, now: Time, event: Event) -> Vec<Action> {
-        self.core.now = Untimed(now.max(self.core.now()));
+        let now = now.max(self.core.now());
+        let last = self.core.now();
+        if last != Time::default() && now.since(last) >= self.core.config.heartbeat * 2 {
+            self.core.woke = Some(Untimed(now));
+        }
+        self.core.now = Untimed(now);
         let gap = self.notice_gap();
         match event {
             Event::Start => self.start(),
@@ -125,6 +134,8 @@ impl Node {
                     && coordinator.epoch == epoch
                 {
                     coordinator.file_done(&mut self.core, tag, reply);
+                } else {
+                    self.core.late_file_done(epoch, &tag, &reply);
                 }
             }
             Event::InboxChanged => {

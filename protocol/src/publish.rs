@@ -111,6 +111,7 @@ impl Job {
         let text = self.text.clone();
         Some(match self.stage {
             Stage::Computing | Stage::Syncing => return None,
+            Stage::Probing => FileCall::Probe(file),
             // One byte more tells that the file is too large.
             Stage::Reading | Stage::Verifying => FileCall::Read {
                 path: file,
@@ -159,7 +160,7 @@ impl Coordinator {
             return;
         };
         if let FileReply::Failed(error) = &reply
-            && job.stage != Stage::Reading
+            && !matches!(job.stage, Stage::Probing | Stage::Reading)
         {
             job.stalled = true;
             if !std::mem::replace(&mut job.warned, true) {
@@ -170,8 +171,14 @@ impl Coordinator {
             return;
         }
         match (job.stage, reply) {
+            (Stage::Probing, FileReply::Absent) => self.read(core, key, FileReply::Absent),
+            (Stage::Probing, reply) => self.probed_found(core, key, &reply),
             (Stage::Reading, reply) => self.read(core, key, reply),
-            (Stage::Checking, reply) => self.checked(core, key, reply),
+            (Stage::Checking, reply) => {
+                self.checked(core, key, reply);
+                self.jobs.recovery.unread.remove(&key);
+                self.settle(core);
+            }
             (Stage::Writing, FileReply::Ok) => self.advance(core, key, Stage::Sealing),
             (Stage::Sealing, FileReply::Ok) => self.sealed(core, key),
             (Stage::Sealing, FileReply::Taken) => self.advance(core, key, Stage::Clearing),
@@ -182,8 +189,8 @@ impl Coordinator {
             }
             (Stage::Committing(_), FileReply::Absent) => {
                 // Another has committed it, or somebody took it away.
-                self.drop_job(core, key);
                 self.recover_jobs(core);
+                self.drop_job(core, key);
             }
             (Stage::Verifying, reply) => self.verified(core, key, reply),
             (Stage::Publishing, FileReply::Ok) => self.published(core, key),
@@ -291,6 +298,11 @@ impl Coordinator {
                 }
                 self.advance(core, key, Stage::Publishing);
             }
+            // It has its final name by a late call of its writer; or it was swept.
+            FileReply::Absent => {
+                self.recover_jobs(core);
+                self.drop_job(core, key);
+            }
             _ => self.rewrite(core, key),
         }
     }
@@ -298,12 +310,15 @@ impl Coordinator {
     /// The text has its final name.
     fn published(&mut self, core: &mut Core, key: u64) {
         self.release_all(core, key);
-        let Some(job) = self.jobs.get(key) else {
+        let Some(job) = self.jobs.get_mut(key) else {
             return;
         };
         core.trace(Trace::JobDone {
             job: job.name.clone(),
         });
+        for text in std::mem::take(&mut job.spared) {
+            self.call(core, FileTag::Sweep, FileCall::Remove(text));
+        }
         self.advance(core, key, Stage::Syncing);
         self.sync(core);
     }

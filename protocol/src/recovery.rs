@@ -15,7 +15,11 @@ use crate::publish::HiddenText;
 pub(crate) struct Recovery {
     /// What was found in the folders that have been listed.
     listed: BTreeMap<Folder, Vec<Vec<u8>>>,
-    /// All jobs that were running at the takeover have been read.
+    /// Jobs that were found and have not been read, or not the text that was left for them.
+    pub(crate) unread: BTreeSet<u64>,
+    /// Factorials that no open job needs, to be forgotten once all that was found has been read.
+    pub(crate) unneeded: BTreeSet<u32>,
+    /// All jobs that were there at the takeover have been read.
     pub(crate) settled: bool,
     /// The folders are being listed.
     searching: bool,
@@ -23,6 +27,13 @@ pub(crate) struct Recovery {
     again: bool,
     /// A regular look at the running jobs is on its way.
     looking: bool,
+}
+
+impl Recovery {
+    /// Whether jobs may turn up that are not known yet, or not what they need.
+    fn is_open(&self) -> bool {
+        self.searching || !self.unread.is_empty()
+    }
 }
 
 impl Coordinator {
@@ -124,7 +135,7 @@ impl Coordinator {
         names.sort_unstable();
         for name in names {
             if !self.jobs.is_open(Folder::Running, &name) {
-                let key = self.jobs.add(name, Folder::Running);
+                let key = self.jobs.add_found(name, Folder::Running);
                 self.issue(core, key);
             }
         }
@@ -152,7 +163,7 @@ impl Coordinator {
                     .iter()
                     .position(|text| text.job == name && text.complete_for == Some(home));
                 let text = complete.map(|position| hidden.swap_remove(position).path);
-                let key = self.jobs.add(name, home);
+                let key = self.jobs.add_found(name, home);
                 if let Some(job) = self.jobs.get_mut(key) {
                     job.text = text;
                 }
@@ -160,27 +171,38 @@ impl Coordinator {
             }
         }
         for text in hidden {
+            self.jobs.spare(&text);
             if !self.jobs.uses(&text, &core.config.run, self.epoch) {
                 self.call(core, FileTag::Sweep, FileCall::Remove(text.path));
             }
         }
     }
 
-    /// Once all running jobs have been read: what no job needs is forgotten, and intake begins.
+    /// Once all that was found has been read: what no job needs is forgotten, and intake begins.
     pub(crate) fn settle(&mut self, core: &mut Core) {
-        if self.jobs.recovery.settled || self.jobs.recovery.searching || self.jobs.reading() {
+        let recovery = &mut self.jobs.recovery;
+        if recovery.is_open() {
             return;
         }
-        self.jobs.recovery.settled = true;
-        let held = core.checkpoint.products.factorials();
-        let known: BTreeSet<u32> = held.chain(self.pool.assigned().map(|id| id.n)).collect();
-        for n in known
-            .into_iter()
-            .filter(|&n| !self.work.needs(n))
-            .collect::<Vec<u32>>()
-        {
-            self.forget(core, n);
+        if !std::mem::replace(&mut recovery.settled, true) {
+            let held = core.checkpoint.products.factorials();
+            recovery.unneeded.extend(held);
+            let assigned = self.pool.assigned().map(|id| id.n);
+            recovery.unneeded.extend(assigned);
+            self.scan_inbox(core);
         }
-        self.scan_inbox(core);
+        self.forget_unneeded(core);
+    }
+
+    /// Forgets what no job needs, unless one may turn up that does.
+    pub(crate) fn forget_unneeded(&mut self, core: &mut Core) {
+        if self.jobs.recovery.is_open() {
+            return;
+        }
+        for n in std::mem::take(&mut self.jobs.recovery.unneeded) {
+            if !self.jobs.need(n) {
+                self.forget(core, n);
+            }
+        }
     }
 }

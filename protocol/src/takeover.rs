@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::coordinator::Coordinator;
 use crate::core::Core;
-use crate::id::{Epoch, NodeId};
+use crate::id::{Epoch, NodeId, Term};
 use crate::message::{Inventory, Message, Product};
 use crate::node::{Node, Role};
 use crate::peer::{Link, Peer};
@@ -41,15 +41,18 @@ impl Takeover {
         }
     }
 
-    /// Asks every peer that is not known to be down. One that was started after this node and has
-    /// not linked yet holds nothing, and is admitted later: its start is not waited for.
+    /// Asks every peer that is not known to be down, also one whose link does not stand yet. In a
+    /// cluster that starts such a one holds nothing, and is admitted later. A node that woke just
+    /// now knows of lives that may be over long since, and their successors may hold all there is:
+    /// it waits for those too.
     pub(crate) fn start(&mut self, core: &mut Core) {
-        let may_hold = |peer: &&Peer| peer.link == Link::Up || peer.incarnation < core.incarnation;
-        let peers = core
-            .peers
-            .values()
-            .filter(|peer| !peer.is_down())
-            .filter(may_hold);
+        let first = self.epoch.term == Term::default().next();
+        let may_hold = |peer: &&Peer| {
+            let linked = peer.link == Link::Up || !first || peer.incarnation < core.incarnation;
+            let succeeded = peer.link == Link::Down && core.woke_just_now();
+            !peer.stopped && !peer.silent && linked && (peer.link != Link::Down || succeeded)
+        };
+        let peers = core.peers.values().filter(may_hold);
         self.awaited = peers.map(|peer| peer.id).collect();
         for peer in self.awaited.clone() {
             self.be_patient(core, peer);
@@ -74,8 +77,12 @@ impl Takeover {
     /// A peer promised: take note of what it has, and ask for the values that nobody gave yet. The
     /// inventory is valid and in order.
     pub(crate) fn promised(&mut self, core: &mut Core, from: NodeId, inventory: Inventory) {
-        // A hint of its death came first.
-        if core.peers.get(&from).is_none_or(Peer::is_down) {
+        // News of its death came first. A stop is no death, and may be over.
+        if core
+            .peers
+            .get(&from)
+            .is_none_or(|peer| peer.link == Link::Down)
+        {
             return;
         }
         core.checkpoint.merge_attempts(&inventory.attempts);
@@ -111,6 +118,15 @@ impl Takeover {
             self.be_patient(core, from);
         } else if !self.awaited.contains(&from) {
             core.timers.disarm(Timer::Collect(from));
+        }
+    }
+
+    /// A peer is gone: go on without it, unless its next life may be there already.
+    pub(crate) fn lost(&mut self, core: &mut Core, peer: NodeId) {
+        self.pass_over(core, peer);
+        if core.woke_just_now() && core.peers[&peer].link == Link::Down {
+            self.awaited.insert(peer);
+            self.be_patient(core, peer);
         }
     }
 

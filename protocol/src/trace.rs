@@ -185,8 +185,6 @@ pub enum ReassignCause {
     WorkerStopped,
     /// The worker fell silent.
     WorkerSilent,
-    /// The link to the worker was cut, and with it perhaps what it carried.
-    LinkCut,
     /// The operation took too long.
     Deadline,
     /// The coordinator changed, and nobody who answered had the operation.

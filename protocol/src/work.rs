@@ -46,8 +46,8 @@ impl Work {
 
     /// Opens a factorial: finds what is to be done beside what is `done`, or `assigned`.
     ///
-    /// Returns operations that must have been assigned before this coordinatorship: they are
-    /// among the ready ones, or are leaves before the last one that anybody has reached.
+    /// Returns the operations that must have been assigned before this coordinatorship, and are
+    /// assigned again: leaves before the last one that anybody has reached.
     pub(crate) fn open(
         &mut self,
         n: u32,
@@ -88,7 +88,7 @@ impl Work {
         let parents = done.iter_of(n).filter_map(|(id, _)| plan.parent(id));
         for parent in parents {
             if !assigned.contains(&parent) && is_ready(&plan, parent, done) {
-                reached.insert(parent);
+                factorial.put(parent);
             }
         }
         for &id in &reached {

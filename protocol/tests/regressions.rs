@@ -15,36 +15,8 @@ use protocol::message::{Inventory, Message};
 use protocol::plan::{OperationId, Plan};
 use solo::{Actions, FIRST, Solo, leaf, product};
 
-fn file_done(node: &mut Solo, tag: FileTag, reply: FileReply) -> Actions {
-    let epoch = node.node.highest();
-    node.step(Event::FileDone { epoch, tag, reply })
-}
-
 fn listed(names: &[&str]) -> FileReply {
     FileReply::Listed(names.iter().map(|name| name.as_bytes().to_vec()).collect())
-}
-
-/// Answers the file calls of a coordinator that finds this one running job.
-fn find_job(node: &mut Solo, text: &str) -> Vec<Actions> {
-    let actions = file_done(node, FileTag::Folder(Folder::Running), listed(&["job.job"]));
-    let mut all = vec![
-        file_done(node, FileTag::Folder(Folder::Done), listed(&[])),
-        file_done(node, FileTag::Folder(Folder::Failed), listed(&[])),
-    ];
-    let tag = actions.0.iter().find_map(|a| match a {
-        Action::File {
-            tag,
-            call: FileCall::Read { .. },
-            ..
-        } => Some(tag.clone()),
-        _ => None,
-    });
-    all.push(file_done(
-        node,
-        tag.unwrap(),
-        FileReply::Content(text.to_owned().into()),
-    ));
-    all
 }
 
 fn assigned(all: &[Actions], peer: u8) -> Vec<OperationId> {
@@ -61,7 +33,7 @@ fn parent_of_first(n: u32) -> OperationId {
 #[test]
 fn an_operation_whose_operands_died_with_their_only_holder_is_not_put_back() {
     let mut node = Solo::coordinating(3, config(4));
-    let all = find_job(&mut node, "100!\n");
+    let all = node.find_job("100!\n");
     drop(all);
     // Peer 2 is cut off and comes with what an earlier coordinator had given it.
     node.link_down(2, FIRST);
@@ -103,7 +75,7 @@ fn the_job_ends_although_operands_died_with_their_only_holder() {
     node.link_up(0, Incarnation(life));
     let epoch = node.node.highest();
     let _ = epoch0;
-    find_job(&mut node, "30!\n");
+    node.find_job("30!\n");
     let y = parent_of_first(30);
     let plan = Plan::new(30);
     let children: Vec<_> = plan.span(y).map(|i| plan.leaf(i)).collect();
@@ -139,7 +111,7 @@ fn the_job_ends_although_operands_died_with_their_only_holder() {
     )];
     if node.node.acting() == Some(epoch) {
         // Isolated: it took over afresh, and lists again.
-        all.extend(find_job(&mut node, "30!\n"));
+        all.extend(node.find_job("30!\n"));
     }
     let work = assigned(&all, 0);
     assert!(
@@ -153,7 +125,7 @@ fn the_job_ends_although_operands_died_with_their_only_holder() {
 #[test]
 fn what_a_late_product_covers_is_not_waited_for() {
     let mut node = Solo::coordinating(3, config(4));
-    let all = find_job(&mut node, "100!\n");
+    let all = node.find_job("100!\n");
     assert!((0..3).any(|p| assigned(&all, p).contains(&leaf(100, 0))));
     let plan = Plan::new(100);
     // Node 2 delivers the whole result, which it had from an earlier coordinator.
@@ -192,10 +164,10 @@ fn what_a_late_product_covers_is_not_waited_for() {
 #[test]
 fn what_a_returning_worker_is_told_to_forget_is_not_assigned_to_it() {
     let mut node = Solo::coordinating(1, config(2));
-    let all = file_done(&mut node, FileTag::Folder(Folder::Running), listed(&[]));
+    let all = node.file_done(FileTag::Folder(Folder::Running), listed(&[]));
     drop(all);
-    file_done(&mut node, FileTag::Folder(Folder::Done), listed(&[]));
-    file_done(&mut node, FileTag::Folder(Folder::Failed), listed(&[]));
+    node.file_done(FileTag::Folder(Folder::Done), listed(&[]));
+    node.file_done(FileTag::Folder(Folder::Failed), listed(&[]));
     let epoch = node.node.highest();
     let actions = node.receive(
         0,
@@ -214,19 +186,14 @@ fn what_a_returning_worker_is_told_to_forget_is_not_assigned_to_it() {
             .any(|m| matches!(m, Message::Checkpoint { update, .. } if update.forgotten == [8]))
     );
     // Now a job needs 8!.
-    file_done(
-        &mut node,
-        FileTag::Folder(Folder::Inbox),
-        listed(&["eight.job"]),
-    );
+    node.file_done(FileTag::Folder(Folder::Inbox), listed(&["eight.job"]));
     let tag = FileTag::Dropped(b"eight.job".to_vec());
-    file_done(
-        &mut node,
+    node.file_done(
         tag.clone(),
         FileReply::Probed(protocol::file::Probe::Complete),
     );
-    file_done(&mut node, tag.clone(), FileReply::Existing(vec![]));
-    let actions = file_done(&mut node, tag, FileReply::Ok);
+    node.file_done(tag.clone(), FileReply::Existing(vec![]));
+    let actions = node.file_done(tag, FileReply::Ok);
     let tag = actions.0.iter().find_map(|a| match a {
         Action::File {
             tag,
@@ -235,7 +202,7 @@ fn what_a_returning_worker_is_told_to_forget_is_not_assigned_to_it() {
         } => Some(tag.clone()),
         _ => None,
     });
-    let actions = file_done(&mut node, tag.unwrap(), FileReply::Content("8!\n".into()));
+    let actions = node.file_done(tag.unwrap(), FileReply::Content("8!\n".into()));
     assert_eq!(actions.assigned(0), [leaf(8, 0), leaf(8, 1)]);
 }
 
@@ -245,7 +212,7 @@ fn what_a_returning_worker_is_told_to_forget_is_not_assigned_to_it() {
 fn a_slow_listing_does_not_end_the_rescan() {
     let mut node = Solo::coordinating(1, config(2));
     for folder in [Folder::Running, Folder::Done, Folder::Failed] {
-        file_done(&mut node, FileTag::Folder(folder), listed(&[]));
+        node.file_done(FileTag::Folder(folder), listed(&[]));
     }
     let pass = |node: &mut Solo, n| {
         let mut lists = 0;
@@ -274,7 +241,7 @@ fn a_slow_listing_does_not_end_the_rescan() {
         0,
         "the listing is on its way for 2.5 s"
     );
-    file_done(&mut node, FileTag::Folder(Folder::Inbox), listed(&[]));
+    node.file_done(FileTag::Folder(Folder::Inbox), listed(&[]));
     assert!(pass(&mut node, 40) > 0, "no listing within 10 s");
 }
 
@@ -282,7 +249,7 @@ fn a_slow_listing_does_not_end_the_rescan() {
 #[test]
 fn attempts_do_not_overflow() {
     let mut node = Solo::coordinating(1, config(2));
-    find_job(&mut node, "8!\n");
+    node.find_job("8!\n");
     let epoch = node.node.highest();
     node.receive(
         0,
@@ -512,22 +479,10 @@ fn a_preempting_candidate_does_not_storm() {
 fn a_running_job_that_vanished_before_it_was_read_is_looked_for_in_done() {
     let mut node = Solo::coordinating(1, config(2));
     // `running/` is listed with the job; `done/` was listed before the commit came.
-    let actions = file_done(
-        &mut node,
-        FileTag::Folder(Folder::Running),
-        listed(&["job.job"]),
-    );
-    file_done(&mut node, FileTag::Folder(Folder::Done), listed(&[]));
-    file_done(&mut node, FileTag::Folder(Folder::Failed), listed(&[]));
-    let tag = actions.0.iter().find_map(|a| match a {
-        Action::File {
-            tag,
-            call: FileCall::Read { .. },
-            ..
-        } => Some(tag.clone()),
-        _ => None,
-    });
-    let actions = file_done(&mut node, tag.unwrap(), FileReply::Absent);
+    let actions = node.file_done(FileTag::Folder(Folder::Running), listed(&["job.job"]));
+    node.file_done(FileTag::Folder(Folder::Done), listed(&[]));
+    node.file_done(FileTag::Folder(Folder::Failed), listed(&[]));
+    let actions = node.file_done(actions.probe(), FileReply::Absent);
     assert!(
         actions.0.iter().any(|a| matches!(
             a,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use cluster::{Cluster, config, factorial};
 use protocol::config::Config;
 use protocol::event::{Action, Event};
-use protocol::file::{FileCall, FilePath, FileReply, FileTag, Folder};
+use protocol::file::{FilePath, Folder};
 use protocol::id::{Incarnation, NodeId};
 use protocol::message::{Inventory, Message, Update};
 use protocol::plan::{OperationId, Plan};
@@ -35,37 +35,6 @@ fn products(operations: &[OperationId]) -> Message {
     Message::Products {
         products: operations.iter().copied().map(product).collect(),
     }
-}
-
-/// Answers the file calls of a coordinator that finds this one running job.
-fn find_job(node: &mut Solo, text: &str) -> Vec<Actions> {
-    let epoch = node.node.highest();
-    let listed = |folder, names: &[&str]| Event::FileDone {
-        epoch,
-        tag: FileTag::Folder(folder),
-        reply: FileReply::Listed(names.iter().map(|name| name.as_bytes().to_vec()).collect()),
-    };
-    let mut all = Vec::new();
-    let mut actions = node.step(listed(Folder::Running, &["job.job"]));
-    all.push(node.step(listed(Folder::Done, &[])));
-    all.push(node.step(listed(Folder::Failed, &[])));
-    let read = actions.0.iter().find_map(|action| match action {
-        Action::File {
-            tag,
-            call: FileCall::Read { .. },
-            ..
-        } => Some(tag.clone()),
-        _ => None,
-    });
-    let content = FileReply::Content(text.to_owned().into());
-    let tag = read.expect("the running job is read");
-    actions = node.step(Event::FileDone {
-        epoch,
-        tag,
-        reply: content,
-    });
-    all.push(actions);
-    all
 }
 
 #[test]
@@ -334,7 +303,7 @@ fn a_kept_product_is_used_and_a_queued_operation_stays_with_its_worker() {
             inventory: Inventory::default(),
         },
     );
-    let actions = find_job(&mut node, "12!");
+    let actions = node.find_job("12!");
     let assigned: Vec<OperationId> = actions
         .iter()
         .flat_map(|actions| [actions.assigned(0), actions.assigned(1)].concat())
@@ -345,7 +314,7 @@ fn a_kept_product_is_used_and_a_queued_operation_stays_with_its_worker() {
 #[test]
 fn the_checkpoint_goes_out_before_what_relies_on_it() {
     let mut node = Solo::coordinating(2, config(3));
-    find_job(&mut node, "8!");
+    node.find_job("8!");
     let plan = Plan::new(8);
     node.receive(0, products(&[plan.leaf(0)]));
     let actions = node.receive(1, products(&[plan.leaf(1)]));
@@ -464,7 +433,7 @@ fn a_worker_without_an_operand_says_so_and_gets_it() {
     );
 
     let mut node = Solo::coordinating(2, config(3));
-    find_job(&mut node, "8!");
+    node.find_job("8!");
     node.receive(0, products(&[plan.leaf(0), plan.leaf(1)]));
     let epoch = node.node.highest();
     let actions = node.receive(
@@ -493,7 +462,7 @@ fn a_worker_without_an_operand_says_so_and_gets_it() {
 #[test]
 fn the_operations_of_a_dead_worker_go_to_others() {
     let mut node = Solo::coordinating(2, config(3));
-    find_job(&mut node, "8!");
+    node.find_job("8!");
     let actions = node.link_down(0, FIRST);
     let plan = Plan::new(8);
     assert_eq!(actions.assigned(1), [plan.leaf(0)]);
@@ -508,7 +477,7 @@ fn the_operations_of_a_dead_worker_go_to_others() {
 #[test]
 fn an_operation_past_its_deadline_goes_to_another_without_an_election() {
     let mut node = Solo::coordinating(2, config(3));
-    find_job(&mut node, "8!");
+    node.find_job("8!");
     let epoch = node.node.highest();
     let mut reassigned = false;
     for _ in 0..1300 {
@@ -607,7 +576,7 @@ fn the_last_worker_may_be_the_last_victim_and_the_job_fails_all_the_same() {
 #[test]
 fn a_restarted_worker_gets_the_snapshot_before_it_gets_work() {
     let mut node = Solo::coordinating(2, config(3));
-    find_job(&mut node, "40!");
+    node.find_job("40!");
     node.receive(0, products(&[leaf(40, 0)]));
     node.link_down(0, FIRST);
     let actions = node.link_up(0, Incarnation(7));
@@ -633,7 +602,7 @@ fn a_restarted_worker_gets_the_snapshot_before_it_gets_work() {
 #[test]
 fn a_cut_link_loses_no_assignment() {
     let mut node = Solo::coordinating(2, config(3));
-    let actions = find_job(&mut node, "40!");
+    let actions = node.find_job("40!");
     let assigned: Vec<OperationId> = actions
         .iter()
         .flat_map(|actions| actions.assigned(0))
@@ -694,7 +663,7 @@ fn a_factorial_that_no_job_needs_is_forgotten_and_late_offers_do_not_revive_it()
             inventory: Inventory::default(),
         },
     );
-    let actions = find_job(&mut node, "12!");
+    let actions = node.find_job("12!");
     let forgets = |actions: &Actions| {
         let mut updates = actions
             .to(0)
@@ -778,7 +747,7 @@ fn two_values_for_one_operation_raise_an_alarm() {
 #[test]
 fn names_that_are_part_of_no_plan_are_ignored() {
     let mut node = Solo::coordinating(2, config(3));
-    find_job(&mut node, "8!");
+    node.find_job("8!");
     let mut stray = leaf(8, 0);
     stray.index = 77;
     let mut huge = leaf(8, 0);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use protocol::config::Config;
 use protocol::event::{Action, ChildState, Event};
+use protocol::file::{FileCall, FileReply, FileTag, Folder, Probe};
 use protocol::id::{Epoch, Incarnation, NodeId, Term};
 use protocol::message::{Inventory, Message, Product};
 use protocol::node::Node;
@@ -70,6 +71,28 @@ impl Solo {
         }
         assert_eq!(solo.node.acting(), Some(epoch));
         solo
+    }
+
+    /// Answers the file calls of a coordinator that finds this one running job.
+    pub(crate) fn find_job(&mut self, text: &str) -> Vec<Actions> {
+        let folder = |names: &[&str]| {
+            FileReply::Listed(names.iter().map(|name| name.as_bytes().to_vec()).collect())
+        };
+        let found = self.file_done(FileTag::Folder(Folder::Running), folder(&["job.job"]));
+        let mut all = vec![
+            self.file_done(FileTag::Folder(Folder::Done), folder(&[])),
+            self.file_done(FileTag::Folder(Folder::Failed), folder(&[])),
+        ];
+        let job = found.probe();
+        all.push(self.file_done(job.clone(), FileReply::Probed(Probe::Complete)));
+        all.push(self.file_done(job, FileReply::Content(text.to_owned().into())));
+        all
+    }
+
+    /// A file call of this node's coordinatorship ended.
+    pub(crate) fn file_done(&mut self, tag: FileTag, reply: FileReply) -> Actions {
+        let epoch = self.node.highest();
+        self.step(Event::FileDone { epoch, tag, reply })
     }
 
     fn node_count(&self) -> u8 {
@@ -163,6 +186,19 @@ impl Actions {
     /// The peers that were sent a message of this name.
     pub(crate) fn receivers(&self, name: &str) -> Vec<u8> {
         (0..16).filter(|&peer| self.sent(peer, name)).collect()
+    }
+
+    /// What the probe of a running job that was found is for.
+    pub(crate) fn probe(&self) -> FileTag {
+        let probe = self.0.iter().find_map(|action| match action {
+            Action::File {
+                tag,
+                call: FileCall::Probe(_),
+                ..
+            } => Some(tag.clone()),
+            _ => None,
+        });
+        probe.expect("the running job is looked at")
     }
 
     pub(crate) fn traced(&self, is: impl Fn(&Trace) -> bool) -> bool {
