@@ -1,0 +1,63 @@
+//! S10: no half-written file is claimed, as far as a lease or a quiet time can tell.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use protocol::file::Folder;
+use protocol::time::Time;
+
+use super::Checker;
+use crate::directory::Change;
+use crate::fact::Fact;
+
+/// What held still for so long may be taken for complete where nothing else tells.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// When each dropped file was last written to.
+#[derive(Debug)]
+pub struct WholeFiles {
+    /// The file system tells whether a file is open for writing.
+    leases: bool,
+    written: BTreeMap<usize, Time>,
+}
+
+impl WholeFiles {
+    /// For a file system that tells by a lease whether a file is open for writing, or does not.
+    pub fn new(leases: bool) -> WholeFiles {
+        WholeFiles {
+            leases,
+            written: BTreeMap::new(),
+        }
+    }
+}
+
+impl Checker for WholeFiles {
+    fn property(&self) -> &'static str {
+        "S10"
+    }
+
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let Fact::Changed { at, change, .. } = fact else {
+            return Ok(());
+        };
+        match change {
+            Change::Written { file, .. } => {
+                if let Some(job) = file.job {
+                    self.written.insert(job, *at);
+                }
+                Ok(())
+            }
+            Change::Moved { from, file, .. } if from.folder == Folder::Inbox => {
+                let Some(job) = file.job else {
+                    return Ok(());
+                };
+                let still_for = at.since(self.written.get(&job).copied().unwrap_or_default());
+                if file.open && (self.leases || still_for < QUIET) {
+                    return Err(format!("job {job} was claimed while it was being written"));
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
