@@ -2,6 +2,7 @@
 //! of it than it needs for the next look.
 
 pub mod authority;
+pub mod coordinator_death;
 pub mod coordinator_idle;
 pub mod job_files;
 pub mod liveness;
@@ -67,9 +68,9 @@ impl Default for Checkers {
 }
 
 impl Checkers {
-    /// Tells whether the file system knows who has a file open for writing.
-    pub fn tell_leases(&mut self, leases: bool) {
-        self.0.push(Box::new(whole_files::WholeFiles::new(leases)));
+    /// Adds a property that holds in some runs only.
+    pub fn add(&mut self, checker: impl Checker + 'static) {
+        self.0.push(Box::new(checker));
     }
 
     /// Shows all of them what happened.

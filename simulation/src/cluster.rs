@@ -91,7 +91,7 @@ enum Happening {
     /// The supervisor sees that a process ended, which lived for so long.
     Reap(Life, Duration),
     /// The supervisor sees that a process was stopped, or goes on.
-    Signalled(Life, bool),
+    Signalled(Life),
     /// The supervisor starts a process.
     Spawn(NodeId),
     /// A process has bound its socket.
@@ -208,7 +208,7 @@ impl Cluster {
             Happening::Arithmetic(life) => self.arithmetic_done(life),
             Happening::File(life) => self.make_call(life)?,
             Happening::Reap(life, uptime) => self.reap(life, uptime),
-            Happening::Signalled(life, stopped) => self.signalled(life, stopped),
+            Happening::Signalled(life) => self.signalled(life),
             Happening::Spawn(id) => self.spawn(id)?,
             Happening::Bind(life) => self.bind(life),
             Happening::Tell => self.tell(),

@@ -44,6 +44,13 @@ pub struct File {
     pub stamp: u64,
 }
 
+impl File {
+    /// Whether it only reserves its name.
+    pub fn is_reservation(&self) -> bool {
+        self.content == RESERVATION
+    }
+}
+
 /// What a call, or a person, changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -203,7 +210,7 @@ impl Directory {
         let mut paths: Vec<FilePath> = self.files.keys().filter(in_folder).cloned().collect();
         if !self.mount.renames_in_one_step {
             paths.retain(|path| {
-                let abandoned = self.files[path].content == RESERVATION;
+                let abandoned = self.files[path].is_reservation();
                 if abandoned {
                     self.remove(path.clone(), changes);
                 }
@@ -261,7 +268,7 @@ impl Directory {
             from,
             to,
             file,
-            clobbered: clobbered.filter(|file| file.content != RESERVATION),
+            clobbered: clobbered.filter(|file| !file.is_reservation()),
         });
         Progress::Done(FileReply::Ok)
     }

@@ -83,6 +83,8 @@ pub enum Fact<'a> {
         epoch: Epoch,
         /// The highest epoch that the node knew when the call was decided on.
         highest: Epoch,
+        /// The highest that it knows now; none if it is dead.
+        known: Option<Epoch>,
     },
     /// The jobs directory changed.
     Changed {

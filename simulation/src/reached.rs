@@ -47,8 +47,13 @@ impl Reached {
     }
 
     pub(crate) fn see(&mut self, fact: &Fact<'_>) {
-        if let Fact::Step(step) = fact {
-            self.step(step);
+        match fact {
+            Fact::Step(step) => self.step(step),
+            Fact::Called { epoch, known, .. } => {
+                let late = known.is_none_or(|known| known > *epoch);
+                self.late_file_calls += u64::from(late);
+            }
+            _ => {}
         }
     }
 

@@ -9,6 +9,8 @@ use protocol::file::{FilePath, Folder};
 use protocol::id::NodeId;
 use protocol::time::Time;
 
+use crate::checkers::coordinator_death::CoordinatorDeath;
+use crate::checkers::whole_files::WholeFiles;
 use crate::checkers::{Checkers, Violation, liveness};
 use crate::cluster::Cluster;
 use crate::reached::Reached;
@@ -54,8 +56,7 @@ pub fn current_seed() -> Option<u64> {
 pub fn run(seed: u64, recording: bool) -> Outcome {
     CURRENT.set(Some(seed));
     let scenario = Scenario::new(seed);
-    let mut checkers = Checkers::default();
-    checkers.tell_leases(scenario.surroundings.mount.leases);
+    let checkers = checkers(&scenario);
     let cluster = Cluster::new(
         scenario.config.clone(),
         scenario.surroundings.clone(),
@@ -76,6 +77,15 @@ pub fn run(seed: u64, recording: bool) -> Outcome {
         healed_in: run.healed_in,
         record: cluster.record,
     }
+}
+
+fn checkers(scenario: &Scenario) -> Checkers {
+    let mut checkers = Checkers::default();
+    checkers.add(WholeFiles::new(scenario.surroundings.mount.leases));
+    if scenario.only_deaths() {
+        checkers.add(CoordinatorDeath::new(scenario.asked_once()));
+    }
+    checkers
 }
 
 struct Run {

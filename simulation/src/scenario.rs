@@ -1,5 +1,6 @@
 //! What a seed decides: the cluster, its surroundings, the jobs, and what goes wrong when.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -102,6 +103,31 @@ impl Scenario {
             faults,
             seed: chance.fork(),
         }
+    }
+}
+
+impl Scenario {
+    /// Whether nothing goes wrong but that processes die, one at a time, on links that are prompt:
+    /// nobody has reason to give up a peer that lives.
+    pub fn only_deaths(&self) -> bool {
+        let prompt = self.surroundings.latency.to_us <= 20_000
+            && self.surroundings.scheduling.to_us <= 5_000
+            && self.config.operation_deadline >= Duration::from_secs(5);
+        let harmless =
+            |deed: &Deed| matches!(deed, Deed::Drop(_) | Deed::Write(..) | Deed::Kill(..));
+        prompt && self.deeds.iter().all(|(_, deed)| harmless(deed))
+    }
+
+    /// The factorials that are asked for once, by one job.
+    pub fn asked_once(&self) -> BTreeSet<u32> {
+        let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+        for job in &self.jobs {
+            for n in Job::numbers(&job.content).unwrap_or_default() {
+                *counts.entry(n).or_default() += 1;
+            }
+        }
+        let once = counts.into_iter().filter(|&(_, count)| count == 1);
+        once.map(|(n, _)| n).collect()
     }
 }
 

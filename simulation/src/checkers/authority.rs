@@ -25,6 +25,7 @@ impl Checker for Authority {
                 life,
                 epoch,
                 highest,
+                ..
             } if epoch < highest => Err(format!(
                 "{life} makes a file call in epoch {epoch} although it knew {highest}"
             )),

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use protocol::event::{Action, ChildState, Event};
-use protocol::id::{Epoch, NodeId};
-use protocol::message::Message;
+use protocol::id::{Epoch, Incarnation, NodeId};
+use protocol::message::{Inventory, Message};
 use protocol::plan::OperationId;
 use protocol::timer::Timer;
 use protocol::trace::Trace;
@@ -23,7 +23,14 @@ pub struct Merge {
 struct Collecting {
     epoch: Epoch,
     /// What each peer that is still there said that it has.
-    told: BTreeMap<NodeId, Vec<OperationId>>,
+    told: BTreeMap<NodeId, Told>,
+}
+
+/// What a peer said that it has, in which of its lives.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) incarnation: Incarnation,
+    pub(super) operations: Vec<OperationId>,
 }
 
 impl Checker for Merge {
@@ -46,6 +53,16 @@ impl Checker for Merge {
     }
 }
 
+impl Told {
+    pub(super) fn new(incarnation: Incarnation, inventory: &Inventory) -> Told {
+        let has = inventory.held.iter().chain(&inventory.kept);
+        Told {
+            incarnation,
+            operations: has.copied().collect(),
+        }
+    }
+}
+
 impl Merge {
     fn collect(&mut self, step: &Step<'_>) {
         let won = |action: &Action| {
@@ -61,14 +78,16 @@ impl Merge {
             match step.event {
                 Event::Received {
                     from,
+                    incarnation,
                     message: Message::Promise { epoch, inventory },
-                    ..
                 } if *epoch == collecting.epoch => {
-                    let has = inventory.held.iter().chain(&inventory.kept).copied();
-                    collecting.told.insert(*from, has.collect());
+                    collecting
+                        .told
+                        .insert(*from, Told::new(*incarnation, inventory));
                 }
                 event => {
-                    if let Some(peer) = given_up(event) {
+                    let life = |peer| collecting.told.get(&peer).map(|told| told.incarnation);
+                    if let Some(peer) = given_up(event, life) {
                         collecting.told.remove(&peer);
                     }
                 }
@@ -96,7 +115,7 @@ impl Merge {
         }
         let held = (step.held)();
         for (peer, told) in &collecting.told {
-            for &id in told {
+            for &id in &told.operations {
                 if !held.iter().any(|&by| covers(by, id)) {
                     return Err(format!(
                         "{} acts in epoch {} without {id:?}, which node {peer} told it to have",
@@ -110,9 +129,16 @@ impl Merge {
     }
 }
 
-/// The peer that need not deliver any more, if that is what happened.
-pub(super) fn given_up(event: &Event) -> Option<NodeId> {
+/// The peer that need not deliver any more, if that is what happened: it ended, a newer life of it
+/// appeared, it was stopped, cut off or too slow.
+pub(super) fn given_up(
+    event: &Event,
+    life: impl Fn(NodeId) -> Option<Incarnation>,
+) -> Option<NodeId> {
     match event {
+        Event::Hint {
+            peer, incarnation, ..
+        } if life(*peer).is_some_and(|told| told < *incarnation) => Some(*peer),
         Event::LinkDown { peer, .. }
         | Event::LinkUp { peer, .. }
         | Event::Hint {

@@ -1,5 +1,8 @@
 //! S7: an operation that a node holds or covers which answered Collect, and lived to deliver, is
-//! not assigned again.
+//! not computed again.
+//!
+//! A peer that answers when the winner acts already was passed over, or not there: what it brings
+//! counts as late, and may be computed twice.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +12,7 @@ use protocol::message::Message;
 use protocol::plan::OperationId;
 use protocol::trace::Trace;
 
-use super::merge::given_up;
+use super::merge::{Told, given_up};
 use super::{Checker, covers};
 use crate::fact::{Fact, Life, Step};
 
@@ -22,7 +25,7 @@ pub struct Recomputation {
 #[derive(Debug)]
 struct Owner {
     epoch: Epoch,
-    told: BTreeMap<NodeId, Vec<OperationId>>,
+    told: BTreeMap<NodeId, Told>,
 }
 
 impl Checker for Recomputation {
@@ -48,14 +51,14 @@ impl Recomputation {
             match step.event {
                 Event::Received {
                     from,
+                    incarnation,
                     message: Message::Promise { epoch, inventory },
-                    ..
-                } if *epoch == owner.epoch => {
-                    let has = inventory.held.iter().chain(&inventory.kept).copied();
-                    owner.told.insert(*from, has.collect());
+                } if *epoch == owner.epoch && step.before.acting.is_none() => {
+                    owner.told.insert(*from, Told::new(*incarnation, inventory));
                 }
                 event => {
-                    if let Some(peer) = given_up(event) {
+                    let life = |peer| owner.told.get(&peer).map(|told| told.incarnation);
+                    if let Some(peer) = given_up(event, life) {
                         owner.told.remove(&peer);
                     }
                 }
@@ -80,7 +83,8 @@ impl Recomputation {
                 } => {
                     if let Some(owner) = self.owners.get_mut(&step.life) {
                         for told in owner.told.values_mut() {
-                            told.retain(|id| !update.forgotten.contains(&id.n));
+                            told.operations
+                                .retain(|id| !update.forgotten.contains(&id.n));
                         }
                     }
                 }
@@ -100,8 +104,9 @@ impl Recomputation {
         let Some(owner) = self.owners.get(&life) else {
             return Err(format!("{life} assigns {op:?} and owns no epoch"));
         };
-        for (peer, told) in &owner.told {
-            if let Some(by) = told.iter().find(|&&by| covers(by, op)) {
+        // Its holder answers with what it has, and computes nothing.
+        for (peer, told) in owner.told.iter().filter(|&(&peer, _)| peer != worker) {
+            if let Some(by) = told.operations.iter().find(|&&by| covers(by, op)) {
                 return Err(format!(
                     "{life} assigns {op:?} to node {worker}, although node {peer} told it to have {by:?}"
                 ));

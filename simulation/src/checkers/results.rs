@@ -39,9 +39,12 @@ impl Checker for Results {
                 }
                 self.appeared(to, file)
             }
-            Change::Written { path, before, .. } if before.is_some() => {
-                unless_text(path, "was written over")
-            }
+            Change::Written {
+                path,
+                before: Some(_),
+                ..
+            } => unless_text(path, "was written over"),
+            Change::Removed { file, .. } if file.is_reservation() => Ok(()),
             Change::Written { .. } => Ok(()),
             Change::Removed { path, .. } => unless_text(path, "was removed"),
         }

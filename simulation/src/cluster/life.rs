@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use protocol::event::ChildState;
 use protocol::id::NodeId;
 use protocol::time::Time;
 
@@ -117,7 +118,7 @@ impl Cluster {
         self.record
             .note(self.now, Some(id), || "stopped".to_owned());
         let at = self.now + self.chance.duration(self.surroundings.supervision);
-        self.agenda.enter(at, Happening::Signalled(life, true));
+        self.agenda.enter(at, Happening::Signalled(life));
     }
 
     /// SIGCONT.
@@ -131,7 +132,7 @@ impl Cluster {
         self.record
             .note(self.now, Some(id), || "goes on".to_owned());
         let at = self.now + self.chance.duration(self.surroundings.supervision);
-        self.agenda.enter(at, Happening::Signalled(life, false));
+        self.agenda.enter(at, Happening::Signalled(life));
         self.resume(id);
     }
 
@@ -153,8 +154,10 @@ impl Cluster {
         }
     }
 
-    pub(super) fn signalled(&mut self, life: Life, stopped: bool) {
-        use protocol::event::ChildState;
+    /// The supervisor looks what became of a child: the latest counts.
+    pub(super) fn signalled(&mut self, life: Life) {
+        let process = self.processes[usize::from(life.node.0)].as_ref();
+        let stopped = process.is_some_and(|process| process.life == life && process.stopped);
         let slot = self.supervisor.slot(life.node);
         if slot.incarnation == life.incarnation && slot.state != ChildState::Gone {
             slot.state = if stopped {

@@ -70,6 +70,7 @@ impl Cluster {
             process.held_up.push(Held::File);
             return Ok(());
         }
+        let known = Some(process.node.highest());
         let Some(mut decided) = process.files.take_decided() else {
             return Ok(());
         };
@@ -77,6 +78,7 @@ impl Cluster {
             life,
             epoch: decided.epoch,
             highest: decided.highest,
+            known,
         })?;
         let made = self.make_step(life, decided.step)?;
         let Some(mut process) = self.processes[usize::from(life.node.0)].take() else {
@@ -102,8 +104,17 @@ impl Cluster {
     /// The process is killed while its file thread is at a call: the call may still be made, a
     /// part of it, or nothing.
     pub(super) fn make_last_call(&mut self, process: &mut Process) -> Result<(), Violation> {
-        let mut next = process.files.take_decided().map(|decided| decided.step);
+        let Some(decided) = process.files.take_decided() else {
+            return Ok(());
+        };
+        let mut next = Some(decided.step);
         while let Some(step) = next.take().filter(|_| self.chance.percent(60)) {
+            self.check(&Fact::Called {
+                life: process.life,
+                epoch: decided.epoch,
+                highest: decided.highest,
+                known: None,
+            })?;
             if let Progress::Next(step) = self.make_step(process.life, step)? {
                 next = Some(step);
             }
