@@ -4,6 +4,7 @@
 pub mod authority;
 pub mod coordinator_death;
 pub mod coordinator_idle;
+pub mod forgetting;
 pub mod job_files;
 pub mod liveness;
 pub mod merge;
@@ -61,6 +62,7 @@ impl Default for Checkers {
             Box::<operands::Operands>::default(),
             Box::<coordinator_idle::CoordinatorIdle>::default(),
             Box::<recomputation::Recomputation>::default(),
+            Box::<forgetting::Forgetting>::default(),
             Box::<merge::Merge>::default(),
             Box::<job_files::JobFiles>::default(),
         ])

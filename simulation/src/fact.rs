@@ -3,12 +3,13 @@
 use std::fmt;
 
 use protocol::event::{Action, Event};
+use protocol::file::FilePath;
 use protocol::id::{Epoch, Incarnation, NodeId};
 use protocol::node::Node;
 use protocol::plan::OperationId;
 use protocol::time::Time;
 
-use crate::directory::Change;
+use crate::directory::{Change, File};
 
 /// One life of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,6 +86,17 @@ pub enum Fact<'a> {
         highest: Epoch,
         /// The highest that it knows now; none if it is dead.
         known: Option<Epoch>,
+    },
+    /// A node read a file.
+    Read {
+        /// When.
+        at: Time,
+        /// Who.
+        by: Life,
+        /// Which.
+        path: &'a FilePath,
+        /// What it is.
+        file: &'a File,
     },
     /// The jobs directory changed.
     Changed {

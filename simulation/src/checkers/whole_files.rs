@@ -1,4 +1,4 @@
-//! S10: no half-written file is claimed, as far as a lease or a quiet time can tell.
+//! S10: no half-written file is read, as far as a lease or a quiet time can tell.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use protocol::file::Folder;
 use protocol::time::Time;
 
 use super::Checker;
+use super::results::show;
 use crate::directory::Change;
 use crate::fact::Fact;
 
@@ -37,23 +38,27 @@ impl Checker for WholeFiles {
     }
 
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Changed { at, change, .. } = fact else {
-            return Ok(());
-        };
-        match change {
-            Change::Written { file, .. } => {
+        match fact {
+            Fact::Changed {
+                at,
+                change: Change::Written { file, .. },
+                ..
+            } => {
                 if let Some(job) = file.job {
                     self.written.insert(job, *at);
                 }
                 Ok(())
             }
-            Change::Moved { from, file, .. } if from.folder == Folder::Inbox => {
+            Fact::Read { at, by, path, file } if path.folder == Folder::Running => {
                 let Some(job) = file.job else {
                     return Ok(());
                 };
                 let still_for = at.since(self.written.get(&job).copied().unwrap_or_default());
                 if file.open && (self.leases || still_for < QUIET) {
-                    return Err(format!("job {job} was claimed while it was being written"));
+                    return Err(format!(
+                        "{by} reads {} (job {job}) while it is being written",
+                        show(path)
+                    ));
                 }
                 Ok(())
             }

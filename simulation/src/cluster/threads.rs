@@ -129,6 +129,16 @@ impl Cluster {
                 FileCall::List(_) | FileCall::Probe(_) | FileCall::Exist(_) | FileCall::Sync(_)
             )
         );
+        if let Step::Call(FileCall::Read { path, .. }) = &step
+            && let Some(file) = self.directory.get(path).cloned()
+        {
+            self.check(&Fact::Read {
+                at: self.now,
+                by: life,
+                path,
+                file: &file,
+            })?;
+        }
         let mut changes = std::mem::take(&mut self.changes);
         let text = self.record.is_on().then(|| format!("{step:?}"));
         let made = self.directory.make(step, &mut self.chance, &mut changes);
