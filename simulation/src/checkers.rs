@@ -15,6 +15,9 @@ pub mod results;
 pub mod unique_epoch;
 pub mod whole_files;
 
+#[cfg(test)]
+mod doctored;
+
 use std::fmt;
 
 use protocol::plan::{Kind, OperationId, Plan};
