@@ -124,3 +124,75 @@ pub fn too_many_elections(
         message,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use protocol::time::Time;
+
+    use super::*;
+    use crate::checkers::Checkers;
+
+    /// A cluster that ran undisturbed for so long, and its scenario.
+    fn undisturbed(seconds: u64) -> (Scenario, Cluster) {
+        let mut scenario = Scenario::new(1);
+        scenario.jobs.clear();
+        let mut cluster = Cluster::new(
+            scenario.config.clone(),
+            scenario.surroundings.clone(),
+            Checkers::default(),
+            1,
+            false,
+        );
+        let end = Time(0) + Duration::from_secs(seconds);
+        assert_eq!(cluster.run_until(end), Ok(()));
+        (scenario, cluster)
+    }
+
+    fn property(violation: Option<Violation>) -> Option<&'static str> {
+        violation.map(|violation| violation.property)
+    }
+
+    #[test]
+    fn l1_a_cluster_without_a_coordinator_and_one_with() {
+        let (scenario, cluster) = undisturbed(0);
+        assert_eq!(property(unwell(&scenario, &cluster)), Some("L1"));
+        let (scenario, mut cluster) = undisturbed(3);
+        assert_eq!(unwell(&scenario, &cluster), None);
+        assert_eq!(cluster.kill(NodeId(0)), Ok(()));
+        assert_eq!(property(unwell(&scenario, &cluster)), Some("L1"));
+    }
+
+    #[test]
+    fn l2_a_job_that_does_not_end() {
+        let (mut scenario, mut cluster) = undisturbed(3);
+        let job = Job {
+            file: "a.job".to_owned(),
+            content: Bytes::from_static(b"3!\n"),
+        };
+        scenario.jobs.push(job.clone());
+        assert_eq!(property(unwell(&scenario, &cluster)), Some("L2"));
+        let path = FilePath::new(Folder::Inbox, "a.job");
+        cluster.directory.put(path, job.content, Some(0), false);
+        assert_eq!(property(unwell(&scenario, &cluster)), Some("L2"));
+        assert_eq!(property(left_over(&scenario, &cluster)), Some("S9"));
+        assert_eq!(cluster.run_until(Time(0) + Duration::from_secs(9)), Ok(()));
+        assert_eq!(unwell(&scenario, &cluster), None);
+        assert_eq!(left_over(&scenario, &cluster), None);
+        cluster.lines.clear();
+        assert_eq!(property(left_over(&scenario, &cluster)), Some("S4"));
+    }
+
+    #[test]
+    fn l3_a_storm_of_elections() {
+        let (scenario, mut cluster) = undisturbed(3);
+        assert_eq!(too_many_elections(&scenario, &cluster, 0), None);
+        cluster.reached.elections = 10_000;
+        assert_eq!(
+            property(too_many_elections(&scenario, &cluster, 0)),
+            Some("L3")
+        );
+    }
+}
