@@ -25,6 +25,10 @@ bench-failover:
     cargo build --release
     bench/failover
 
+# Whole clusters in virtual time, so many seeds of them.
+simulate seeds="10000" first="0":
+    cargo run --release -p simulation -- --seeds {{seeds}} --first-seed {{first}}
+
 # The image and what people do with it (needs a container engine).
 container:
     tests/container/run

@@ -1,10 +1,10 @@
-//! The simulation of a whole cluster in one thread. Not built yet.
+//! The command of the simulation.
 
 use std::process::ExitCode;
 
+use clap::Parser;
+use simulation::cli::Cli;
+
 fn main() -> ExitCode {
-    eprintln!(
-        "the simulation is not built yet; the protocol's own tests run with `cargo test --workspace`"
-    );
-    ExitCode::from(3)
+    Cli::parse().execute()
 }

@@ -1,0 +1,142 @@
+//! The arithmetic of a node: its thread, which computes one operation after the other, and the
+//! numbers themselves.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use malachite_base::num::arithmetic::traits::Factorial;
+use malachite_nz::natural::Natural;
+use protocol::event::Task;
+use protocol::message::Product;
+use protocol::plan::OperationId;
+
+use crate::chance::{Chance, Span};
+
+/// Results are handed over together, but none waits longer than this for others.
+const BATCH_TIME: Duration = Duration::from_micros(200);
+
+/// Most results that are remembered for the next run that asks for the same.
+const REMEMBERED: usize = 1 << 16;
+
+/// The thread that computes, and the queue in front of it.
+#[derive(Debug, Default)]
+pub(crate) struct Arithmetic {
+    queue: VecDeque<Request>,
+    round: u64,
+    /// What is being computed, handed over when its time has come.
+    batch: Vec<(OperationId, Task)>,
+}
+
+#[derive(Debug)]
+struct Request {
+    round: u64,
+    operation: OperationId,
+    task: Task,
+}
+
+impl Arithmetic {
+    pub(crate) fn ask(&mut self, operation: OperationId, task: Task) {
+        let round = self.round;
+        self.queue.push_back(Request {
+            round,
+            operation,
+            task,
+        });
+    }
+
+    /// What has not begun is dropped unseen.
+    pub(crate) fn cancel(&mut self) {
+        self.round += 1;
+    }
+
+    /// Begins with what waits, if nothing is being computed; returns how long that takes.
+    pub(crate) fn begin(&mut self, chance: &mut Chance, span: Span) -> Option<Duration> {
+        if !self.batch.is_empty() {
+            return None;
+        }
+        let mut elapsed = Duration::ZERO;
+        while (self.batch.is_empty() || elapsed < BATCH_TIME)
+            && let Some(request) = self.queue.pop_front()
+        {
+            if request.round == self.round {
+                elapsed += chance.duration(span);
+                self.batch.push((request.operation, request.task));
+            }
+        }
+        (!self.batch.is_empty()).then_some(elapsed)
+    }
+
+    /// What was begun is done.
+    pub(crate) fn finish(&mut self) -> Vec<Product> {
+        let finished = std::mem::take(&mut self.batch).into_iter();
+        let product = |(operation, task)| Product {
+            operation,
+            value: compute(task),
+        };
+        finished.map(product).collect()
+    }
+}
+
+/// What a task yields: little-endian bytes for a product, digits for a conversion.
+///
+/// Keyed by the values that go in, never by the operation's name: a task with the wrong operands
+/// gives the wrong result here as there.
+fn compute(task: Task) -> Bytes {
+    thread_local! {
+        static KNOWN: RefCell<HashMap<Task, Bytes>> = RefCell::default();
+    }
+    KNOWN.with_borrow_mut(|known| {
+        if let Some(value) = known.get(&task) {
+            return value.clone();
+        }
+        let value = match &task {
+            Task::Numbers(numbers) => encode(&numbers.iter().map(|&n| Natural::from(n)).product()),
+            Task::Products(values) => encode(&values.iter().map(|value| decode(value)).product()),
+            Task::Decimal(value) => decode(value).to_string().into(),
+        };
+        if known.len() < REMEMBERED {
+            known.insert(task, value.clone());
+        }
+        value
+    })
+}
+
+/// The digits of n!, by another way than the plan's.
+pub(crate) fn factorial(n: u32) -> Bytes {
+    thread_local! {
+        static KNOWN: RefCell<BTreeMap<u32, Bytes>> = RefCell::default();
+    }
+    KNOWN.with_borrow_mut(|known| {
+        let digits = || Natural::factorial(u64::from(n)).to_string().into();
+        known.entry(n).or_insert_with(digits).clone()
+    })
+}
+
+fn decode(bytes: &[u8]) -> Natural {
+    let limbs = bytes.chunks(8).map(|chunk| {
+        let mut limb = [0; 8];
+        limb[..chunk.len()].copy_from_slice(chunk);
+        u64::from_le_bytes(limb)
+    });
+    Natural::from_owned_limbs_asc(limbs.collect())
+}
+
+fn encode(value: &Natural) -> Bytes {
+    let limbs = value.as_limbs_asc().iter();
+    limbs.flat_map(|limb| limb.to_le_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_product_of_products_has_the_digits_of_the_factorial() {
+        let leaves = [vec![10, 9, 8, 7], vec![6, 5, 4, 3], vec![2, 1]];
+        let values = leaves.map(|numbers| compute(Task::Numbers(numbers)));
+        let product = compute(Task::Products(values.to_vec()));
+        assert_eq!(compute(Task::Decimal(product)), factorial(10));
+    }
+}

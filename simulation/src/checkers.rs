@@ -1,0 +1,111 @@
+//! What must always hold, a file a property. Each checker sees all that happens and keeps no more
+//! of it than it needs for the next look.
+
+pub mod authority;
+pub mod coordinator_death;
+pub mod coordinator_idle;
+pub mod forgetting;
+pub mod job_files;
+pub mod liveness;
+pub mod merge;
+pub mod obedience;
+pub mod operands;
+pub mod recomputation;
+pub mod results;
+pub mod unique_epoch;
+pub mod whole_files;
+
+#[cfg(test)]
+mod doctored;
+
+use std::fmt;
+
+use protocol::plan::{Kind, OperationId, Plan};
+
+use crate::fact::Fact;
+
+/// Something that must not happen has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which property, as the design numbers them.
+    pub property: &'static str,
+    /// What happened, in a sentence.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.property, self.message)
+    }
+}
+
+/// One property.
+pub trait Checker {
+    /// Its number in the design.
+    fn property(&self) -> &'static str;
+
+    /// Looks at what happened.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what must not have happened.
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String>;
+}
+
+/// All properties that hold at every moment.
+pub struct Checkers(Vec<Box<dyn Checker>>);
+
+impl Default for Checkers {
+    fn default() -> Checkers {
+        Checkers(vec![
+            Box::<unique_epoch::UniqueEpoch>::default(),
+            Box::<obedience::Obedience>::default(),
+            Box::<authority::Authority>::default(),
+            Box::<results::Results>::default(),
+            Box::<operands::Operands>::default(),
+            Box::<coordinator_idle::CoordinatorIdle>::default(),
+            Box::<recomputation::Recomputation>::default(),
+            Box::<forgetting::Forgetting>::default(),
+            Box::<merge::Merge>::default(),
+            Box::<job_files::JobFiles>::default(),
+        ])
+    }
+}
+
+impl Checkers {
+    /// Adds a property that holds in some runs only.
+    pub fn add(&mut self, checker: impl Checker + 'static) {
+        self.0.push(Box::new(checker));
+    }
+
+    /// Shows all of them what happened.
+    ///
+    /// # Errors
+    ///
+    /// The first violation.
+    pub fn see(&mut self, fact: &Fact<'_>) -> Result<(), Violation> {
+        for checker in &mut self.0 {
+            checker.see(fact).map_err(|message| Violation {
+                property: checker.property(),
+                message,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a product of `by` shows that `id` is done: it is that operation, or was made of it.
+pub(crate) fn covers(by: OperationId, id: OperationId) -> bool {
+    if by.n != id.n {
+        return false;
+    }
+    if by.kind == Kind::Decimal || by == id {
+        return true;
+    }
+    let plan = Plan::new(id.n);
+    let (outer, inner) = (plan.span(by), plan.span(id));
+    id.kind == Kind::Multiply
+        && by.level > id.level
+        && outer.start <= inner.start
+        && inner.end <= outer.end
+}

@@ -1,0 +1,95 @@
+//! S7 where nothing goes wrong but that processes die: an operation that any live node holds is
+//! not assigned. So the death of a coordinator alone loses no finished operation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::event::{Action, Event};
+use protocol::message::Message;
+use protocol::plan::OperationId;
+use protocol::trace::Trace;
+
+use super::{Checker, covers};
+use crate::fact::{Fact, Life, Step};
+
+/// What every live process holds, of the factorials that only one job asks for.
+#[derive(Debug)]
+pub struct CoordinatorDeath {
+    watched: BTreeSet<u32>,
+    held: BTreeMap<Life, Vec<OperationId>>,
+}
+
+impl CoordinatorDeath {
+    /// For a run in which processes die, and nothing else goes wrong. Watches the factorials that a
+    /// single job asks for: others may rightly be computed again when they are asked for again.
+    pub fn new(watched: BTreeSet<u32>) -> CoordinatorDeath {
+        CoordinatorDeath {
+            watched,
+            held: BTreeMap::new(),
+        }
+    }
+
+    fn step(&mut self, step: &Step<'_>) -> Result<(), String> {
+        for action in step.actions {
+            if let Action::Trace {
+                trace: Trace::Assigned { op, worker },
+                ..
+            } = action
+            {
+                self.assigned(step.life, *op, *worker)?;
+            }
+        }
+        if changes_checkpoint(step.event) {
+            let held = (step.held)().into_iter();
+            let watched = held.filter(|id| self.watched.contains(&id.n));
+            self.held.insert(step.life, watched.collect());
+        }
+        Ok(())
+    }
+
+    fn assigned(
+        &self,
+        life: Life,
+        op: OperationId,
+        worker: protocol::id::NodeId,
+    ) -> Result<(), String> {
+        for (holder, held) in &self.held {
+            if let Some(by) = held.iter().find(|&&by| covers(by, op)) {
+                return Err(format!(
+                    "{life} assigns {op:?} to node {worker} although {holder}, which lives, holds {by:?}, and no \
+                     fault but deaths was injected"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Checker for CoordinatorDeath {
+    fn property(&self) -> &'static str {
+        "S7"
+    }
+
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::Step(step) => self.step(step),
+            Fact::Died(life) => {
+                self.held.remove(life);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn changes_checkpoint(event: &Event) -> bool {
+    match event {
+        Event::Received { message, .. } => {
+            matches!(
+                message,
+                Message::Checkpoint { .. } | Message::Products { .. }
+            )
+        }
+        Event::FileDone { .. } => true,
+        _ => false,
+    }
+}

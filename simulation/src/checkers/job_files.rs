@@ -1,0 +1,77 @@
+//! S9: every accepted file ends once, in done or in failed; nothing is overwritten or lost.
+
+use std::collections::BTreeMap;
+
+use protocol::file::Folder;
+
+use super::Checker;
+use super::results::show;
+use crate::directory::{Change, File};
+use crate::fact::Fact;
+
+/// Where each dropped file is.
+#[derive(Debug, Default)]
+pub struct JobFiles {
+    homes: BTreeMap<usize, Folder>,
+}
+
+impl Checker for JobFiles {
+    fn property(&self) -> &'static str {
+        "S9"
+    }
+
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let Fact::Changed { change, .. } = fact else {
+            return Ok(());
+        };
+        match change {
+            Change::Moved {
+                from,
+                to,
+                file,
+                clobbered,
+            } => {
+                if let Some(lost) = clobbered.as_ref().and_then(|file| file.job) {
+                    return Err(format!(
+                        "job {lost} was lost: {} was renamed over it",
+                        show(from)
+                    ));
+                }
+                let Some(job) = file.job else {
+                    return Ok(());
+                };
+                let may = matches!(
+                    (from.folder, to.folder),
+                    (Folder::Inbox, Folder::Running)
+                        | (Folder::Running, Folder::Done | Folder::Failed)
+                );
+                if !may || !to.name.ends_with(b".job") {
+                    return Err(format!(
+                        "job {job} went from {} to {}",
+                        show(from),
+                        show(to)
+                    ));
+                }
+                self.homes.insert(job, to.folder);
+                Ok(())
+            }
+            Change::Written { path, before, .. } if path.folder != Folder::Inbox => {
+                is_job(before.as_ref(), || {
+                    format!("{} was written over", show(path))
+                })
+            }
+            Change::Written { .. } => Ok(()),
+            Change::Removed { path, file } => {
+                is_job(Some(file), || format!("{} was removed", show(path)))
+            }
+        }
+    }
+}
+
+fn is_job(file: Option<&File>, what: impl FnOnce() -> String) -> Result<(), String> {
+    // A person may still be writing to a file that was claimed.
+    match file.and_then(|file| file.job.filter(|_| !file.open)) {
+        Some(job) => Err(format!("job {job} was lost: {}", what())),
+        None => Ok(()),
+    }
+}

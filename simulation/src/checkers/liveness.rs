@@ -1,0 +1,198 @@
+//! L1 to L3: when faults stop, one coordinator, believed by all, the highest live ID; every job
+//! ends; elections are bounded. And S9 at the end: each job is in one place, with its text.
+
+use protocol::config::Preemption;
+use protocol::file::{FilePath, Folder};
+use protocol::id::NodeId;
+
+use super::Violation;
+use super::results::show;
+use crate::cluster::Cluster;
+use crate::job::{Job, Verdict};
+use crate::scenario::Scenario;
+
+/// Elections that one fault may cause at each node: its own, those of who was answered and waits,
+/// and those of who comes back and takes the place of a lower one.
+const ELECTIONS_A_FAULT: u64 = 6;
+
+/// What is not as it must become when all faults have healed.
+pub fn unwell(scenario: &Scenario, cluster: &Cluster) -> Option<Violation> {
+    let violation = |property, message| Some(Violation { property, message });
+    let alive = cluster.nodes().count();
+    if alive < usize::from(scenario.config.nodes) {
+        return violation("L1", format!("only {alive} nodes live"));
+    }
+    let Some(coordinator) = cluster.coordinator() else {
+        let beliefs: Vec<String> = cluster
+            .nodes()
+            .map(|(id, node)| format!("{id} {:?} {}", node.role(), node.highest()))
+            .collect();
+        return violation(
+            "L1",
+            format!("no coordinator that all follow: {}", beliefs.join(", ")),
+        );
+    };
+    let highest = NodeId(scenario.config.nodes - 1);
+    if scenario.config.preemption != Preemption::Never && coordinator != highest {
+        return violation(
+            "L1",
+            format!("node {coordinator} coordinates, and {highest} lives"),
+        );
+    }
+    for (number, job) in scenario.jobs.iter().enumerate() {
+        if let Err(message) = ended(cluster, number, job) {
+            return violation("L2", message);
+        }
+    }
+    None
+}
+
+fn ended(cluster: &Cluster, number: usize, job: &Job) -> Result<(), String> {
+    let Some(path) = cluster.directory.find_job(number) else {
+        return Err(format!("job {number} is nowhere"));
+    };
+    let file = cluster.directory.get(&path);
+    if file.is_none_or(|file| file.content != job.content) {
+        return Err(format!("job {number} is not whole in {}", show(&path)));
+    }
+    if !matches!(path.folder, Folder::Done | Folder::Failed) {
+        return Err(format!("job {number} has not ended: it is {}", show(&path)));
+    }
+    let mut text = path.clone();
+    text.name.truncate(text.name.len() - b"job".len());
+    text.name.extend_from_slice(b"txt");
+    if cluster.directory.get(&text).is_none() {
+        return Err(format!(
+            "job {number} has no text: {} stands alone",
+            show(&path)
+        ));
+    }
+    Ok(())
+}
+
+/// What should have been cleared away.
+pub fn left_over(scenario: &Scenario, cluster: &Cluster) -> Option<Violation> {
+    let violation = |property, message| Some(Violation { property, message });
+    let left = |path: &&FilePath| matches!(path.folder, Folder::Inbox | Folder::Running);
+    if let Some(path) = cluster.directory.files().map(|(path, _)| path).find(left) {
+        return violation("S9", format!("{} was left over", show(path)));
+    }
+    for (id, node) in cluster.nodes() {
+        if let Some((held, _)) = node.held().next() {
+            return violation(
+                "L2",
+                format!("node {id} still holds {held:?}, which nobody needs"),
+            );
+        }
+    }
+    for job in &scenario.jobs {
+        if let Verdict::Results(text) = Job::verdict(&job.content) {
+            for line in text
+                .split(|&byte| byte == b'\n')
+                .filter(|line| !line.is_empty())
+            {
+                if !cluster.was_logged(line) {
+                    let line = String::from_utf8_lossy(line);
+                    return violation("S4", format!("the line {line} was never logged"));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Elections beyond what the faults account for.
+pub fn too_many_elections(
+    scenario: &Scenario,
+    cluster: &Cluster,
+    until_healed: u64,
+) -> Option<Violation> {
+    let nodes = u64::from(scenario.config.nodes);
+    let bound = |causes: u64| ELECTIONS_A_FAULT * nodes * causes;
+    let all = cluster.reached.elections;
+    let faults = scenario.faults as u64;
+    let after = all - until_healed;
+    let message = if all > bound(faults + 1) {
+        format!("{all} elections for {faults} faults in a cluster of {nodes}")
+    } else if after > bound(2) {
+        format!("{after} elections after all faults had healed, in a cluster of {nodes}")
+    } else {
+        return None;
+    };
+    Some(Violation {
+        property: "L3",
+        message,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use protocol::time::Time;
+
+    use super::*;
+    use crate::checkers::Checkers;
+
+    /// A cluster that ran undisturbed for so long, and its scenario.
+    fn undisturbed(seconds: u64) -> (Scenario, Cluster) {
+        let mut scenario = Scenario::new(1);
+        scenario.jobs.clear();
+        let mut cluster = Cluster::new(
+            scenario.config.clone(),
+            scenario.surroundings.clone(),
+            Checkers::default(),
+            1,
+            false,
+        );
+        let end = Time(0) + Duration::from_secs(seconds);
+        assert_eq!(cluster.run_until(end), Ok(()));
+        (scenario, cluster)
+    }
+
+    fn property(violation: Option<Violation>) -> Option<&'static str> {
+        violation.map(|violation| violation.property)
+    }
+
+    #[test]
+    fn l1_a_cluster_without_a_coordinator_and_one_with() {
+        let (scenario, cluster) = undisturbed(0);
+        assert_eq!(property(unwell(&scenario, &cluster)), Some("L1"));
+        let (scenario, mut cluster) = undisturbed(3);
+        assert_eq!(unwell(&scenario, &cluster), None);
+        assert_eq!(cluster.kill(NodeId(0)), Ok(()));
+        assert_eq!(property(unwell(&scenario, &cluster)), Some("L1"));
+    }
+
+    #[test]
+    fn l2_a_job_that_does_not_end() {
+        let (mut scenario, mut cluster) = undisturbed(3);
+        let job = Job {
+            file: "a.job".to_owned(),
+            content: Bytes::from_static(b"3!\n"),
+        };
+        scenario.jobs.push(job.clone());
+        assert_eq!(property(unwell(&scenario, &cluster)), Some("L2"));
+        let path = FilePath::new(Folder::Inbox, "a.job");
+        cluster.directory.put(path, job.content, Some(0), false);
+        assert_eq!(property(unwell(&scenario, &cluster)), Some("L2"));
+        assert_eq!(property(left_over(&scenario, &cluster)), Some("S9"));
+        assert_eq!(cluster.run_until(Time(0) + Duration::from_secs(9)), Ok(()));
+        assert_eq!(unwell(&scenario, &cluster), None);
+        assert_eq!(left_over(&scenario, &cluster), None);
+        cluster.lines.clear();
+        assert_eq!(property(left_over(&scenario, &cluster)), Some("S4"));
+    }
+
+    #[test]
+    fn l3_a_storm_of_elections() {
+        let (scenario, mut cluster) = undisturbed(3);
+        assert_eq!(too_many_elections(&scenario, &cluster, 0), None);
+        cluster.reached.elections = 10_000;
+        assert_eq!(
+            property(too_many_elections(&scenario, &cluster, 0)),
+            Some("L3")
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! S4: one published result per job, equal to n!.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use protocol::file::{FilePath, Folder};
+
+use super::Checker;
+use crate::directory::{Change, File};
+use crate::fact::Fact;
+use crate::job::{Job, Verdict};
+
+/// The committed jobs and their texts, by name.
+#[derive(Debug, Default)]
+pub struct Results {
+    /// Committed job files, by folder and name.
+    committed: BTreeMap<(Folder, Vec<u8>), Bytes>,
+}
+
+impl Checker for Results {
+    fn property(&self) -> &'static str {
+        "S4"
+    }
+
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let Fact::Changed { change, .. } = fact else {
+            return Ok(());
+        };
+        match change {
+            Change::Moved {
+                from,
+                to,
+                file,
+                clobbered,
+            } => {
+                unless_text(from, "was renamed")?;
+                if clobbered.is_some() {
+                    return Err(format!("{} was renamed over {}", show(from), show(to)));
+                }
+                self.appeared(to, file)
+            }
+            Change::Written {
+                path,
+                before: Some(_),
+                ..
+            } => unless_text(path, "was written over"),
+            Change::Removed { file, .. } if file.is_reservation() => Ok(()),
+            Change::Written { .. } => Ok(()),
+            Change::Removed { path, .. } => unless_text(path, "was removed"),
+        }
+    }
+}
+
+impl Results {
+    fn appeared(&mut self, path: &FilePath, file: &File) -> Result<(), String> {
+        if !matches!(path.folder, Folder::Done | Folder::Failed) {
+            return Ok(());
+        }
+        if let Some(name) = path.name.strip_suffix(b".job") {
+            let key = (path.folder, name.to_vec());
+            self.committed.insert(key, file.content.clone());
+            return Ok(());
+        }
+        let Some(name) = path.name.strip_suffix(b".txt") else {
+            return Err(format!("{} is neither a job nor a text", show(path)));
+        };
+        let Some(job) = self.committed.get(&(path.folder, name.to_vec())) else {
+            return Err(format!(
+                "{} appeared, and no such job was committed",
+                show(path)
+            ));
+        };
+        if file.open {
+            return Err(format!("{} is half written", show(path)));
+        }
+        let right = match (Job::verdict(job), path.folder) {
+            (Verdict::Results(text), Folder::Done) => text == file.content,
+            (Verdict::Rejected, Folder::Failed) => !file.content.is_empty(),
+            // No worker survives one of its operations.
+            (Verdict::Results(_), _) => has(&file.content, b"workers died one after the other"),
+            (Verdict::Rejected, _) => false,
+        };
+        if right {
+            return Ok(());
+        }
+        Err(format!(
+            "{} of the job {:?} holds {:?}",
+            show(path),
+            String::from_utf8_lossy(job),
+            String::from_utf8_lossy(&file.content)
+        ))
+    }
+}
+
+fn unless_text(path: &FilePath, what: &str) -> Result<(), String> {
+    let published = matches!(path.folder, Folder::Done | Folder::Failed);
+    if published && path.name.ends_with(b".txt") {
+        return Err(format!("the published text {} {what}", show(path)));
+    }
+    Ok(())
+}
+
+fn has(content: &[u8], words: &[u8]) -> bool {
+    content.windows(words.len()).any(|window| window == words)
+}
+
+pub(crate) fn show(path: &FilePath) -> String {
+    let folder = match path.folder {
+        Folder::Inbox => "",
+        Folder::Running => "running/",
+        Folder::Done => "done/",
+        Folder::Failed => "failed/",
+    };
+    format!("{folder}{}", path.name.escape_ascii())
+}

@@ -1,0 +1,68 @@
+//! S10: no half-written file is read, as far as a lease or a quiet time can tell.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use protocol::file::Folder;
+use protocol::time::Time;
+
+use super::Checker;
+use super::results::show;
+use crate::directory::Change;
+use crate::fact::Fact;
+
+/// What held still for so long may be taken for complete where nothing else tells.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// When each dropped file was last written to.
+#[derive(Debug)]
+pub struct WholeFiles {
+    /// The file system tells whether a file is open for writing.
+    leases: bool,
+    written: BTreeMap<usize, Time>,
+}
+
+impl WholeFiles {
+    /// For a file system that tells by a lease whether a file is open for writing, or does not.
+    pub fn new(leases: bool) -> WholeFiles {
+        WholeFiles {
+            leases,
+            written: BTreeMap::new(),
+        }
+    }
+}
+
+impl Checker for WholeFiles {
+    fn property(&self) -> &'static str {
+        "S10"
+    }
+
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::Changed {
+                at,
+                change: Change::Written { file, .. },
+                ..
+            } => {
+                if let Some(job) = file.job {
+                    self.written.insert(job, *at);
+                }
+                Ok(())
+            }
+            Fact::Read { at, by, path, file } if path.folder == Folder::Running => {
+                let Some(job) = file.job else {
+                    return Ok(());
+                };
+                let still_for = at.since(self.written.get(&job).copied().unwrap_or_default());
+                if file.open && (self.leases || still_for < QUIET) {
+                    return Err(format!(
+                        "{by} reads {} (job {job}) while it is being written",
+                        show(path)
+                    ));
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! A whole cluster in one thread: processes, sockets, supervisor and jobs directory, in virtual
+//! time.
+//!
+//! ```text
+//!      agenda ──▶ what is due next ──▶ a process's turn ──▶ Node::step ──▶ checkers
+//!        ▲            │                     │                  │
+//!        │            ├─▶ a file call ──────┤              actions: send, compute, file …
+//!        │            ├─▶ arithmetic done ──┤                  │
+//!        │            └─▶ supervisor        ▼                  ▼
+//!        └───────────────────────── network, directory, threads
+//! ```
+
+mod life;
+mod telling;
+mod threads;
+mod turn;
+
+use std::time::Duration;
+
+use protocol::config::Config;
+use protocol::event::Action;
+use protocol::id::{Incarnation, NodeId, Term};
+use protocol::node::Node;
+use protocol::time::Time;
+
+use crate::agenda::Agenda;
+use crate::chance::{Chance, Span};
+use crate::checkers::{Checkers, Violation};
+use crate::directory::{Change, Directory, Mount};
+use crate::fact::{Fact, Life};
+use crate::mesh::Wire;
+use crate::network::{End, Network};
+use crate::process::Process;
+use crate::reached::Reached;
+use crate::record::{Lane, Record};
+use crate::supervisor::Supervisor;
+
+/// What surrounds the nodes: how long things take, what the machine offers.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Bytes on a link.
+    pub latency: Span,
+    /// A process that has something to do until it does it.
+    pub scheduling: Span,
+    /// One operation.
+    pub computing: Span,
+    /// One file call, between the look at the fence and its end.
+    pub file_call: Span,
+    /// A process from its start until its socket is bound.
+    pub start_up: Span,
+    /// The supervisor, until it sees a child's end, or until a node reads what it says.
+    pub supervision: Span,
+    /// Whether the supervisor gives hints.
+    pub hints: bool,
+    /// Chunks that a socket holds.
+    pub socket_room: usize,
+    /// The file system of the jobs directory.
+    pub mount: Mount,
+}
+
+/// The cluster.
+pub struct Cluster {
+    pub(crate) config: Config,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) now: Time,
+    pub(crate) steps: u64,
+    pub(crate) chance: Chance,
+    pub(crate) processes: Vec<Option<Process>>,
+    pub(crate) network: Network,
+    pub(crate) directory: Directory,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) record: Record,
+    pub(crate) checkers: Checkers,
+    pub(crate) reached: Reached,
+    /// What the nodes wrote to standard output.
+    pub(crate) lines: Vec<String>,
+    agenda: Agenda<Happening>,
+    roused: Vec<(NodeId, Time)>,
+    changes: Vec<Change>,
+}
+
+/// Something that will happen.
+#[derive(Debug)]
+enum Happening {
+    /// A process has something to do.
+    Wake(NodeId),
+    /// The arithmetic of a process has finished what it was at.
+    Arithmetic(Life),
+    /// The file thread of a process makes the call that it has decided on.
+    File(Life),
+    /// The supervisor sees that a process ended, which lived for so long.
+    Reap(Life, Duration),
+    /// The supervisor sees that a process was stopped, or goes on.
+    Signalled(Life),
+    /// The supervisor starts a process.
+    Spawn(NodeId),
+    /// A process has bound its socket.
+    Bind(Life),
+    /// The supervisor tells the nodes what they are owed.
+    Tell,
+    /// The supervisor reads a node's report.
+    Report(Term),
+}
+
+impl Cluster {
+    /// A cluster whose processes are about to be started.
+    pub fn new(
+        config: Config,
+        surroundings: Surroundings,
+        checkers: Checkers,
+        seed: u64,
+        recording: bool,
+    ) -> Cluster {
+        let nodes = config.nodes;
+        let mut cluster = Cluster {
+            now: Time(0),
+            steps: 0,
+            chance: Chance::new(seed),
+            processes: (0..nodes).map(|_| None).collect(),
+            network: Network::new(nodes),
+            directory: Directory::new(surroundings.mount),
+            supervisor: Supervisor::new(nodes, surroundings.hints),
+            record: Record::new(recording, nodes),
+            checkers,
+            reached: Reached::default(),
+            lines: Vec::new(),
+            agenda: Agenda::default(),
+            roused: Vec::new(),
+            changes: Vec::new(),
+            config,
+            surroundings,
+        };
+        for id in (0..nodes).map(NodeId) {
+            cluster.agenda.enter(Time(0), Happening::Spawn(id));
+        }
+        let start_by = Time(0) + crate::supervisor::START_AFTER;
+        cluster.agenda.enter(start_by, Happening::Tell);
+        cluster
+    }
+
+    /// Lets time pass until a moment.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that must not happen.
+    pub fn run_until(&mut self, end: Time) -> Result<(), Violation> {
+        while self.agenda.next_time().is_some_and(|next| next <= end) {
+            self.advance()?;
+        }
+        self.now = self.now.max(end);
+        Ok(())
+    }
+
+    /// Lets time pass until something is so, looked at after each happening; tells whether it is.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that must not happen.
+    pub fn run_until_so(
+        &mut self,
+        end: Time,
+        so: impl Fn(&Cluster) -> bool,
+    ) -> Result<bool, Violation> {
+        loop {
+            if so(self) {
+                return Ok(true);
+            }
+            if self.agenda.next_time().is_none_or(|next| next > end) {
+                self.now = self.now.max(end);
+                return Ok(so(self));
+            }
+            self.advance()?;
+        }
+    }
+
+    /// The live processes.
+    pub(crate) fn alive(&self) -> impl Iterator<Item = &Process> {
+        self.processes.iter().flatten()
+    }
+
+    pub(crate) fn process(&mut self, id: NodeId) -> Option<&mut Process> {
+        self.processes[usize::from(id.0)].as_mut()
+    }
+
+    /// The nodes that live and have joined in.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.alive()
+            .map(|process| (process.life.node, &process.node))
+    }
+
+    /// The node that acts as coordinator in the highest epoch, and that all live nodes follow.
+    pub(crate) fn coordinator(&self) -> Option<NodeId> {
+        let highest = self.nodes().map(|(_, node)| node.highest()).max()?;
+        let agreed = |(id, node): (NodeId, &Node)| {
+            let acts = node.acting() == (id == highest.node).then_some(highest);
+            acts && node.highest() == highest && node.coordinator() == Some(highest.node)
+        };
+        self.nodes().all(agreed).then_some(highest.node)
+    }
+
+    fn advance(&mut self) -> Result<(), Violation> {
+        let Some((at, happening)) = self.agenda.take() else {
+            return Ok(());
+        };
+        self.now = self.now.max(at);
+        match happening {
+            Happening::Wake(id) => self.wake(id, at)?,
+            Happening::Arithmetic(life) => self.arithmetic_done(life),
+            Happening::File(life) => self.make_call(life)?,
+            Happening::Reap(life, uptime) => self.reap(life, uptime),
+            Happening::Signalled(life) => self.signalled(life),
+            Happening::Spawn(id) => self.spawn(id)?,
+            Happening::Bind(life) => self.bind(life),
+            Happening::Tell => self.tell(),
+            Happening::Report(term) => {
+                self.supervisor.term = self.supervisor.term.max(term);
+            }
+        }
+        self.rouse_all();
+        Ok(())
+    }
+
+    fn wake(&mut self, id: NodeId, at: Time) -> Result<(), Violation> {
+        let index = usize::from(id.0);
+        let now = self.now;
+        let Some(process) = self.processes[index].take_if(|process| process.wake_at == at) else {
+            return Ok(());
+        };
+        let mut process = process;
+        process.wake_at = Time(u64::MAX);
+        if !process.runs(now) {
+            self.processes[index] = Some(process);
+            return Ok(());
+        }
+        let turn = self.turn(&mut process);
+        let life = process.life;
+        self.schedule(&mut process);
+        self.processes[index] = Some(process);
+        match turn? {
+            Ok(()) => self.show_lane(id),
+            Err(interrupted) if interrupted.kills => self.kill(life.node)?,
+            Err(_) => self.stop(life.node),
+        }
+        Ok(())
+    }
+
+    /// Plans the next turn of a process, by what it waits for.
+    fn schedule(&mut self, process: &mut Process) {
+        let due = [
+            process.node.next_timeout().map(|(due, _)| due),
+            process
+                .mesh
+                .next_wake(&self.network)
+                .filter(|_| process.bound),
+            process.control.front().map(|&(at, _)| at),
+            process.computed.front().map(|&(at, _)| at),
+            process.replies.front().map(|&(at, _)| at),
+            process.inbox_changed,
+            process.is_midway().then_some(self.now),
+        ];
+        if let Some(due) = due.into_iter().flatten().min() {
+            let at = due.max(self.now) + self.chance.duration(self.surroundings.scheduling);
+            if at < process.wake_at {
+                process.wake_at = at;
+                self.agenda.enter(at, Happening::Wake(process.life.node));
+            }
+        }
+    }
+
+    /// Wakes a process no later than `at`.
+    fn rouse(&mut self, id: NodeId, at: Time) {
+        let at = at.max(self.now);
+        let Some(process) = &mut self.processes[usize::from(id.0)] else {
+            return;
+        };
+        if process.runs(at) && process.bound && at < process.wake_at {
+            let at = at + self.chance.duration(self.surroundings.scheduling);
+            if at < process.wake_at {
+                process.wake_at = at;
+                self.agenda.enter(at, Happening::Wake(id));
+            }
+        }
+    }
+
+    fn rouse_all(&mut self) {
+        for (id, at) in std::mem::take(&mut self.roused) {
+            self.rouse(id, at);
+        }
+    }
+
+    fn wire(&mut self) -> Wire<'_> {
+        Wire {
+            now: self.now,
+            network: &mut self.network,
+            chance: &mut self.chance,
+            latency: self.surroundings.latency,
+            socket_room: self.surroundings.socket_room,
+            roused: &mut self.roused,
+        }
+    }
+
+    /// Tells the checkers.
+    pub(crate) fn check(&mut self, fact: &Fact<'_>) -> Result<(), Violation> {
+        self.reached.see(fact);
+        self.checkers.see(fact)
+    }
+
+    pub(crate) fn show_lane(&mut self, id: NodeId) {
+        if self.record.is_on() {
+            let lane = match &self.processes[usize::from(id.0)] {
+                None => Lane::Dead,
+                Some(process) if process.stopped => Lane::Stopped,
+                Some(process) if process.node.acting().is_some() => Lane::Acting,
+                Some(_) => Lane::Alive,
+            };
+            self.record.lane(id, lane);
+        }
+    }
+
+    fn is_life(&self, life: Life) -> bool {
+        let process = self.processes[usize::from(life.node.0)].as_ref();
+        process.is_some_and(|process| process.life == life)
+    }
+
+    /// The connection from one node to another breaks, with what it carries.
+    pub(crate) fn cut(&mut self, from: NodeId, to: NodeId) {
+        let process = self.processes[usize::from(from.0)].as_ref();
+        let Some(connection) = process.and_then(|process| process.mesh.connection_to(to)) else {
+            return;
+        };
+        let carried = self.network.unread(connection, End::Dialler);
+        let kept = self.chance.below(carried + 1);
+        let text =
+            || format!("the link to node {to} breaks; {kept} of {carried} chunks get through");
+        self.record.note(self.now, Some(from), text);
+        self.network.break_off(connection, kept, self.now);
+        self.roused.push((from, self.now));
+        self.roused.push((to, self.now));
+        self.rouse_all();
+    }
+
+    /// Whether a line was written to standard output, whole or cut.
+    pub(crate) fn was_logged(&self, line: &[u8]) -> bool {
+        let line = String::from_utf8_lossy(line);
+        let is_it = |logged: &String| match logged.split_once('…') {
+            None => *logged == line,
+            Some((head, tail)) => {
+                let end = tail.split(' ').next().unwrap_or(tail);
+                line.starts_with(head) && line.ends_with(end)
+            }
+        };
+        self.lines.iter().any(is_it)
+    }
+
+    /// The life that a static ID has at present.
+    pub(crate) fn life_of(&self, id: NodeId) -> Option<Incarnation> {
+        let process = self.processes[usize::from(id.0)].as_ref();
+        process.map(|process| process.life.incarnation)
+    }
+}
+
+/// An action, as the trace shows it; nothing for what only fills it.
+fn describe(action: &Action) -> String {
+    match action {
+        Action::Send { to, message } => {
+            let to: Vec<String> = to.iter().map(ToString::to_string).collect();
+            format!("→ {}: {message:?}", to.join(","))
+        }
+        Action::Trace { trace, .. } => format!("* {trace:?}"),
+        Action::File { epoch, tag, call } => format!("file {epoch} {tag:?} {call:?}"),
+        Action::Compute { operation, .. } => format!("compute {operation:?}"),
+        Action::Warn(sentence) => format!("warns: {sentence}"),
+        other => format!("{other:?}"),
+    }
+}

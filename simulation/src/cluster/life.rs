@@ -1,0 +1,193 @@
+//! What happens to processes: they start, die, are stopped and go on, stand still.
+
+use std::time::Duration;
+
+use protocol::event::ChildState;
+use protocol::id::NodeId;
+use protocol::time::Time;
+
+use super::{Cluster, Happening};
+use crate::checkers::Violation;
+use crate::fact::{Fact, Life};
+use crate::network::End;
+use crate::process::{Held, Interrupt, Process};
+
+impl Cluster {
+    pub(super) fn spawn(&mut self, id: NodeId) -> Result<(), Violation> {
+        if self.processes[usize::from(id.0)].is_some() {
+            return Ok(());
+        }
+        let term = self.supervisor.term;
+        let incarnation = self.supervisor.begin(id);
+        let life = Life {
+            node: id,
+            incarnation,
+        };
+        self.processes[usize::from(id.0)] = Some(Process::new(&self.config, life, term, self.now));
+        let text = || format!("the supervisor starts {life}, term {term}");
+        self.record.note(self.now, None, text);
+        self.show_lane(id);
+        let bound_at = self.now + self.chance.duration(self.surroundings.start_up);
+        self.agenda.enter(bound_at, Happening::Bind(life));
+        self.owe_hints();
+        self.check(&Fact::Born(life))
+    }
+
+    pub(super) fn bind(&mut self, life: Life) {
+        let now = self.now;
+        if !self.is_life(life) {
+            return;
+        }
+        if let Some(process) = self.process(life.node) {
+            if !process.runs(now) {
+                let again = process.stalled_until.max(now) + Duration::from_millis(1);
+                self.agenda.enter(again, Happening::Bind(life));
+                return;
+            }
+            process.bound = true;
+            process.mesh.dial_all(now);
+        }
+        self.network.bind(life.node);
+        self.supervisor.slot(life.node).bound = true;
+        self.roused.push((life.node, now));
+        self.owe_telling();
+    }
+
+    /// SIGKILL. All that the process knew is lost; what it had sent is not.
+    pub(crate) fn kill(&mut self, id: NodeId) -> Result<(), Violation> {
+        let Some(mut process) = self.processes[usize::from(id.0)].take() else {
+            return Ok(());
+        };
+        let life = process.life;
+        self.make_last_call(&mut process)?;
+        for connection in self.network.unbind(id, self.now) {
+            let (dialler, _) = self.network.parties(connection);
+            self.roused.push((dialler, self.now));
+        }
+        for (connection, end) in process.mesh.connections() {
+            self.network.hang_up(connection, end, self.now);
+            let (dialler, acceptor) = self.network.parties(connection);
+            let other = if end == End::Dialler {
+                acceptor
+            } else {
+                dialler
+            };
+            self.roused.push((other, self.now));
+        }
+        // Its last reports count.
+        let reported = process.reported;
+        self.supervisor.term = self.supervisor.term.max(reported);
+        self.show_lane(id);
+        self.record.note(self.now, Some(id), || {
+            format!("killed, life {}", life.incarnation)
+        });
+        let at = self.now + self.chance.duration(self.surroundings.supervision);
+        let uptime = self.now.since(process.born);
+        self.agenda.enter(at, Happening::Reap(life, uptime));
+        self.rouse_all();
+        self.check(&Fact::Died(life))
+    }
+
+    pub(super) fn reap(&mut self, life: Life, uptime: Duration) {
+        let wait = self.supervisor.end(life.node, uptime, &mut self.chance);
+        self.agenda
+            .enter(self.now + wait, Happening::Spawn(life.node));
+        self.owe_hints();
+    }
+
+    /// The process gets a signal after so many more of its actions, if it is not over before.
+    pub(crate) fn interrupt(&mut self, id: NodeId, after: usize, kills: bool) {
+        let now = self.now;
+        if let Some(process) = self.process(id) {
+            process.interrupt = Some(Interrupt { after, kills });
+            self.record.note(now, Some(id), || {
+                let what = if kills { "killed" } else { "stopped" };
+                format!("will be {what} after {after} actions")
+            });
+        }
+    }
+
+    /// SIGSTOP.
+    pub(crate) fn stop(&mut self, id: NodeId) {
+        let Some(process) = self.process(id).filter(|process| !process.stopped) else {
+            return;
+        };
+        process.stopped = true;
+        let life = process.life;
+        self.show_lane(id);
+        self.record
+            .note(self.now, Some(id), || "stopped".to_owned());
+        let at = self.now + self.chance.duration(self.surroundings.supervision);
+        self.agenda.enter(at, Happening::Signalled(life));
+    }
+
+    /// SIGCONT.
+    pub(crate) fn go_on(&mut self, id: NodeId) {
+        let Some(process) = self.process(id).filter(|process| process.stopped) else {
+            return;
+        };
+        process.stopped = false;
+        let life = process.life;
+        self.show_lane(id);
+        self.record
+            .note(self.now, Some(id), || "goes on".to_owned());
+        let at = self.now + self.chance.duration(self.surroundings.supervision);
+        self.agenda.enter(at, Happening::Signalled(life));
+        self.resume(id);
+    }
+
+    /// The process gets no processor time until a moment; nobody is told.
+    pub(crate) fn stall(&mut self, id: NodeId, until: Time) {
+        if let Some(process) = self.process(id) {
+            process.stalled_until = process.stalled_until.max(until);
+            let text = || format!("stands still until {} ms", until.0 / 1_000_000);
+            self.record.note(self.now, Some(id), text);
+        }
+    }
+
+    /// The stall of a process is over.
+    pub(crate) fn stall_over(&mut self, id: NodeId) {
+        let now = self.now;
+        if self.process(id).is_some_and(|process| process.runs(now)) {
+            self.record.note(now, Some(id), || "runs again".to_owned());
+            self.resume(id);
+        }
+    }
+
+    /// The supervisor looks what became of a child: the latest counts.
+    pub(super) fn signalled(&mut self, life: Life) {
+        let process = self.processes[usize::from(life.node.0)].as_ref();
+        let stopped = process.is_some_and(|process| process.life == life && process.stopped);
+        let slot = self.supervisor.slot(life.node);
+        if slot.incarnation == life.incarnation && slot.state != ChildState::Gone {
+            slot.state = if stopped {
+                ChildState::Stopped
+            } else {
+                ChildState::Running
+            };
+            self.owe_hints();
+        }
+    }
+
+    /// Its threads go on with what they were at, and its loop with what has arrived, in any order.
+    fn resume(&mut self, id: NodeId) {
+        let Some(mut process) = self.processes[usize::from(id.0)].take() else {
+            return;
+        };
+        if process.runs(self.now) {
+            for held in std::mem::take(&mut process.held_up) {
+                let at = self.now + self.chance.duration(self.surroundings.scheduling);
+                let happening = match held {
+                    Held::Arithmetic => Happening::Arithmetic(process.life),
+                    Held::File => Happening::File(process.life),
+                };
+                self.agenda.enter(at, happening);
+            }
+            process.wake_at = Time(u64::MAX);
+            if process.bound {
+                self.schedule(&mut process);
+            }
+        }
+        self.processes[usize::from(id.0)] = Some(process);
+    }
+}

@@ -1,0 +1,51 @@
+//! What the supervisor tells the nodes: hints, and the start signal.
+
+use protocol::id::NodeId;
+
+use super::{Cluster, Happening};
+use crate::process::Control;
+
+impl Cluster {
+    /// The nodes are owed the latest state of all.
+    pub(super) fn owe_hints(&mut self) {
+        if self.supervisor.hints {
+            self.supervisor.telling = true;
+        }
+        self.owe_telling();
+    }
+
+    pub(super) fn owe_telling(&mut self) {
+        let at = self.now + self.chance.duration(self.surroundings.supervision);
+        self.agenda.enter(at, Happening::Tell);
+    }
+
+    pub(super) fn tell(&mut self) {
+        let started = self.supervisor.may_start(self.now);
+        let telling = std::mem::take(&mut self.supervisor.telling);
+        for index in 0..self.processes.len() {
+            let slot = self.supervisor.slots[index];
+            let id = slot.id;
+            if self.life_of(id) != Some(slot.incarnation) {
+                continue;
+            }
+            if telling {
+                let hints = self.supervisor.hints_for(id);
+                self.say(id, Control::Hints(hints));
+            }
+            if slot.start_due && started && slot.bound {
+                self.supervisor.slot(id).start_due = false;
+                self.say(id, Control::Start);
+            }
+        }
+    }
+
+    fn say(&mut self, id: NodeId, control: Control) {
+        let at = self.now + self.chance.duration(self.surroundings.supervision);
+        if let Some(process) = self.process(id) {
+            let last = process.control.back().map_or(at, |&(last, _)| last);
+            let at = at.max(last);
+            process.control.push_back((at, control));
+            self.roused.push((id, at));
+        }
+    }
+}

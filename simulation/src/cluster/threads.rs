@@ -1,0 +1,192 @@
+//! The two threads of a process beside its loop: arithmetic, and calls on the jobs directory.
+
+use protocol::event::Event;
+use protocol::file::FileCall;
+
+use super::{Cluster, Happening};
+use crate::chance::Span;
+use crate::checkers::Violation;
+use crate::directory::{Change, Progress, Step};
+use crate::fact::{Fact, Life};
+use crate::file_thread::{Decided, Turn};
+use crate::process::{Held, Process};
+
+/// Between a thread and the loop of its process.
+const HAND_OVER: Span = Span::us(1, 60);
+
+impl Cluster {
+    pub(super) fn begin_arithmetic(&mut self, process: &mut Process) {
+        let span = self.surroundings.computing;
+        if let Some(time) = process.arithmetic.begin(&mut self.chance, span) {
+            let happening = Happening::Arithmetic(process.life);
+            self.agenda.enter(self.now + time, happening);
+        }
+    }
+
+    pub(super) fn arithmetic_done(&mut self, life: Life) {
+        if !self.is_life(life) {
+            return;
+        }
+        let Some(mut process) = self.processes[usize::from(life.node.0)].take() else {
+            return;
+        };
+        if process.runs(self.now) {
+            let products = process.arithmetic.finish();
+            let at = self.now + self.chance.duration(HAND_OVER);
+            process.computed.push_back((at, products));
+            self.roused.push((life.node, at));
+            self.begin_arithmetic(&mut process);
+        } else {
+            process.held_up.push(Held::Arithmetic);
+        }
+        self.processes[usize::from(life.node.0)] = Some(process);
+    }
+
+    /// Lets the file thread take its next request.
+    pub(super) fn look_at_files(&mut self, process: &mut Process) {
+        loop {
+            match process.files.look(process.node.highest()) {
+                Turn::Nothing => return,
+                Turn::Refused(reply) => self.reply(process, reply),
+                Turn::Decided => {
+                    let at = self.now + self.chance.duration(self.surroundings.file_call);
+                    self.agenda.enter(at, Happening::File(process.life));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The moment of a call has come, however long ago it was decided on.
+    pub(super) fn make_call(&mut self, life: Life) -> Result<(), Violation> {
+        let now = self.now;
+        let Some(process) = self
+            .process(life.node)
+            .filter(|process| process.life == life)
+        else {
+            return Ok(());
+        };
+        if !process.runs(now) {
+            process.held_up.push(Held::File);
+            return Ok(());
+        }
+        let known = Some(process.node.highest());
+        let Some(mut decided) = process.files.take_decided() else {
+            return Ok(());
+        };
+        self.check(&Fact::Called {
+            life,
+            epoch: decided.epoch,
+            highest: decided.highest,
+            known,
+        })?;
+        let made = self.make_step(life, decided.step)?;
+        let Some(mut process) = self.processes[usize::from(life.node.0)].take() else {
+            return Ok(());
+        };
+        match made {
+            Progress::Done(reply) => {
+                let Decided { epoch, tag, .. } = decided;
+                self.reply(&mut process, Event::FileDone { epoch, tag, reply });
+                self.look_at_files(&mut process);
+            }
+            Progress::Next(step) => {
+                decided.step = step;
+                process.files.go_on(decided);
+                let at = self.now + self.chance.duration(self.surroundings.file_call);
+                self.agenda.enter(at, Happening::File(life));
+            }
+        }
+        self.processes[usize::from(life.node.0)] = Some(process);
+        Ok(())
+    }
+
+    /// The process is killed while its file thread is at a call: the call may still be made, a
+    /// part of it, or nothing.
+    pub(super) fn make_last_call(&mut self, process: &mut Process) -> Result<(), Violation> {
+        let Some(decided) = process.files.take_decided() else {
+            return Ok(());
+        };
+        let mut next = Some(decided.step);
+        while let Some(step) = next.take().filter(|_| self.chance.percent(60)) {
+            self.check(&Fact::Called {
+                life: process.life,
+                epoch: decided.epoch,
+                highest: decided.highest,
+                known: None,
+            })?;
+            if let Progress::Next(step) = self.make_step(process.life, step)? {
+                next = Some(step);
+            }
+        }
+        Ok(())
+    }
+
+    fn make_step(&mut self, life: Life, step: Step) -> Result<Progress, Violation> {
+        let quiet = matches!(
+            step,
+            Step::Call(
+                FileCall::List(_) | FileCall::Probe(_) | FileCall::Exist(_) | FileCall::Sync(_)
+            )
+        );
+        if let Step::Call(FileCall::Read { path, .. }) = &step
+            && let Some(file) = self.directory.get(path).cloned()
+        {
+            self.check(&Fact::Read {
+                at: self.now,
+                by: life,
+                path,
+                file: &file,
+            })?;
+        }
+        let mut changes = std::mem::take(&mut self.changes);
+        let text = self.record.is_on().then(|| format!("{step:?}"));
+        let made = self.directory.make(step, &mut self.chance, &mut changes);
+        if let Some(text) = text {
+            let text = || format!("[directory] {text} = {made:?}");
+            self.record
+                .enter(self.now, Some(life.node), None, quiet, text);
+        }
+        for change in &changes {
+            self.changed(Some(life), change)?;
+        }
+        changes.clear();
+        self.changes = changes;
+        Ok(made)
+    }
+
+    /// Something changed in the jobs directory: the checkers look, and whoever watches the inbox
+    /// is told.
+    pub(crate) fn changed(&mut self, by: Option<Life>, change: &Change) -> Result<(), Violation> {
+        self.check(&Fact::Changed {
+            at: self.now,
+            by,
+            change,
+        })?;
+        if self.surroundings.mount.events && change.touches_inbox() {
+            for id in 0..self.processes.len() {
+                self.tell_watcher(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_watcher(&mut self, id: usize) {
+        let at = self.now + self.chance.duration(HAND_OVER);
+        // Only who coordinates watches.
+        if let Some(process) = &mut self.processes[id]
+            && process.node.acting().is_some()
+        {
+            process.inbox_changed.get_or_insert(at);
+            let node = process.life.node;
+            self.roused.push((node, at));
+        }
+    }
+
+    fn reply(&mut self, process: &mut Process, reply: Event) {
+        let at = self.now + self.chance.duration(HAND_OVER);
+        let last = process.replies.back().map_or(at, |&(last, _)| last);
+        process.replies.push_back((at.max(last), reply));
+        self.roused.push((process.life.node, at.max(last)));
+    }
+}

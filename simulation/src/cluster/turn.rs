@@ -1,0 +1,230 @@
+//! A turn of a process: it handles what has arrived, then its timers, then writes what it has to
+//! say. A signal may hit it between any two of its actions.
+
+use protocol::event::{Action, ChildState, Event};
+use protocol::message::Message;
+
+use super::{Cluster, Happening, describe};
+use crate::checkers::Violation;
+use crate::fact::{Fact, Step, View};
+use crate::process::{Control, Interrupted, Process};
+
+/// Whether the turn got to its end.
+type Passed = Result<(), Interrupted>;
+
+impl Cluster {
+    pub(super) fn turn(&mut self, process: &mut Process) -> Result<Passed, Violation> {
+        macro_rules! pass {
+            ($result:expr) => {
+                if let Err(interrupted) = $result {
+                    return Ok(Err(interrupted));
+                }
+            };
+        }
+        // What the last turn was kept from.
+        pass!(self.act_all(process));
+        pass!(self.handle_mail(process)?);
+        pass!(self.flush(process));
+        while process
+            .control
+            .front()
+            .is_some_and(|&(at, _)| at <= self.now)
+        {
+            if let Some((_, control)) = process.control.pop_front() {
+                pass!(self.control(process, control)?);
+            }
+        }
+        // The driver takes whichever of these is ready.
+        if self.chance.percent(50) {
+            pass!(self.handle_results(process)?);
+        }
+        loop {
+            let mut mail = std::mem::take(&mut process.mail);
+            process.mesh.poll(&mut self.wire(), &mut mail);
+            process.mail = mail;
+            if process.mail.is_empty() {
+                break;
+            }
+            pass!(self.handle_mail(process)?);
+        }
+        pass!(self.handle_results(process)?);
+        if process.inbox_changed.is_some_and(|at| at <= self.now) {
+            process.inbox_changed = None;
+            pass!(self.step(process, Event::InboxChanged)?);
+        }
+        while let Some((due, timer)) = process.node.next_timeout()
+            && due <= self.now
+        {
+            pass!(self.step(process, Event::Timeout(timer))?);
+        }
+        pass!(self.flush(process));
+        self.report(process);
+        Ok(Ok(()))
+    }
+
+    fn control(&mut self, process: &mut Process, control: Control) -> Result<Passed, Violation> {
+        match control {
+            Control::Start => process.mail.push_back(Event::Start),
+            Control::Hints(hints) => {
+                for (peer, incarnation, state) in hints {
+                    if state == ChildState::Gone {
+                        process.mesh.peer_gone(peer, incarnation, &mut self.wire());
+                    }
+                    process.mail.push_back(Event::Hint {
+                        peer,
+                        incarnation,
+                        state,
+                    });
+                }
+            }
+        }
+        self.handle_mail(process)
+    }
+
+    fn handle_mail(&mut self, process: &mut Process) -> Result<Passed, Violation> {
+        while let Some(event) = process.mail.pop_front() {
+            if let Err(interrupted) = self.step(process, event)? {
+                return Ok(Err(interrupted));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn handle_results(&mut self, process: &mut Process) -> Result<Passed, Violation> {
+        while process
+            .computed
+            .front()
+            .is_some_and(|&(at, _)| at <= self.now)
+            && let Some((_, products)) = process.computed.pop_front()
+        {
+            process.mail.push_back(Event::Computed { products });
+        }
+        while process
+            .replies
+            .front()
+            .is_some_and(|&(at, _)| at <= self.now)
+            && let Some((_, reply)) = process.replies.pop_front()
+        {
+            process.mail.push_back(reply);
+        }
+        self.handle_mail(process)
+    }
+
+    fn step(&mut self, process: &mut Process, event: Event) -> Result<Passed, Violation> {
+        self.steps += 1;
+        let life = process.life;
+        let before = View::of(&process.node);
+        let refused = is_refused(&event, before);
+        let copy = refused.then(|| process.node.clone());
+        if self.record.is_on() {
+            let (from, minor) = origin(&event);
+            let text = || format!("{event:?}");
+            self.record
+                .enter(self.now, Some(life.node), from, minor, text);
+        }
+        let seen = event.clone();
+        let actions = process.node.step(self.now, event);
+        process.mesh.set_highest(process.node.highest());
+        if self.record.is_on() {
+            for action in &actions {
+                let minor = is_minor_action(action);
+                let text = || format!("    {}", describe(action));
+                self.record
+                    .enter(self.now, Some(life.node), None, minor, text);
+            }
+        }
+        let node = &process.node;
+        let held = || node.held().map(|(id, _)| id).collect();
+        let step = Step {
+            at: self.now,
+            life,
+            event: &seen,
+            before,
+            after: View::of(node),
+            actions: &actions,
+            unchanged: copy.map(|copy| copy == *node),
+            held: &held,
+        };
+        self.check(&Fact::Step(&step))?;
+        process.todo.extend(actions);
+        Ok(self.act_all(process))
+    }
+
+    fn act_all(&mut self, process: &mut Process) -> Passed {
+        while !process.todo.is_empty() {
+            process.pass()?;
+            if let Some(action) = process.todo.pop_front() {
+                self.act(process, action);
+            }
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, process: &mut Process, action: Action) {
+        match action {
+            Action::Send { to, message } => process.mesh.send(&to, &message, self.now),
+            Action::Compute { operation, task } => {
+                process.arithmetic.ask(operation, task);
+                self.begin_arithmetic(process);
+            }
+            Action::CancelCompute => process.arithmetic.cancel(),
+            Action::File { epoch, tag, call } => {
+                process.files.ask(epoch, tag, call);
+                self.look_at_files(process);
+            }
+            Action::Log { lines } => {
+                let text =
+                    |line: &bytes::Bytes| String::from_utf8_lossy(line).trim_end().to_owned();
+                self.lines.extend(lines.iter().map(text));
+            }
+            Action::Trace { .. } | Action::Warn(_) => {}
+        }
+    }
+
+    /// Writes to one peer after the other; a signal may come in between.
+    fn flush(&mut self, process: &mut Process) -> Passed {
+        while process.flushed < self.processes.len() {
+            process.pass()?;
+            process.mesh.flush_to(process.flushed, &mut self.wire());
+            process.flushed += 1;
+        }
+        process.flushed = 0;
+        Ok(())
+    }
+
+    fn report(&mut self, process: &mut Process) {
+        let term = process.node.highest().term;
+        if term > process.reported {
+            process.reported = term;
+            let at = self.now + self.chance.duration(self.surroundings.supervision);
+            self.agenda.enter(at, Happening::Report(term));
+        }
+    }
+}
+
+/// Whether an event is a message that the fence must hold back.
+fn is_refused(event: &Event, before: View) -> bool {
+    match event {
+        Event::Received { message, .. } => message
+            .authority()
+            .is_some_and(|epoch| epoch < before.highest),
+        _ => false,
+    }
+}
+
+fn origin(event: &Event) -> (Option<protocol::id::NodeId>, bool) {
+    match event {
+        Event::Received { from, message, .. } => (Some(*from), is_minor(message)),
+        Event::Alive { from, .. } => (Some(*from), true),
+        Event::Timeout(protocol::timer::Timer::Heartbeat) => (None, true),
+        _ => (None, false),
+    }
+}
+
+fn is_minor(message: &Message) -> bool {
+    matches!(message, Message::Heartbeat { .. } | Message::Pulse { .. })
+}
+
+fn is_minor_action(action: &Action) -> bool {
+    matches!(action, Action::Send { message, .. } if is_minor(message))
+}

@@ -1,0 +1,292 @@
+//! The jobs directory: four folders of files, and the calls that nodes make on them.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use protocol::file::{FileCall, FilePath, FileReply, Folder, Probe};
+
+use crate::chance::Chance;
+
+/// A name that is taken before a rename over it, where the mount has no better way.
+const RESERVATION: &[u8] = b"bullpen: this name is reserved for a rename\n";
+
+/// What the file system of the directory can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Renames that clobber nothing in one step; else the name is reserved first.
+    pub renames_in_one_step: bool,
+    /// Leases that tell whether a file is open for writing.
+    pub leases: bool,
+    /// Events that tell of changes.
+    pub events: bool,
+}
+
+/// The folders and what is in them.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    files: BTreeMap<FilePath, File>,
+    mount: Mount,
+    /// No space is left: writes fail half-way.
+    pub(crate) full: bool,
+    stamp: u64,
+}
+
+/// A file, wherever it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// What is in it.
+    pub content: Bytes,
+    /// Which of the dropped job files it is, if it is one.
+    pub job: Option<usize>,
+    /// Somebody has it open for writing.
+    pub open: bool,
+    /// Changes with the content.
+    pub stamp: u64,
+}
+
+impl File {
+    /// Whether it only reserves its name.
+    pub fn is_reservation(&self) -> bool {
+        self.content == RESERVATION
+    }
+}
+
+/// What a call, or a person, changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A file got another name.
+    Moved {
+        /// The name that it had.
+        from: FilePath,
+        /// The name that it has.
+        to: FilePath,
+        /// The file.
+        file: File,
+        /// What had that name before and is no more.
+        clobbered: Option<File>,
+    },
+    /// A file was created, or its content replaced.
+    Written {
+        /// Its name.
+        path: FilePath,
+        /// What it is now.
+        file: File,
+        /// What it was.
+        before: Option<File>,
+    },
+    /// A file is no more.
+    Removed {
+        /// The name that it had.
+        path: FilePath,
+        /// What it was.
+        file: File,
+    },
+}
+
+/// How far a call got that takes more than one step.
+#[derive(Clone, Debug)]
+pub(crate) enum Progress {
+    /// It is done.
+    Done(FileReply),
+    /// A step is done, and this one is next.
+    Next(Step),
+}
+
+/// The next step of a call.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// The whole call.
+    Call(FileCall),
+    /// The target's name is reserved: rename over it.
+    RenameOver { from: FilePath, to: FilePath },
+    /// The file is created and half of it written: write it all, and sync.
+    Finish { path: FilePath, content: Bytes },
+}
+
+impl Directory {
+    pub(crate) fn new(mount: Mount) -> Directory {
+        Directory {
+            files: BTreeMap::new(),
+            mount,
+            full: false,
+            stamp: 0,
+        }
+    }
+
+    pub(crate) fn get(&self, path: &FilePath) -> Option<&File> {
+        self.files.get(path)
+    }
+
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&FilePath, &File)> {
+        self.files.iter()
+    }
+
+    /// A person creates a file, or writes more of it.
+    pub(crate) fn put(
+        &mut self,
+        path: FilePath,
+        content: Bytes,
+        job: Option<usize>,
+        open: bool,
+    ) -> Change {
+        self.stamp += 1;
+        let file = File {
+            content,
+            job,
+            open,
+            stamp: self.stamp,
+        };
+        let before = self.files.insert(path.clone(), file.clone());
+        Change::Written { path, file, before }
+    }
+
+    /// The file of a job that is still being written, wherever it has gone.
+    pub(crate) fn find_job(&self, job: usize) -> Option<FilePath> {
+        let mut files = self.files.iter();
+        files
+            .find(|(_, file)| file.job == Some(job))
+            .map(|(path, _)| path.clone())
+    }
+
+    /// Makes one step of a call.
+    pub(crate) fn make(
+        &mut self,
+        step: Step,
+        chance: &mut Chance,
+        changes: &mut Vec<Change>,
+    ) -> Progress {
+        let call = match step {
+            Step::Call(call) => call,
+            Step::RenameOver { from, to } => return self.rename_over(from, to, changes),
+            Step::Finish { path, content } => {
+                let file = self.files.get(&path);
+                // Somebody may have moved or removed it: the descriptor follows it.
+                if file.is_some() {
+                    changes.push(self.put(path, content, None, false));
+                }
+                return Progress::Done(FileReply::Ok);
+            }
+        };
+        Progress::Done(match call {
+            FileCall::List(folder) => self.list(folder, chance, changes),
+            FileCall::Probe(path) => self.probe(&path),
+            FileCall::Exist(mut paths) => {
+                paths.retain(|path| self.files.contains_key(path));
+                FileReply::Existing(paths)
+            }
+            FileCall::Rename { from, to } => return self.rename(from, to, changes),
+            FileCall::Read { path, limit } => match self.files.get(&path) {
+                Some(file) => {
+                    let end = file.content.len().min(limit.saturating_add(1));
+                    FileReply::Content(file.content.slice(..end))
+                }
+                None => FileReply::Absent,
+            },
+            FileCall::Write { path, content } => {
+                let content: Bytes = content.concat().into();
+                let half = content.slice(..content.len() / 2);
+                changes.push(self.put(path.clone(), half, None, true));
+                if self.full {
+                    FileReply::Failed("no space left on device".to_owned())
+                } else {
+                    return Progress::Next(Step::Finish { path, content });
+                }
+            }
+            FileCall::Remove(path) => {
+                self.remove(path, changes);
+                FileReply::Ok
+            }
+            FileCall::Sync(_) => FileReply::Ok,
+        })
+    }
+
+    fn list(
+        &mut self,
+        folder: Folder,
+        chance: &mut Chance,
+        changes: &mut Vec<Change>,
+    ) -> FileReply {
+        let in_folder = |path: &&FilePath| path.folder == folder;
+        let mut paths: Vec<FilePath> = self.files.keys().filter(in_folder).cloned().collect();
+        if !self.mount.renames_in_one_step {
+            paths.retain(|path| {
+                let abandoned = self.files[path].is_reservation();
+                if abandoned {
+                    self.remove(path.clone(), changes);
+                }
+                !abandoned
+            });
+        }
+        let mut names: Vec<Vec<u8>> = paths.into_iter().map(|path| path.name).collect();
+        // The system tells them in an order of its own.
+        if names.len() > 1 {
+            let start = chance.below(names.len());
+            names.rotate_left(start);
+        }
+        FileReply::Listed(names)
+    }
+
+    fn probe(&self, path: &FilePath) -> FileReply {
+        match self.files.get(path) {
+            None => FileReply::Absent,
+            Some(file) if !self.mount.leases => {
+                FileReply::Probed(Probe::Unknown { stamp: file.stamp })
+            }
+            Some(File { open: true, .. }) => FileReply::Probed(Probe::Busy),
+            Some(_) => FileReply::Probed(Probe::Complete),
+        }
+    }
+
+    fn rename(&mut self, from: FilePath, to: FilePath, changes: &mut Vec<Change>) -> Progress {
+        // A missing source is told before an existing target.
+        if !self.files.contains_key(&from) {
+            return Progress::Done(FileReply::Absent);
+        }
+        if self.files.contains_key(&to) {
+            return Progress::Done(FileReply::Taken);
+        }
+        if !self.mount.renames_in_one_step {
+            changes.push(self.put(to.clone(), Bytes::from_static(RESERVATION), None, false));
+            return Progress::Next(Step::RenameOver { from, to });
+        }
+        self.rename_over(from, to, changes)
+    }
+
+    fn rename_over(&mut self, from: FilePath, to: FilePath, changes: &mut Vec<Change>) -> Progress {
+        let Some(file) = self.files.remove(&from) else {
+            if self
+                .files
+                .get(&to)
+                .is_some_and(|f| f.content == RESERVATION)
+            {
+                self.remove(to, changes);
+            }
+            return Progress::Done(FileReply::Absent);
+        };
+        let clobbered = self.files.insert(to.clone(), file.clone());
+        changes.push(Change::Moved {
+            from,
+            to,
+            file,
+            clobbered: clobbered.filter(|file| !file.is_reservation()),
+        });
+        Progress::Done(FileReply::Ok)
+    }
+
+    fn remove(&mut self, path: FilePath, changes: &mut Vec<Change>) {
+        if let Some(file) = self.files.remove(&path) {
+            changes.push(Change::Removed { path, file });
+        }
+    }
+}
+
+impl Change {
+    /// Whether somebody who watches the inbox is told.
+    pub(crate) fn touches_inbox(&self) -> bool {
+        let is_inbox = |path: &FilePath| path.folder == Folder::Inbox;
+        match self {
+            Change::Moved { from, to, .. } => is_inbox(from) || is_inbox(to),
+            Change::Written { path, .. } | Change::Removed { path, .. } => is_inbox(path),
+        }
+    }
+}

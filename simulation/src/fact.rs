@@ -1,0 +1,110 @@
+//! What happened, as the checkers are told of it.
+
+use std::fmt;
+
+use protocol::event::{Action, Event};
+use protocol::file::FilePath;
+use protocol::id::{Epoch, Incarnation, NodeId};
+use protocol::node::Node;
+use protocol::plan::OperationId;
+use protocol::time::Time;
+
+use crate::directory::{Change, File};
+
+/// One life of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Life {
+    /// Its static ID.
+    pub node: NodeId,
+    /// Which of its lives.
+    pub incarnation: Incarnation,
+}
+
+impl fmt::Display for Life {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "node {} (life {})", self.node, self.incarnation)
+    }
+}
+
+/// What a node believes at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The highest epoch that it has seen or promised.
+    pub highest: Epoch,
+    /// The epoch in which it acts as coordinator, if it does.
+    pub acting: Option<Epoch>,
+    /// The coordinator that it follows or is.
+    pub coordinator: Option<NodeId>,
+}
+
+impl View {
+    /// What a node believes now.
+    pub fn of(node: &Node) -> View {
+        View {
+            highest: node.highest(),
+            acting: node.acting(),
+            coordinator: node.coordinator(),
+        }
+    }
+}
+
+/// One step of one node: what came in and what came out.
+pub struct Step<'a> {
+    /// When.
+    pub at: Time,
+    /// Whose.
+    pub life: Life,
+    /// What happened to it.
+    pub event: &'a Event,
+    /// What it believed before.
+    pub before: View,
+    /// What it believes now.
+    pub after: View,
+    /// What it wants done, in order.
+    pub actions: &'a [Action],
+    /// Whether it is the same as before, time aside; told for refused messages only.
+    pub unchanged: Option<bool>,
+    /// The names of what it holds now.
+    pub held: &'a dyn Fn() -> Vec<OperationId>,
+}
+
+/// Something that happened.
+pub enum Fact<'a> {
+    /// A node handled an event.
+    Step(&'a Step<'a>),
+    /// A process was started.
+    Born(Life),
+    /// A process ended.
+    Died(Life),
+    /// A node made a file call, in the name of an epoch, after a look at the highest that it knew.
+    Called {
+        /// Whose call.
+        life: Life,
+        /// In whose name.
+        epoch: Epoch,
+        /// The highest epoch that the node knew when the call was decided on.
+        highest: Epoch,
+        /// The highest that it knows now; none if it is dead.
+        known: Option<Epoch>,
+    },
+    /// A node read a file.
+    Read {
+        /// When.
+        at: Time,
+        /// Who.
+        by: Life,
+        /// Which.
+        path: &'a FilePath,
+        /// What it is.
+        file: &'a File,
+    },
+    /// The jobs directory changed.
+    Changed {
+        /// When.
+        at: Time,
+        /// By a node; else by a person.
+        by: Option<Life>,
+        /// How.
+        change: &'a Change,
+    },
+}

@@ -1,0 +1,133 @@
+//! A process of a node: the real `Node`, and models of what its driver has beside it.
+
+use std::collections::VecDeque;
+
+use protocol::config::Config;
+use protocol::event::{Action, ChildState, Event};
+use protocol::id::{Incarnation, NodeId, Term};
+use protocol::message::Product;
+use protocol::node::Node;
+use protocol::time::Time;
+
+use crate::arithmetic::Arithmetic;
+use crate::fact::Life;
+use crate::file_thread::FileThread;
+use crate::mesh::Mesh;
+
+/// What the supervisor says of a node: whose, in which life, and what became of it.
+pub(crate) type Hint = (NodeId, Incarnation, ChildState);
+
+/// A process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) life: Life,
+    pub(crate) node: Node,
+    pub(crate) mesh: Mesh,
+    pub(crate) arithmetic: Arithmetic,
+    pub(crate) files: FileThread,
+    /// What the supervisor has sent, with the moment from which it can be read.
+    pub(crate) control: VecDeque<(Time, Control)>,
+    pub(crate) computed: VecDeque<(Time, Vec<Product>)>,
+    pub(crate) replies: VecDeque<(Time, Event)>,
+    pub(crate) inbox_changed: Option<Time>,
+    /// Read from the links and not handled: this node was stopped in between.
+    pub(crate) mail: VecDeque<Event>,
+    /// Wanted by the last step and not done: this node was stopped in between.
+    pub(crate) todo: VecDeque<Action>,
+    /// The peer to whose socket the last flush got; 0 where it got to its end.
+    pub(crate) flushed: usize,
+    /// Its socket is bound: peers can reach it.
+    pub(crate) bound: bool,
+    pub(crate) born: Time,
+    /// A signal stopped it.
+    pub(crate) stopped: bool,
+    /// It gets no processor time before.
+    pub(crate) stalled_until: Time,
+    /// What its threads would have done while they stood still.
+    pub(crate) held_up: Vec<Held>,
+    pub(crate) interrupt: Option<Interrupt>,
+    /// When it will be woken; `Time(u64::MAX)` for never.
+    pub(crate) wake_at: Time,
+    pub(crate) reported: Term,
+}
+
+/// What the supervisor says to a node.
+#[derive(Clone, Debug)]
+pub(crate) enum Control {
+    Start,
+    Hints(Vec<Hint>),
+}
+
+/// A thread's next doing, put off until the process goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    Arithmetic,
+    File,
+}
+
+/// A signal that will hit the process after so many more of its actions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Interrupt {
+    pub(crate) after: usize,
+    pub(crate) kills: bool,
+}
+
+/// A signal hit the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interrupted {
+    pub(crate) kills: bool,
+}
+
+impl Process {
+    pub(crate) fn new(config: &Config, life: Life, term: Term, now: Time) -> Process {
+        let Life { node, incarnation } = life;
+        Process {
+            life,
+            node: Node::new(config.clone(), node, incarnation, term),
+            mesh: Mesh::new(config.nodes, node, incarnation, now),
+            arithmetic: Arithmetic::default(),
+            files: FileThread::default(),
+            control: VecDeque::new(),
+            computed: VecDeque::new(),
+            replies: VecDeque::new(),
+            inbox_changed: None,
+            mail: VecDeque::new(),
+            todo: VecDeque::new(),
+            flushed: 0,
+            bound: false,
+            born: now,
+            stopped: false,
+            stalled_until: Time(0),
+            held_up: Vec::new(),
+            interrupt: None,
+            wake_at: Time(u64::MAX),
+            reported: term,
+        }
+    }
+
+    /// Counts one action towards an interrupt.
+    pub(crate) fn pass(&mut self) -> Result<(), Interrupted> {
+        match &mut self.interrupt {
+            None => Ok(()),
+            Some(interrupt) if interrupt.after > 0 => {
+                interrupt.after -= 1;
+                Ok(())
+            }
+            Some(interrupt) => {
+                let kills = interrupt.kills;
+                self.interrupt = None;
+                Err(Interrupted { kills })
+            }
+        }
+    }
+
+    /// Whether its threads run.
+    pub(crate) fn runs(&self, now: Time) -> bool {
+        !self.stopped && self.stalled_until <= now
+    }
+
+    /// Whether a turn was cut short.
+    pub(crate) fn is_midway(&self) -> bool {
+        !self.todo.is_empty() || !self.mail.is_empty() || self.flushed > 0
+    }
+}

@@ -1,0 +1,134 @@
+//! What a run, or a batch of them, has been through: a batch that never saw a takeover in mid-job
+//! has shown nothing about takeovers.
+
+use std::fmt;
+use std::ops::AddAssign;
+
+use protocol::event::{Action, Event};
+use protocol::message::Message;
+use protocol::trace::{StepDownCause, Trace};
+
+use crate::fact::{Fact, Step};
+
+/// How often each of the situations came up that a batch must have been through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// A coordinator began to act with finished operations of an open job before it.
+    pub takeovers_in_mid_job: u64,
+    /// A message of a coordinator whose epoch was over was refused.
+    pub stale_refused: u64,
+    /// A coordinator was brought a product that it had.
+    pub duplicate_results: u64,
+    /// A coordinator that acted stopped under its promise to another.
+    pub hand_overs: u64,
+    /// A peer was sent what it lacked when it joined.
+    pub snapshots: u64,
+    /// A file call was made after its caller had learnt of a higher epoch, or died.
+    pub late_file_calls: u64,
+    /// Elections that were started.
+    pub elections: u64,
+    /// Coordinatorships.
+    pub terms: u64,
+}
+
+impl Reached {
+    /// The situations that a batch must have been through and was not.
+    pub fn lacking(&self) -> Vec<&'static str> {
+        let required = [
+            (self.takeovers_in_mid_job, "takeovers in mid-job"),
+            (self.stale_refused, "refused stale coordinators"),
+            (self.duplicate_results, "duplicate results"),
+            (self.hand_overs, "hand-overs"),
+            (self.snapshots, "snapshots"),
+            (self.late_file_calls, "late file calls"),
+        ];
+        let lacking = required.iter().filter(|(count, _)| *count == 0);
+        lacking.map(|&(_, name)| name).collect()
+    }
+
+    pub(crate) fn see(&mut self, fact: &Fact<'_>) {
+        match fact {
+            Fact::Step(step) => self.step(step),
+            Fact::Called { epoch, known, .. } => {
+                let late = known.is_none_or(|known| known > *epoch);
+                self.late_file_calls += u64::from(late);
+            }
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, step: &Step<'_>) {
+        let mut checkpointed = 0;
+        for action in step.actions {
+            let Action::Trace { trace, .. } = action else {
+                continue;
+            };
+            match trace {
+                Trace::Checkpointed { .. } => checkpointed += 1,
+                Trace::ElectionStarted { .. } => self.elections += 1,
+                Trace::StaleRefused { .. } => self.stale_refused += 1,
+                Trace::SteppedDown {
+                    why: StepDownCause::Promised,
+                } if step.before.acting.is_some() => {
+                    self.hand_overs += 1;
+                }
+                Trace::Acting => {
+                    self.terms += 1;
+                    self.takeovers_in_mid_job += u64::from(!(step.held)().is_empty());
+                }
+                _ => {}
+            }
+        }
+        let Event::Received { message, .. } = step.event else {
+            return;
+        };
+        match message {
+            Message::Products { products } if step.before.acting.is_some() => {
+                self.duplicate_results += u64::from(products.len() > checkpointed);
+            }
+            Message::Promise { .. } => self.snapshots += u64::from(is_snapshot(step.actions)),
+            _ => {}
+        }
+    }
+}
+
+fn is_snapshot(actions: &[Action]) -> bool {
+    actions.iter().any(|action| {
+        matches!(
+            action,
+            Action::Send { to, message: Message::Checkpoint { update, .. } }
+                if to.len() == 1 && !update.products.is_empty()
+        )
+    })
+}
+
+impl AddAssign for Reached {
+    fn add_assign(&mut self, other: Reached) {
+        self.takeovers_in_mid_job += other.takeovers_in_mid_job;
+        self.stale_refused += other.stale_refused;
+        self.duplicate_results += other.duplicate_results;
+        self.hand_overs += other.hand_overs;
+        self.snapshots += other.snapshots;
+        self.late_file_calls += other.late_file_calls;
+        self.elections += other.elections;
+        self.terms += other.terms;
+    }
+}
+
+impl fmt::Display for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} takeovers in mid-job, {} refused stale messages, {} duplicate results, {} hand-overs, \
+             {} snapshots, {} late file calls; {} elections, {} coordinatorships",
+            self.takeovers_in_mid_job,
+            self.stale_refused,
+            self.duplicate_results,
+            self.hand_overs,
+            self.snapshots,
+            self.late_file_calls,
+            self.elections,
+            self.terms
+        )
+    }
+}

@@ -1,0 +1,279 @@
+//! One run: what its seed decides is done to a cluster, then everything heals, and what must come
+//! to pass then does, or does not.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use protocol::file::{FilePath, Folder};
+use protocol::id::NodeId;
+use protocol::time::Time;
+
+use crate::checkers::coordinator_death::CoordinatorDeath;
+use crate::checkers::whole_files::WholeFiles;
+use crate::checkers::{Checkers, Violation, liveness};
+use crate::cluster::Cluster;
+use crate::reached::Reached;
+use crate::record::Record;
+use crate::scenario::{Deed, Scenario, Target};
+
+/// What must come to pass after everything has healed has this long to do so.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// It must stay so for this long: the regular looks at the directory are in it.
+const STAYS: Duration = Duration::from_millis(2_500);
+/// Pause between the parts of a file that is being written.
+const WRITER_PAUSE: Duration = Duration::from_millis(120);
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The first thing that must not have happened.
+    pub violation: Option<Violation>,
+    /// What the run has been through.
+    pub reached: Reached,
+    /// Faults that were injected.
+    pub faults: usize,
+    /// Events that nodes handled.
+    pub steps: u64,
+    /// How long it took in virtual time.
+    pub lasted: Duration,
+    /// From the last fault until all was well.
+    pub healed_in: Duration,
+    /// What happened, if it was to be recorded.
+    pub record: Record,
+}
+
+thread_local! {
+    static CURRENT: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// The seed that this thread runs at the moment.
+pub fn current_seed() -> Option<u64> {
+    CURRENT.get()
+}
+
+/// Runs a seed.
+pub fn run(seed: u64, recording: bool) -> Outcome {
+    CURRENT.set(Some(seed));
+    let scenario = Scenario::new(seed);
+    let checkers = checkers(&scenario);
+    let cluster = Cluster::new(
+        scenario.config.clone(),
+        scenario.surroundings.clone(),
+        checkers,
+        scenario.seed,
+        recording,
+    );
+    let faults = scenario.faults;
+    let mut run = Run::new(scenario, cluster);
+    let violation = run.all().err();
+    let cluster = run.cluster;
+    Outcome {
+        violation,
+        reached: cluster.reached,
+        faults,
+        steps: cluster.steps,
+        lasted: cluster.now.since(Time(0)),
+        healed_in: run.healed_in,
+        record: cluster.record,
+    }
+}
+
+fn checkers(scenario: &Scenario) -> Checkers {
+    let mut checkers = Checkers::default();
+    checkers.add(WholeFiles::new(scenario.surroundings.mount.leases));
+    if scenario.only_deaths() {
+        checkers.add(CoordinatorDeath::new(scenario.asked_once()));
+    }
+    checkers
+}
+
+struct Run {
+    scenario: Scenario,
+    cluster: Cluster,
+    /// What is still to be done, in order.
+    plan: BTreeMap<(Time, usize), Doing>,
+    next_order: usize,
+    healed_in: Duration,
+}
+
+/// A deed, or the end of one.
+#[derive(Clone, Debug)]
+enum Doing {
+    Deed(Deed),
+    WriteOn(usize, usize, usize),
+    GoOn(NodeId),
+    StallOver(NodeId),
+    Empty,
+}
+
+impl Run {
+    fn new(scenario: Scenario, cluster: Cluster) -> Run {
+        let mut run = Run {
+            cluster,
+            plan: BTreeMap::new(),
+            next_order: 0,
+            healed_in: Duration::ZERO,
+            scenario,
+        };
+        for (at, deed) in run.scenario.deeds.clone() {
+            run.enter(at, Doing::Deed(deed));
+        }
+        run
+    }
+
+    fn enter(&mut self, at: Time, doing: Doing) {
+        self.plan.insert((at, self.next_order), doing);
+        self.next_order += 1;
+    }
+
+    fn all(&mut self) -> Result<(), Violation> {
+        let text = format!("{:?}", self.scenario.config);
+        self.cluster.record.note(Time(0), None, || text);
+        let text = format!("{:?}", self.scenario.surroundings);
+        self.cluster.record.note(Time(0), None, || text);
+        while let Some(((at, _), doing)) = self.plan.pop_first() {
+            self.cluster.run_until(at)?;
+            self.execute(doing)?;
+        }
+        for id in 0..self.scenario.config.nodes {
+            if let Some(process) = self.cluster.process(NodeId(id)) {
+                process.interrupt = None;
+            }
+            self.cluster.go_on(NodeId(id));
+            self.cluster.stall_over(NodeId(id));
+        }
+        self.settle()
+    }
+
+    fn settle(&mut self) -> Result<(), Violation> {
+        let healed_at = self.cluster.now;
+        self.cluster
+            .record
+            .note(healed_at, None, || "all faults have healed".to_owned());
+        let scenario = &self.scenario;
+        let elections = self.cluster.reached.elections;
+        let well = |cluster: &Cluster| liveness::unwell(scenario, cluster).is_none();
+        let is_well = self.cluster.run_until_so(healed_at + PATIENCE, well)?;
+        self.healed_in = self.cluster.now.since(healed_at);
+        if is_well {
+            self.cluster.run_until(self.cluster.now + STAYS)?;
+        }
+        let violation = liveness::unwell(scenario, &self.cluster)
+            .or_else(|| liveness::left_over(scenario, &self.cluster))
+            .or_else(|| liveness::too_many_elections(scenario, &self.cluster, elections));
+        violation.map_or(Ok(()), Err)
+    }
+
+    fn execute(&mut self, doing: Doing) -> Result<(), Violation> {
+        let now = self.cluster.now;
+        match doing {
+            Doing::Deed(deed) => return self.deed(&deed),
+            Doing::WriteOn(job, part, parts) => return self.write(job, part, parts),
+            Doing::GoOn(id) => {
+                if let Some(process) = self.cluster.process(id) {
+                    process.interrupt = process.interrupt.filter(|interrupt| interrupt.kills);
+                }
+                self.cluster.go_on(id);
+            }
+            Doing::StallOver(id) => self.cluster.stall_over(id),
+            Doing::Empty => {
+                self.cluster.directory.full = false;
+                self.cluster
+                    .record
+                    .note(now, None, || "there is space again".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn deed(&mut self, deed: &Deed) -> Result<(), Violation> {
+        let now = self.cluster.now;
+        self.cluster.record.note(now, None, || format!("{deed:?}"));
+        match *deed {
+            Deed::Drop(job) => return self.write(job, 1, 1),
+            Deed::Write(job, parts) => return self.write(job, 0, parts),
+            Deed::Kill(target, after) => {
+                let id = self.resolve(target);
+                if after == 0 {
+                    return self.cluster.kill(id);
+                }
+                self.cluster.interrupt(id, after, true);
+            }
+            Deed::KillAll => {
+                for id in 0..self.scenario.config.nodes {
+                    self.cluster.kill(NodeId(id))?;
+                }
+            }
+            Deed::Stop(target, after, length) => {
+                let id = self.resolve(target);
+                if after == 0 {
+                    self.cluster.stop(id);
+                } else {
+                    self.cluster.interrupt(id, after, false);
+                }
+                self.enter(now + length, Doing::GoOn(id));
+            }
+            Deed::Stall(target, length) => {
+                let id = self.resolve(target);
+                self.stall(id, now + length);
+            }
+            Deed::StallAll(length) => {
+                for id in 0..self.scenario.config.nodes {
+                    self.stall(NodeId(id), now + length);
+                }
+            }
+            Deed::Cut(from, to) => self.cluster.cut(self.resolve(from), self.resolve(to)),
+            Deed::Freeze(from, to, length) => {
+                let (from, to) = (self.resolve(from), self.resolve(to));
+                self.cluster.network.freeze(from, to, now + length);
+            }
+            Deed::Fill(length) => {
+                self.cluster.directory.full = true;
+                self.enter(now + length, Doing::Empty);
+            }
+        }
+        Ok(())
+    }
+
+    fn stall(&mut self, id: NodeId, until: Time) {
+        self.cluster.stall(id, until);
+        self.enter(until, Doing::StallOver(id));
+    }
+
+    fn resolve(&self, target: Target) -> NodeId {
+        match target {
+            Target::Node(id) => id,
+            Target::Coordinator(otherwise) => {
+                let acting = self.cluster.nodes().filter_map(|(_, node)| node.acting());
+                acting.max().map_or(otherwise, |epoch| epoch.node)
+            }
+        }
+    }
+
+    /// Writes so many of the parts of a job's file; the last write closes it.
+    fn write(&mut self, job: usize, part: usize, parts: usize) -> Result<(), Violation> {
+        let Some(dropped) = self.scenario.jobs.get(job) else {
+            return Ok(());
+        };
+        let now = self.cluster.now;
+        let known = self.cluster.directory.find_job(job);
+        let inbox = FilePath::new(Folder::Inbox, dropped.file.as_bytes());
+        let path = known.unwrap_or(inbox);
+        let taken = self.cluster.directory.get(&path);
+        if taken.is_some_and(|file| file.job != Some(job)) {
+            // A person who finds the name taken waits.
+            self.enter(now + WRITER_PAUSE, Doing::WriteOn(job, part, parts));
+            return Ok(());
+        }
+        let whole = dropped.content.clone();
+        let content = whole.slice(..whole.len() * part / parts.max(1));
+        let open = part < parts;
+        let change = self.cluster.directory.put(path, content, Some(job), open);
+        self.cluster.changed(None, &change)?;
+        if open {
+            self.enter(now + WRITER_PAUSE, Doing::WriteOn(job, part + 1, parts));
+        }
+        Ok(())
+    }
+}

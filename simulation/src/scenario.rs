@@ -1,0 +1,286 @@
+//! What a seed decides: the cluster, its surroundings, the jobs, and what goes wrong when.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::config::{Config, Preemption};
+use protocol::id::NodeId;
+use protocol::time::Time;
+
+use crate::chance::{Chance, Span};
+use crate::cluster::Surroundings;
+use crate::directory::Mount;
+use crate::job::Job;
+
+/// Largest factorial of a job.
+const MAX_N: u64 = 300;
+
+/// A run, as its seed decides it.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The settings of the nodes.
+    pub config: Config,
+    /// What surrounds them.
+    pub surroundings: Surroundings,
+    /// The job files that are dropped.
+    pub jobs: Vec<Job>,
+    /// What is done, and when, in order.
+    pub deeds: Vec<(Time, Deed)>,
+    /// How many of the deeds are faults.
+    pub faults: usize,
+    /// The seed of all that the surroundings leave to chance.
+    pub seed: u64,
+}
+
+/// Something that is done to the cluster from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// A job file is dropped whole, by a rename into the inbox.
+    Drop(usize),
+    /// A job file is written in the inbox, in so many parts, with pauses.
+    Write(usize, usize),
+    /// SIGKILL, after so many more actions of the process.
+    Kill(Target, usize),
+    /// SIGKILL to all nodes.
+    KillAll,
+    /// SIGSTOP after so many more actions of the process, and SIGCONT later.
+    Stop(Target, usize, Duration),
+    /// A process gets no processor time for a while.
+    Stall(Target, Duration),
+    /// No process gets any for a while.
+    StallAll(Duration),
+    /// The link from one to the other breaks, with what it carries.
+    Cut(Target, Target),
+    /// The link from one to the other delivers nothing for a while.
+    Freeze(Target, Target, Duration),
+    /// There is no space left for a while.
+    Fill(Duration),
+}
+
+/// Whom it hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// This one.
+    Node(NodeId),
+    /// Who acts as coordinator, else this one.
+    Coordinator(NodeId),
+}
+
+impl Scenario {
+    /// What a seed decides.
+    pub fn new(seed: u64) -> Scenario {
+        let mut chance = Chance::new(seed);
+        let surroundings = surroundings(&mut chance);
+        let config = config(&mut chance, &surroundings);
+        let nodes = config.nodes;
+        let pace = chance.pick(&[
+            Span::us(100, 5_000),
+            Span::us(100, 50_000),
+            Span::us(1_000, 300_000),
+            Span::us(20_000, 1_000_000),
+        ]);
+        let faults = 3 + chance.below(14);
+        let kinds = Kinds::draw(&mut chance);
+        let mut jobs = Vec::new();
+        let mut deeds = Vec::new();
+        // Most clusters have found themselves before the first job comes.
+        let mut at = Time(0) + Duration::from_millis(chance.pick(&[0, 100, 1_500]));
+        for fault in 0..faults {
+            if fault == 0 || chance.percent(25) && jobs.len() < 6 {
+                let number = jobs.len();
+                jobs.push(job(&mut chance, number));
+                deeds.push((at, drop_deed(&mut chance, number)));
+            }
+            at = at + chance.duration(pace);
+            deeds.push((at, kinds.deed(&mut chance, nodes)));
+        }
+        Scenario {
+            config,
+            surroundings,
+            jobs,
+            deeds,
+            faults,
+            seed: chance.fork(),
+        }
+    }
+}
+
+impl Scenario {
+    /// Whether nothing goes wrong but that processes die, one at a time, on links that are prompt:
+    /// nobody has reason to give up a peer that lives.
+    pub fn only_deaths(&self) -> bool {
+        let prompt = self.surroundings.latency.to_us <= 20_000
+            && self.surroundings.scheduling.to_us <= 5_000
+            && self.config.operation_deadline >= Duration::from_secs(5);
+        let harmless =
+            |deed: &Deed| matches!(deed, Deed::Drop(_) | Deed::Write(..) | Deed::Kill(..));
+        prompt && self.deeds.iter().all(|(_, deed)| harmless(deed))
+    }
+
+    /// The factorials that are asked for once, by one job.
+    pub fn asked_once(&self) -> BTreeSet<u32> {
+        let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+        for job in &self.jobs {
+            for n in Job::numbers(&job.content).unwrap_or_default() {
+                *counts.entry(n).or_default() += 1;
+            }
+        }
+        let once = counts.into_iter().filter(|&(_, count)| count == 1);
+        once.map(|(n, _)| n).collect()
+    }
+}
+
+fn surroundings(chance: &mut Chance) -> Surroundings {
+    Surroundings {
+        latency: chance.pick(&[
+            Span::us(5, 100),
+            Span::us(5, 2_000),
+            Span::us(5, 20_000),
+            Span::us(1, 50_000),
+        ]),
+        scheduling: chance.pick(&[Span::us(1, 20), Span::us(1, 500), Span::us(1, 5_000)]),
+        computing: chance.pick(&[Span::us(2, 50), Span::us(5, 1_000), Span::us(50, 10_000)]),
+        file_call: chance.pick(&[Span::us(10, 300), Span::us(10, 3_000), Span::us(20, 40_000)]),
+        start_up: Span::us(500, 20_000),
+        supervision: chance.pick(&[Span::us(20, 500), Span::us(20, 10_000)]),
+        hints: chance.percent(65),
+        socket_room: chance.pick(&[16, 64, 256]),
+        mount: Mount {
+            renames_in_one_step: chance.percent(80),
+            leases: chance.percent(80),
+            events: chance.percent(85),
+        },
+    }
+}
+
+fn config(chance: &mut Chance, surroundings: &Surroundings) -> Config {
+    let nodes = u8::try_from(chance.between(3, 9)).unwrap_or(3);
+    let slow = surroundings.latency.to_us > 10_000;
+    let (heartbeat, suspect_after) = if slow {
+        (50, 500)
+    } else {
+        chance.pick(&[(50, 500), (50, 500), (50, 200), (100, 1_000)])
+    };
+    let delay = if chance.percent(10) { 2 } else { 0 };
+    Config {
+        nodes: if chance.percent(4) { 2 } else { nodes },
+        delay: Duration::from_millis(delay),
+        heartbeat: Duration::from_millis(heartbeat),
+        suspect_after: Duration::from_millis(suspect_after),
+        operation_deadline: chance.pick(&[
+            Duration::from_secs(60),
+            Duration::from_secs(5),
+            Duration::from_millis(suspect_after),
+        ]),
+        attempts: chance.pick(&[10, 10, 1_000]),
+        window: chance.pick(&[256, 16, 4, 1]),
+        preemption: chance.pick(&[
+            Preemption::Graceful,
+            Preemption::Graceful,
+            Preemption::Graceful,
+            Preemption::Immediate,
+            Preemption::Never,
+        ]),
+        trace_operations: true,
+        ..Config::default()
+    }
+}
+
+fn job(chance: &mut Chance, number: usize) -> Job {
+    let file = if chance.percent(40) {
+        "dup.job".to_owned()
+    } else {
+        format!("job{number}.job")
+    };
+    // No two jobs are the same to the byte, though they may ask for the same.
+    let mut content = format!("# {number}\n");
+    if chance.percent(10) {
+        content += "abc\n";
+    } else {
+        let few = chance.percent(30);
+        for _ in 0..chance.between(1, 3) {
+            let n = if few {
+                chance.pick(&[0, 1, 5, 40])
+            } else {
+                chance.between(0, MAX_N)
+            };
+            content += &format!("{n}!\n");
+        }
+    }
+    Job {
+        file,
+        content: Bytes::from(content),
+    }
+}
+
+fn drop_deed(chance: &mut Chance, number: usize) -> Deed {
+    if chance.percent(20) {
+        Deed::Write(number, 1 + chance.below(3))
+    } else {
+        Deed::Drop(number)
+    }
+}
+
+/// How often each kind of fault is drawn in this run.
+struct Kinds([usize; 8]);
+
+impl Kinds {
+    fn draw(chance: &mut Chance) -> Kinds {
+        if chance.percent(25) {
+            return Kinds([1, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        let mut weights = [0; 8];
+        for (index, weight) in weights.iter_mut().enumerate() {
+            *weight = chance.below(if index < 4 { 5 } else { 2 });
+        }
+        weights[0] += 1;
+        Kinds(weights)
+    }
+
+    fn deed(&self, chance: &mut Chance, nodes: u8) -> Deed {
+        let total = self.0.iter().sum();
+        let mut drawn = chance.below(total);
+        let mut kind = 0;
+        while drawn >= self.0[kind] {
+            drawn -= self.0[kind];
+            kind += 1;
+        }
+        let one = target(chance, nodes);
+        let other = target(chance, nodes);
+        let after = if chance.percent(60) {
+            1 + chance.below(40)
+        } else {
+            0
+        };
+        match kind {
+            0 => Deed::Kill(one, after),
+            1 => Deed::Stop(one, after, length(chance)),
+            2 => Deed::Cut(one, other),
+            3 => Deed::Stall(one, chance.duration(Span::us(500, 1_500_000))),
+            4 => Deed::Freeze(one, other, chance.duration(Span::us(500, 1_500_000))),
+            5 => Deed::StallAll(chance.duration(Span::us(500, 1_500_000))),
+            6 => Deed::Fill(chance.duration(Span::us(500, 1_500_000))),
+            _ if chance.percent(30) => Deed::KillAll,
+            _ => Deed::Kill(one, after),
+        }
+    }
+}
+
+fn target(chance: &mut Chance, nodes: u8) -> Target {
+    let node = NodeId(u8::try_from(chance.below(usize::from(nodes))).unwrap_or(0));
+    if chance.percent(40) {
+        Target::Coordinator(node)
+    } else {
+        Target::Node(node)
+    }
+}
+
+/// How long a process stays stopped: now and then a minute.
+fn length(chance: &mut Chance) -> Duration {
+    if chance.percent(2) {
+        Duration::from_secs(60)
+    } else {
+        chance.duration(Span::us(500, 2_000_000))
+    }
+}

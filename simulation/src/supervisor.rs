@@ -1,0 +1,114 @@
+//! The supervisor: starts processes, starts them again when they end, and tells each what became
+//! of the others.
+
+use std::time::Duration;
+
+use protocol::event::ChildState;
+use protocol::id::{Incarnation, NodeId, Term};
+use protocol::time::Time;
+
+use crate::chance::Chance;
+use crate::process::Hint;
+
+/// The delay before the second restart in a row.
+const FIRST_DELAY: Duration = Duration::from_millis(10);
+/// The longest delay, before jitter.
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
+/// A life of at least this long makes the next death a first one again.
+const SETTLED_AFTER: Duration = Duration::from_secs(5);
+/// The cluster starts without the nodes that have not bound their sockets by then.
+pub(crate) const START_AFTER: Duration = Duration::from_secs(1);
+
+/// What the supervisor knows.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) hints: bool,
+    pub(crate) term: Term,
+    pub(crate) started: bool,
+    /// The nodes are to be told of a change.
+    pub(crate) telling: bool,
+    incarnation: Incarnation,
+}
+
+/// One static ID.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    pub(crate) id: NodeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) state: ChildState,
+    pub(crate) bound: bool,
+    pub(crate) start_due: bool,
+    /// Deaths in a row.
+    deaths: u32,
+}
+
+impl Supervisor {
+    pub(crate) fn new(nodes: u8, hints: bool) -> Supervisor {
+        let slot = |id| Slot {
+            id: NodeId(id),
+            incarnation: Incarnation(0),
+            state: ChildState::Gone,
+            bound: false,
+            start_due: false,
+            deaths: 0,
+        };
+        Supervisor {
+            slots: (0..nodes).map(slot).collect(),
+            hints,
+            term: Term(0),
+            started: false,
+            telling: false,
+            incarnation: Incarnation(0),
+        }
+    }
+
+    pub(crate) fn slot(&mut self, id: NodeId) -> &mut Slot {
+        &mut self.slots[usize::from(id.0)]
+    }
+
+    /// A process of this ID is started.
+    pub(crate) fn begin(&mut self, id: NodeId) -> Incarnation {
+        self.incarnation = Incarnation(self.incarnation.0 + 1);
+        let incarnation = self.incarnation;
+        let slot = self.slot(id);
+        slot.incarnation = incarnation;
+        slot.state = ChildState::Running;
+        slot.bound = false;
+        slot.start_due = true;
+        incarnation
+    }
+
+    /// A process ended after this long; tells when the next one is started.
+    pub(crate) fn end(&mut self, id: NodeId, uptime: Duration, chance: &mut Chance) -> Duration {
+        let slot = self.slot(id);
+        slot.state = ChildState::Gone;
+        slot.bound = false;
+        if uptime >= SETTLED_AFTER {
+            slot.deaths = 0;
+        }
+        let earlier = slot.deaths;
+        slot.deaths += 1;
+        let Some(doublings) = earlier.checked_sub(1) else {
+            return Duration::ZERO;
+        };
+        let delay = (FIRST_DELAY * 2_u32.pow(doublings.min(7))).min(LONGEST_DELAY);
+        // A quarter more or less.
+        let percent = u32::try_from(chance.between(75, 125)).unwrap_or(100);
+        delay * percent / 100
+    }
+
+    /// What a node is told of the others.
+    pub(crate) fn hints_for(&self, id: NodeId) -> Vec<Hint> {
+        let known = |slot: &&Slot| slot.id != id && slot.incarnation != Incarnation(0);
+        let hint = |slot: &Slot| (slot.id, slot.incarnation, slot.state);
+        self.slots.iter().filter(known).map(hint).collect()
+    }
+
+    /// Whether the start signal is to be given from now on.
+    pub(crate) fn may_start(&mut self, now: Time) -> bool {
+        let all_bound = self.slots.iter().all(|slot| slot.bound);
+        self.started = self.started || all_bound || now >= Time(0) + START_AFTER;
+        self.started
+    }
+}
