@@ -21,17 +21,9 @@ impl Coordinator {
     }
 
     /// A peer died, was stopped or fell silent: its operations go to others.
-    pub(crate) fn lost(&mut self, core: &mut Core, peer: NodeId) {
+    pub(crate) fn lost(&mut self, core: &mut Core, peer: NodeId, why: ReassignCause) {
         core.timers.disarm(Timer::PeerSilence(peer));
         self.asked.remove(&peer);
-        let state = &core.peers[&peer];
-        let why = if state.link == Link::Down {
-            ReassignCause::WorkerDied
-        } else if state.stopped {
-            ReassignCause::WorkerStopped
-        } else {
-            ReassignCause::WorkerSilent
-        };
         let operations = self.pool.remove(peer);
         if why == ReassignCause::WorkerDied
             && let Some(&first) = operations.first()

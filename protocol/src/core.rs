@@ -35,8 +35,9 @@ pub(crate) struct Core {
     /// Commits that were on their way when a coordinatorship of this node ended, and the names that
     /// they give the jobs.
     pub(crate) late_commits: BTreeMap<(Epoch, u64), String>,
-    /// When this node last woke from a time in which nothing happened to it, if it ever did.
-    pub(crate) woke: Option<Untimed>,
+    /// When this node last woke from a time in which nothing happened to it; the origin of time if
+    /// it never did.
+    pub(crate) woke: Untimed,
     /// The role, as traces name it.
     pub(crate) role_name: RoleName,
     /// What this step has asked for; empty between steps.
@@ -66,8 +67,7 @@ impl Core {
     /// Whether this node may have slept until just now, so that others know more than it does: what
     /// they have to say is still on its way.
     pub(crate) fn woke_just_now(&self) -> bool {
-        self.woke
-            .is_some_and(|woke| self.now().since(woke.0) < COLLECT_PATIENCE)
+        self.woke.0 != Time::default() && self.now().since(self.woke.0) < COLLECT_PATIENCE
     }
 
     /// A file call ended that was made in a coordinatorship that is over: of a commit that was won

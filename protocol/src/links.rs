@@ -5,7 +5,16 @@ use crate::id::{Epoch, Incarnation, NodeId};
 use crate::node::{Node, Role};
 use crate::peer::Link;
 use crate::timer::Timer;
-use crate::trace::{DownBy, ElectionCause, StepDownCause, Trace};
+use crate::trace::{DownBy, ElectionCause, ReassignCause, StepDownCause, Trace};
+
+/// The loss of a peer, noted and still to be borne.
+struct Loss {
+    peer: NodeId,
+    /// What it means to the operations that it had.
+    why: ReassignCause,
+    /// The highest epoch when it was lost.
+    highest: Epoch,
+}
 
 impl Node {
     pub(crate) fn link_up(&mut self, id: NodeId, incarnation: Incarnation, highest: Epoch) {
@@ -16,7 +25,7 @@ impl Node {
             return;
         }
         let relinked = peer.link == Link::Up && peer.incarnation == incarnation;
-        self.meet(id, incarnation, DownBy::Link);
+        let loss = self.meet(id, incarnation, DownBy::Link);
         if let Some(peer) = self.core.peers.get_mut(&id) {
             peer.link = Link::Up;
             peer.silent = false;
@@ -28,6 +37,9 @@ impl Node {
             });
         }
         self.learn(highest);
+        if let Some(loss) = loss {
+            self.bear(loss);
+        }
         match &mut self.role {
             Role::Candidate(candidate) => {
                 candidate.link_up(&mut self.core, id);
@@ -64,7 +76,9 @@ impl Node {
         {
             return;
         }
-        self.meet(id, incarnation, DownBy::Hint);
+        if let Some(loss) = self.meet(id, incarnation, DownBy::Hint) {
+            self.bear(loss);
+        }
         let Some(peer) = self.core.peers.get_mut(&id) else {
             return;
         };
@@ -90,37 +104,65 @@ impl Node {
         }
     }
 
-    /// A newer life of a peer is proof that the last one is over.
-    pub(crate) fn meet(&mut self, id: NodeId, incarnation: Incarnation, by: DownBy) {
+    /// A newer life of a peer is proof that the last one is over: what is known of the peer begins
+    /// anew, and the loss of the last life is still to be borne.
+    fn meet(&mut self, id: NodeId, incarnation: Incarnation, by: DownBy) -> Option<Loss> {
         let followed = self.followed_life(id);
-        let Some(peer) = self.core.peers.get_mut(&id) else {
-            return;
-        };
-        if incarnation > peer.incarnation {
-            let follows_last = followed.is_some_and(|life| life < incarnation);
-            if follows_last || peer.link == Link::Up {
-                // Of the life that it follows it may know by its epoch alone.
-                peer.incarnation = followed.unwrap_or_default().max(peer.incarnation);
-                peer.link = Link::Down;
-                self.peer_lost(id, by);
-            }
-            if let Some(peer) = self.core.peers.get_mut(&id) {
-                peer.begin_life(incarnation);
-            }
+        let peer = self.core.peers.get_mut(&id)?;
+        if incarnation <= peer.incarnation {
+            return None;
         }
+        let follows_last = followed.is_some_and(|life| life < incarnation);
+        let loss = if follows_last || peer.link == Link::Up {
+            // Of the life that it follows it may know by its epoch alone.
+            peer.incarnation = followed.unwrap_or_default().max(peer.incarnation);
+            peer.link = Link::Down;
+            Some(self.note_loss(id, by))
+        } else {
+            None
+        };
+        if let Some(peer) = self.core.peers.get_mut(&id) {
+            peer.begin_life(incarnation);
+        }
+        loss
     }
 
     /// A peer died, was stopped or fell silent; its state says which.
-    pub(crate) fn peer_lost(&mut self, id: NodeId, by: DownBy) {
-        let peer_incarnation = self.core.peers[&id].incarnation;
+    fn peer_lost(&mut self, id: NodeId, by: DownBy) {
+        let loss = self.note_loss(id, by);
+        self.bear(loss);
+    }
+
+    fn note_loss(&mut self, id: NodeId, by: DownBy) -> Loss {
+        let peer = &self.core.peers[&id];
+        let why = if peer.link == Link::Down {
+            ReassignCause::WorkerDied
+        } else if peer.stopped {
+            ReassignCause::WorkerStopped
+        } else {
+            ReassignCause::WorkerSilent
+        };
+        let peer_incarnation = peer.incarnation;
         self.core.trace(Trace::PeerDown {
             peer: id,
             peer_incarnation,
             by,
         });
+        Loss {
+            peer: id,
+            why,
+            highest: self.core.highest,
+        }
+    }
+
+    /// Does what a loss asks of each role.
+    fn bear(&mut self, loss: Loss) {
+        let id = loss.peer;
+        // Told of a higher epoch since, it need not be missed.
+        let coordinated = id == loss.highest.node && loss.highest == self.core.highest;
         match &mut self.role {
             Role::Candidate(candidate) => {
-                candidate.lost(id, id == self.core.highest.node);
+                candidate.lost(id, coordinated);
                 self.evaluate_candidacy();
             }
             Role::Winner(takeover) => {
@@ -128,13 +170,13 @@ impl Node {
                 self.act_if_collected();
             }
             Role::Coordinator(coordinator) => {
-                coordinator.lost(&mut self.core, id);
+                coordinator.lost(&mut self.core, id, loss.why);
                 if self.core.live_peers().is_empty() {
                     self.step_down(StepDownCause::Isolated);
                     self.start_election(ElectionCause::Isolated);
                 }
             }
-            Role::Follower { .. } if id == self.core.highest.node => {
+            Role::Follower { .. } if coordinated => {
                 self.start_election(ElectionCause::CoordinatorLost);
             }
             // At the first start nobody has won yet, so nobody need be waited for.

@@ -77,7 +77,7 @@ impl Node {
                 elects: false,
                 now: Untimed::default(),
                 late_commits: BTreeMap::new(),
-                woke: None,
+                woke: Untimed::default(),
                 role_name: RoleName::Recovering,
                 outbox: Vec::new(),
                 config,
@@ -97,7 +97,7 @@ impl Node {
         let now = now.max(self.core.now());
         let last = self.core.now();
         if last != Time::default() && now.since(last) >= self.core.config.heartbeat * 2 {
-            self.core.woke = Some(Untimed(now));
+            self.core.woke = Untimed(now);
         }
         self.core.now = Untimed(now);
         let gap = self.notice_gap();

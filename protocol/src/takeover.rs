@@ -121,10 +121,11 @@ impl Takeover {
         }
     }
 
-    /// A peer is gone: go on without it, unless its next life may be there already.
+    /// A peer is gone: go on without it, unless its next life is there, or may be.
     pub(crate) fn lost(&mut self, core: &mut Core, peer: NodeId) {
         self.pass_over(core, peer);
-        if core.woke_just_now() && core.peers[&peer].link == Link::Down {
+        let state = &core.peers[&peer];
+        if state.is_live() || (core.woke_just_now() && !state.stopped && !state.silent) {
             self.awaited.insert(peer);
             self.be_patient(core, peer);
         }
