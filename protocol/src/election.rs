@@ -242,9 +242,10 @@ impl Node {
             return;
         }
         self.core.highest = highest;
-        match self.role {
-            // Its own epoch will be higher still.
-            Role::Candidate(_) | Role::Leaderless { .. } => {}
+        match &mut self.role {
+            // Its own epoch will be higher still. The coordinator that it obeyed meanwhile is over.
+            Role::Candidate(candidate) => candidate.preempting = false,
+            Role::Leaderless { .. } => {}
             Role::Winner(_) | Role::Coordinator(_) | Role::Follower { .. } => {
                 self.step_down(StepDownCause::Stale);
                 // The highest first, so that the others need only answer it.

@@ -343,10 +343,12 @@ fn a_frame_of_a_dead_incarnation_is_dropped() {
 fn a_coordinator_back_before_anybody_suspects_it_is_known_by_its_incarnation() {
     let mut node = Solo::following(2, config(4), epoch(5, 3));
     let actions = node.link_up(3, Incarnation(8));
+    let why = ElectionCause::CoordinatorLost;
     assert!(
-        actions.traced(|trace| *trace == Trace::ElectionWon),
+        actions.traced(|trace| *trace == Trace::ElectionStarted { why }),
         "the old life is over"
     );
+    assert!(actions.sent(3, "election"), "the new life may win");
 }
 
 #[test]

@@ -132,6 +132,28 @@ fn who_is_told_of_the_next_epoch_with_the_loss_does_not_elect() {
     assert!(actions.promise(3).is_some(), "{actions:?}");
 }
 
+/// It obeys the coordinator until it has won, and no other in its place.
+#[test]
+fn a_preempting_node_that_is_told_of_another_epoch_follows_its_owner() {
+    let mut node = Solo::following(1, config(4), epoch(1, 0));
+    assert_eq!(node.node.coordinator(), None, "it asks nodes 2 and 3");
+    node.link_down(3, FIRST);
+    node.receive(
+        2,
+        Message::Answer {
+            highest: epoch(2, 3),
+        },
+    );
+    let next = Epoch {
+        incarnation: NEXT,
+        ..epoch(3, 3)
+    };
+    node.receive(2, Message::Stale { highest: next });
+    node.link_up(3, NEXT);
+    node.receive_of(3, NEXT, Message::Heartbeat { epoch: next });
+    assert_eq!(node.node.coordinator(), Some(NodeId(3)));
+}
+
 /// A claim that comes late may take another file of the same name, with its writer at work.
 #[test]
 fn a_found_job_is_not_read_while_it_is_being_written() {
