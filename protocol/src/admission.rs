@@ -66,23 +66,7 @@ impl Coordinator {
             };
             core.send(peer, Message::Checkpoint { epoch, update });
         }
-        if self.jobs.settled() {
-            let named = inventory
-                .held
-                .iter()
-                .chain(&inventory.kept)
-                .chain(&inventory.queued);
-            let named: BTreeSet<u32> = named.map(|id| id.n).collect();
-            let unneeded = named.into_iter().filter(|&n| !self.work.needs(n));
-            let forgotten: Vec<u32> = unneeded.collect();
-            if !forgotten.is_empty() {
-                let update = Update {
-                    forgotten,
-                    ..Update::default()
-                };
-                core.send(peer, Message::Checkpoint { epoch, update });
-            }
-        }
+        self.tell_unneeded(core, peer, inventory);
         core.send(peer, Message::Victory { epoch });
         self.pool.admit(peer);
         self.resume_work(core, peer, inventory);
@@ -123,6 +107,27 @@ impl Coordinator {
             core.send(peer, Message::Collect { epoch: self.epoch });
             let due = core.after(core.config.suspect_after);
             core.timers.arm_if_idle(Timer::PeerSilence(peer), due);
+        }
+    }
+
+    /// Of what a peer holds or has queued, tells it which factorials no job needs; if that is not
+    /// known yet, all are told once it is.
+    fn tell_unneeded(&mut self, core: &mut Core, peer: NodeId, inventory: &Inventory) {
+        let held = inventory.held.iter().chain(&inventory.kept);
+        let named: BTreeSet<u32> = held.chain(&inventory.queued).map(|id| id.n).collect();
+        if !self.jobs.settled() {
+            self.jobs.recovery.unneeded.extend(named);
+            return;
+        }
+        let unneeded = named.into_iter().filter(|&n| !self.work.needs(n));
+        let forgotten: Vec<u32> = unneeded.collect();
+        if !forgotten.is_empty() {
+            let epoch = self.epoch;
+            let update = Update {
+                forgotten,
+                ..Update::default()
+            };
+            core.send(peer, Message::Checkpoint { epoch, update });
         }
     }
 
