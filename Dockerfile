@@ -59,7 +59,8 @@ RUN apt-get update \
 # Without a mount there is an inbox all the same. Anybody may write to it, so that `--user` works
 # without a mount too, and with a named volume, which takes its mode from here. No VOLUME: it would
 # leave an anonymous volume behind for each container.
-RUN mkdir -m 1777 /jobs
+# Likewise /run, for the run directory: a `--tmpfs /run` takes its mode from here, whoever runs in it.
+RUN mkdir -m 1777 /jobs && chmod 1777 /run
 # For every way to start it: `docker run … bullpen up --delay 5ms` replaces CMD.
 ENV BULLPEN_JOBS=/jobs
 
