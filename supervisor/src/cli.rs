@@ -96,7 +96,8 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "DIR", env = "BULLPEN_JOBS", default_value = "jobs")]
     pub(crate) jobs: PathBuf,
     /// Folder of the sockets and the event log [default: /run/bullpen for root, else
-    /// $XDG_RUNTIME_DIR/bullpen, else a folder of yours in the temporary directory]
+    /// $XDG_RUNTIME_DIR/bullpen, else a folder of yours in the temporary directory;
+    /// where that is read-only, one in the other of /run and the temporary directory]
     #[arg(long, value_name = "DIR", env = "BULLPEN_RUN_DIR")]
     pub(crate) run_dir: Option<PathBuf>,
     /// How a dropped file is noticed: by the events of the system, or only by looking every 2 s,
