@@ -5,7 +5,7 @@ mod faults;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use nix::sys::signal::Signal;
 use node::args::NodeArgs;
 
@@ -48,7 +48,8 @@ pub(crate) enum Command {
         bullpen up --delay 250ms       give every operation a processing time to watch\n\n\
         A job file holds one factorial a line: 10! or 10. Results are logged on standard output\n\
         and kept in the jobs directory: done/NAME.txt, or failed/NAME.txt with the reasons.\n\
-        SIGTERM or SIGINT stops everything within 5 seconds; a second one at once.")]
+        SIGTERM or SIGINT stops everything within 5 seconds; a second one at once.\n\n\
+        Root works as the owner of the jobs directory, to whom the results belong then.")]
     Up(Box<UpArgs>),
     /// Compute factorials with a private cluster and print whole values, in order.
     #[command(after_help = "Examples:\n  \
@@ -70,7 +71,8 @@ pub(crate) enum Command {
         bullpen status --json | jq .coordinator\n  \
         watch -n 0.5 bullpen status\n\n\
         States: running, stopped (by a signal), waiting (for its restart).\n\
-        Exit code 3 if no cluster uses the run directory.")]
+        Exit code 3 if no cluster uses the run directory, and with --check 1 if no node coordinates,\n\
+        as a container's health check asks.")]
     Status(StatusArgs),
     /// Kill, stop or continue nodes, to see the work go on.
     #[command(after_help = "Examples:\n  \
@@ -94,11 +96,31 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "DIR", env = "BULLPEN_JOBS", default_value = "jobs")]
     pub(crate) jobs: PathBuf,
     /// Folder of the sockets and the event log [default: /run/bullpen for root, else
-    /// $XDG_RUNTIME_DIR/bullpen, else a folder of yours in the temporary directory]
+    /// $XDG_RUNTIME_DIR/bullpen, else a folder of yours in the temporary directory;
+    /// where that is read-only, one in the other of /run and the temporary directory]
     #[arg(long, value_name = "DIR", env = "BULLPEN_RUN_DIR")]
     pub(crate) run_dir: Option<PathBuf>,
+    /// How a dropped file is noticed: by the events of the system, or only by looking every 2 s,
+    /// which is done in any case
+    #[arg(
+        long,
+        value_name = "events|poll",
+        env = "BULLPEN_WATCH",
+        default_value = "events",
+        hide_possible_values = true
+    )]
+    pub(crate) watch: WatchArg,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
+}
+
+/// How a dropped file is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchArg {
+    /// By inotify, and by looking from time to time.
+    Events,
+    /// By looking from time to time.
+    Poll,
 }
 
 /// The arguments of `compute`.
@@ -148,6 +170,9 @@ pub(crate) struct StatusArgs {
     /// Print one line of JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+    /// Exit with 1 while no node coordinates
+    #[arg(long)]
+    pub(crate) check: bool,
     /// Run directory of the cluster [default: as for up]
     #[arg(long, value_name = "DIR", env = "BULLPEN_RUN_DIR")]
     pub(crate) run_dir: Option<PathBuf>,

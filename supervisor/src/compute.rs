@@ -13,6 +13,7 @@ use crate::jobs_dir::JobsDir;
 use crate::launch::Launch;
 use crate::memory;
 use crate::operands;
+use crate::owner;
 use crate::progress::Progress;
 use crate::results::{self, Outcome, ResultsError};
 use crate::run_dir::RunDir;
@@ -49,6 +50,7 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
     let numbers = operands::parse(&args.operands, config.max_n)?;
     memory::check(&numbers, config.nodes)?;
     let mut signals = Signals::install().map_err(Failure::Signals)?;
+    owner::give_up_capabilities()?;
     let folder = tempfile::Builder::new()
         .prefix("bullpen-")
         .tempdir()

@@ -10,6 +10,7 @@ use crate::control::client::ControlError;
 use crate::jobs_dir::JobsDirError;
 use crate::memory::MemoryError;
 use crate::operands::OperandsError;
+use crate::owner::OwnerError;
 use crate::results::ResultsError;
 use crate::run_dir::RunDirError;
 use crate::submit::SubmitError;
@@ -31,6 +32,9 @@ pub(crate) enum Failure {
     /// The jobs directory cannot be used.
     #[error(transparent)]
     JobsDir(#[from] JobsDirError),
+    /// The cluster cannot work as the user that it should.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// The signals cannot be handled.
     #[error("cannot install the signal handlers: {0}")]
     Signals(std::io::Error),
@@ -58,6 +62,11 @@ pub(crate) enum Failure {
     /// A status cannot be written as JSON.
     #[error("cannot write the status as JSON: {0}")]
     Encode(serde_json::Error),
+    /// `status --check` in the middle of an election, or with every node stopped.
+    #[error(
+        "no node coordinates now; see bullpen status, and continue stopped nodes with: bullpen kill all --signal CONT"
+    )]
+    NoCoordinator,
     /// Nobody got the signal; one sentence tells why.
     #[error("{0}")]
     NothingToKill(String),
@@ -81,15 +90,19 @@ impl Failure {
         })
     }
 
-    /// 1 a job failed, its results could not be written, or there was nothing to kill; 2 usage; 3
-    /// could not start, or no cluster is there; 130 interrupted.
+    /// 1 a job failed, its results could not be written, there was nothing to kill, or no node
+    /// coordinates; 2 usage; 3 could not start, or no cluster is there; 130 interrupted.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let code = match self {
-            Failure::Rejected { .. } | Failure::Results(_) | Failure::NothingToKill(_) => 1,
+            Failure::Rejected { .. }
+            | Failure::Results(_)
+            | Failure::NoCoordinator
+            | Failure::NothingToKill(_) => 1,
             Failure::Config(_) | Failure::Operands(_) => 2,
             Failure::Submit(error) => error.exit_code(),
             Failure::RunDir(_)
             | Failure::JobsDir(_)
+            | Failure::Owner(_)
             | Failure::Signals(_)
             | Failure::Supervise(_)
             | Failure::Memory(_)

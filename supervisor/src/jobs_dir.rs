@@ -74,7 +74,7 @@ impl JobsDir {
             error,
         };
         let folders: Vec<PathBuf> = FOLDERS.iter().map(|folder| path.join(folder)).collect();
-        fs::create_dir_all(path).map_err(|error| missing(path, error))?;
+        make(path)?;
         check_writable(path, path)?;
         for folder in &folders {
             fs::create_dir_all(folder).map_err(|error| missing(folder, error))?;
@@ -127,6 +127,18 @@ impl JobsDir {
     }
 }
 
+/// Makes the directory, without its folders, if it is missing.
+///
+/// # Errors
+///
+/// It cannot be made.
+pub(crate) fn make(path: &Path) -> Result<(), JobsDirError> {
+    fs::create_dir_all(path).map_err(|error| JobsDirError::Missing {
+        path: path.to_owned(),
+        error,
+    })
+}
+
 /// Takes the lock, with a little patience: a `submit` that looks whether anybody serves the
 /// directory holds it for an instant.
 fn lock(directory: &File) -> Result<(), TryLockError> {
@@ -156,11 +168,17 @@ fn how_to_mend(jobs: &Path, path: &Path, error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
         return "it is mounted read-only: mount it writable, or choose another directory with --jobs".to_owned();
     }
-    let owner = fs::metadata(path).map(|found| (found.uid(), found.gid()));
-    let as_owner = owner.map_or_else(
-        |_| String::new(),
-        |(uid, gid)| format!("run as its owner (in a container: --user {uid}:{gid}), "),
-    );
+    let owner = |path| {
+        let found = fs::metadata(path).ok()?;
+        Some((found.uid(), found.gid()))
+    };
+    let as_owner = match owner(path) {
+        // Root would be that of the jobs directory, as before.
+        Some((uid, gid)) if owner(jobs).is_some_and(|(uid, _)| uid != geteuid().as_raw()) => {
+            format!("run as its owner (in a container: --user {uid}:{gid}), ")
+        }
+        _ => String::new(),
+    };
     format!(
         "{as_owner}give it to this user with: chown -R {}:{} {}, or choose another directory with --jobs",
         geteuid(),

@@ -22,6 +22,7 @@ mod kill;
 mod launch;
 mod memory;
 mod operands;
+mod owner;
 mod progress;
 mod reap;
 mod restart;

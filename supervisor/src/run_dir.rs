@@ -1,16 +1,17 @@
 //! The run directory: sockets and the event log of one cluster, private to its user.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
+use nix::unistd::{AccessFlags, eaccess, fchown, geteuid};
 use protocol::config::MAX_NODES;
 
 use crate::control::SOCKET;
+use crate::owner::Owner;
 
 /// Longest path of a Unix socket, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
@@ -55,6 +56,17 @@ pub(crate) enum RunDirError {
         /// The run directory.
         path: PathBuf,
     },
+    /// It is root's and holds something else, so it is not given to another user.
+    #[error(
+        "the run directory {} holds {}, which is none of bullpen's; choose another with --run-dir",
+        path.display(), name.display()
+    )]
+    Strange {
+        /// The run directory.
+        path: PathBuf,
+        /// What it holds.
+        name: OsString,
+    },
     /// Another supervisor has it.
     #[error(
         "another bullpen runs with the run directory {}; stop it, or choose another directory with --run-dir",
@@ -81,9 +93,7 @@ pub(crate) enum RunDirError {
 /// A read-only root is the usual way to harden a container, and needs one thing more.
 fn in_read_only_container(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::ReadOnlyFilesystem => {
-            ", or give the container a --tmpfs /run (with --user: --tmpfs /tmp)"
-        }
+        io::ErrorKind::ReadOnlyFilesystem => ", or give the container a --tmpfs /run",
         _ => "",
     }
 }
@@ -106,12 +116,7 @@ impl RunDir {
             .mode(0o700)
             .create(path)
             .map_err(failed)?;
-        // Not through a symbolic link: in a temporary directory anybody could have made it.
-        let directory = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
-            .open(path)
-            .map_err(failed)?;
+        let directory = open_folder(path).map_err(failed)?;
         check_owner(path, &directory.metadata().map_err(failed)?)?;
         match directory.try_lock() {
             Ok(()) => {}
@@ -172,16 +177,77 @@ pub(crate) fn chosen(named: Option<&Path>) -> PathBuf {
 }
 
 /// `/run/bullpen` for root, else `$XDG_RUNTIME_DIR/bullpen`, else a folder named for the user in
-/// the temporary directory.
+/// the temporary directory. Where that is read-only, as in a container, and the other of `/run` and
+/// the temporary directory is not, a folder there.
 fn default_path() -> PathBuf {
     let user = geteuid();
-    if user.is_root() {
-        return PathBuf::from("/run/bullpen");
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
+    if let (Some(dir), false) = (runtime, user.is_root()) {
+        return PathBuf::from(dir).join("bullpen");
     }
-    match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()) {
-        Some(dir) => PathBuf::from(dir).join("bullpen"),
-        None => std::env::temp_dir().join(format!("bullpen-{user}")),
+    let temporary = std::env::temp_dir().join(format!("bullpen-{user}"));
+    let [first, second] = if user.is_root() {
+        [PathBuf::from("/run/bullpen"), temporary]
+    } else {
+        [temporary, PathBuf::from(format!("/run/bullpen-{user}"))]
+    };
+    let can_be_made = |path: &Path| {
+        let parent = path.parent().unwrap_or(path);
+        eaccess(parent, AccessFlags::W_OK).is_ok()
+    };
+    if !can_be_made(&first) && can_be_made(&second) {
+        second
+    } else {
+        first
     }
+}
+
+/// Makes the directory for a user whom this process, root, is about to become. One that is there
+/// and root's is given to that user if it holds what a cluster leaves there and nothing else.
+///
+/// # Errors
+///
+/// It cannot be made, or it is there and is no run directory; or, the inner error, root may not
+/// give it away.
+pub(crate) fn make_for(owner: Owner, path: &Path) -> Result<nix::Result<()>, RunDirError> {
+    let failed = |error| RunDirError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(failed)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+        _ => {}
+    }
+    if fs::symlink_metadata(path).map_err(failed)?.uid() != 0 {
+        // That user's, or in the way, which is found out when it is opened.
+        return Ok(Ok(()));
+    }
+    let directory = open_folder(path).map_err(failed)?;
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        if !is_socket_name(&name)
+            && !name
+                .as_bytes()
+                .starts_with(node::event_log::FILE_NAME.as_bytes())
+        {
+            return Err(RunDirError::Strange {
+                path: path.to_owned(),
+                name,
+            });
+        }
+    }
+    Ok(fchown(&directory, Some(owner.user), Some(owner.group)))
+}
+
+/// Not through a symbolic link: in a temporary directory anybody could have made it.
+fn open_folder(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
+        .open(path)
 }
 
 fn check_length(path: &Path) -> Result<(), RunDirError> {

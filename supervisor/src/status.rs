@@ -15,7 +15,7 @@ use crate::run_dir;
 ///
 /// # Errors
 ///
-/// No cluster answers, or standard output takes nothing.
+/// No cluster answers, standard output takes nothing, or with `--check` no node coordinates.
 pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
     let status = match client::ask(&run_dir, &Request::Status)? {
@@ -29,7 +29,11 @@ pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
     } else {
         page(&status)
     };
-    Ok(results::say(&text)?)
+    results::say(&text)?;
+    if args.check && status.coordinator.is_none() {
+        return Err(Failure::NoCoordinator);
+    }
+    Ok(())
 }
 
 /// The status as a person likes to read it.

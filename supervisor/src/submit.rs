@@ -11,6 +11,7 @@ use protocol::config::MAX_MAX_N;
 use crate::cli::SubmitArgs;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::operands;
+use crate::owner;
 use crate::results::{self, Outcome};
 use crate::signals::Signals;
 
@@ -102,6 +103,8 @@ pub(crate) fn run(args: &SubmitArgs) -> Result<(), Failure> {
         Some(name) => drop_file::check_name(name)?,
         None => default_name(&numbers),
     };
+    // The job then belongs to whom its results will belong.
+    owner::act_as_owner_of(&args.jobs);
     // Before the job exists: an interrupt must not leave a file half-written.
     let signals = args.wait.then(Signals::install).transpose();
     let mut signals = signals.map_err(Failure::Signals)?;

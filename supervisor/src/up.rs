@@ -1,12 +1,16 @@
 //! `bullpen up`: the service.
 
-use humantime::format_duration;
+use std::path::Path;
 
-use crate::cli::UpArgs;
+use humantime::format_duration;
+use nix::errno::Errno;
+
+use crate::cli::{UpArgs, WatchArg};
 use crate::failure::Failure;
-use crate::jobs_dir::JobsDir;
+use crate::jobs_dir::{self, JobsDir};
 use crate::launch::Launch;
 use crate::memory;
+use crate::owner::{self, Owner, OwnerError};
 use crate::run_dir::{self, RunDir};
 use crate::signals::Signals;
 use crate::supervise::{Supervisor, Turn};
@@ -20,8 +24,10 @@ pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
     let mut config = args.cluster.config(true)?;
     config.max_n = memory::max_n(args.cluster.asked_max_n(), config.nodes)?;
     let mut signals = Signals::install().map_err(Failure::Signals)?;
+    let run_dir = run_dir::chosen(args.run_dir.as_deref());
+    become_owner(&args.jobs, &run_dir)?;
     let jobs = JobsDir::open(&args.jobs)?;
-    let run_dir = RunDir::open(&run_dir::chosen(args.run_dir.as_deref()))?;
+    let run_dir = RunDir::open(&run_dir)?;
     let faults = args.cluster.faults();
     if let Some(faults) = &faults {
         tracing::info!(
@@ -42,7 +48,10 @@ pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
         config,
         run_dir: run_dir.path().to_owned(),
         jobs: jobs.path().to_owned(),
-        inbox: jobs.watch(),
+        inbox: match args.watch {
+            WatchArg::Events => jobs.watch(),
+            WatchArg::Poll => None,
+        },
         log_format: args.cluster.log_format,
         faults,
     };
@@ -50,4 +59,30 @@ pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
     while supervisor.turn(None)? == Turn::Running {}
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Makes root the owner of the jobs directory, to whom results belong then, and gives that user the
+/// run directory. Whoever this process is: it keeps no right beyond that user's.
+fn become_owner(jobs: &Path, run_dir: &Path) -> Result<(), Failure> {
+    jobs_dir::make(jobs)?;
+    if let Some(owner) = Owner::if_not_root(jobs) {
+        let not_allowed = |what| {
+            let jobs = jobs.to_owned();
+            move |error: Errno| OwnerError::NotAllowed {
+                what,
+                owner,
+                jobs,
+                error: error.into(),
+            }
+        };
+        run_dir::make_for(owner, run_dir)?.map_err(not_allowed("give the run directory to"))?;
+        owner.become_it().map_err(not_allowed("become"))?;
+        tracing::info!(
+            "working as user {}:{}, to whom {} belongs",
+            owner.user,
+            owner.group,
+            jobs.display()
+        );
+    }
+    Ok(owner::give_up_capabilities()?)
 }

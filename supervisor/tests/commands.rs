@@ -258,3 +258,33 @@ fn messages_are_json_where_that_is_asked_for() {
         assert!(message["timestamp"].is_string(), "{line}");
     }
 }
+
+#[test]
+fn a_checked_status_fails_while_no_node_coordinates() {
+    let cluster = Cluster::start(&["--nodes", "3"]);
+    let check = || invoke(&cluster.home, "status", &["--check"]);
+    let is = |code: i32, what: &str| {
+        eventually(PATIENCE, what, || {
+            let output = check();
+            (output.status.code() == Some(code)).then_some(output)
+        })
+    };
+    is(0, "a coordinator is there");
+    let stopped = invoke(&cluster.home, "kill", &["all", "--signal", "STOP"]);
+    assert_eq!(stopped.status.code(), Some(0), "{}", stderr(&stopped));
+    let output = is(1, "none is there");
+    assert!(stdout(&output).contains("no coordinator now"));
+    assert!(stderr(&output).starts_with("bullpen: no node coordinates"));
+    assert_eq!(stderr(&output).lines().count(), 1);
+    // Without the option that is a state like any other.
+    assert_eq!(status(&cluster.home)["coordinator"], Value::Null);
+    invoke(&cluster.home, "kill", &["all", "--signal", "CONT"]);
+    is(0, "a coordinator is there again");
+}
+
+#[test]
+fn a_checked_status_of_no_cluster_fails_as_any_status_does() {
+    let home = Home::new();
+    let output = invoke(&home, "status", &["--check"]);
+    assert_one_sentence(&output, 3);
+}

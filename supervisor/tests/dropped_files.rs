@@ -7,10 +7,11 @@ mod verdict;
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::{PATIENCE, eventually};
+use nix::unistd::Pid;
 use verdict::Trial;
 use verdict::dropping::value;
 
@@ -259,5 +260,49 @@ fn only_regular_files_are_read() {
     }
     assert!(!trial.stdout().contains(SECRET));
     assert!(!trial.stderr().contains(SECRET));
+    trial.conclude();
+}
+
+/// The inotify instances that a process has open.
+fn watches(pid: Pid) -> usize {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let targets = open.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
+    targets
+        .filter(|target| target == Path::new("anon_inode:inotify"))
+        .count()
+}
+
+#[test]
+fn without_events_dropped_files_are_found_by_looking() {
+    let trial = Trial::start(&["--watch", "poll"]);
+    assert_eq!(trial.nodes().len(), 6);
+    for (name, pid) in trial.nodes() {
+        assert_eq!(watches(pid), 0, "{name}");
+    }
+    trial.drop_job("renamed", "10!\n");
+    assert_eq!(trial.await_results("renamed", PATIENCE), value(10));
+    let path = trial.home.jobs().join("slow.job");
+    let mut writer = File::create(&path).unwrap();
+    writer.write_all(b"12").unwrap();
+    // Until it has been looked at once more.
+    trial.drop_job("after", "10!\n");
+    assert_eq!(trial.await_results("after", PATIENCE), value(10));
+    assert!(path.exists(), "taken while it was open for writing");
+    writer.write_all(b"34!\n").unwrap();
+    drop(writer);
+    assert_eq!(trial.await_results("slow", PATIENCE), value(1_234));
+    // The next coordinator has no events either.
+    harness::kill_node(trial.await_coordinator());
+    trial.drop_job("later", "20!\n");
+    assert_eq!(trial.await_results("later", PATIENCE), value(20));
+    trial.conclude();
+}
+
+#[test]
+fn with_events_the_nodes_share_one_watch() {
+    let trial = Trial::start(&["--watch", "events"]);
+    for (name, pid) in trial.nodes() {
+        assert_eq!(watches(pid), 1, "{name}");
+    }
     trial.conclude();
 }

@@ -13,6 +13,7 @@ use nix::sys::socket::{
 use nix::sys::time::TimeVal;
 
 use super::{Answer, Request, SOCKET};
+use crate::owner;
 
 /// How long a supervisor may take for each step of an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -77,7 +78,7 @@ pub(crate) enum ControlError {
     },
 }
 
-/// Asks the supervisor of a run directory. Never returns [`Answer::Refused`].
+/// Asks the supervisor of a run directory; root asks as the owner of it. Never returns [`Answer::Refused`].
 ///
 /// # Errors
 ///
@@ -87,6 +88,7 @@ pub(crate) fn ask(run_dir: &Path, request: &Request) -> Result<Answer, ControlEr
         run_dir: run_dir.to_owned(),
         reason,
     };
+    owner::act_as_owner_of(run_dir);
     let line = exchange(run_dir, request).map_err(|error| classify(run_dir, error))?;
     match serde_json::from_slice(&line) {
         Ok(Answer::Refused(reason)) => Err(foreign(reason)),

@@ -1,0 +1,136 @@
+//! As whom a cluster works: as the owner of its jobs directory, with no rights beyond that user's.
+//!
+//! Started as root, the supervisor becomes that user for good, before it starts anything. It does
+//! not stay root above nodes that are somebody else: without the capability `KILL`, which a
+//! hardened container lacks, it could then signal none of them, nor would the system carry out
+//! the signal that they are to get at its death.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use caps::CapSet;
+use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
+
+/// The user whom something belongs to, and the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// The user.
+    pub(crate) user: Uid,
+    /// The group.
+    pub(crate) group: Gid,
+}
+
+/// Why a cluster cannot work as the owner of its jobs directory. Displays as one sentence that
+/// says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OwnerError {
+    /// Root may not become that user, or may not hand over the run directory.
+    #[error(
+        "cannot {what} user {user}:{group}, to whom the jobs directory {} belongs: {error}; start as that user \
+         (in a container: --user {user}:{group}), or leave root the right to change user \
+         (--cap-add SETUID --cap-add SETGID --cap-add CHOWN --cap-add KILL)",
+        jobs.display(), user = owner.user, group = owner.group
+    )]
+    NotAllowed {
+        /// What was tried, up to the user.
+        what: &'static str,
+        /// The user.
+        owner: Owner,
+        /// The jobs directory.
+        jobs: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The rights that this process has cannot be given up.
+    #[error(
+        "cannot give up the capabilities of this process: {0}; start bullpen as an ordinary user"
+    )]
+    Kept(String),
+}
+
+impl Owner {
+    /// Whom the file or folder belongs to, if this process is root and it is somebody else's.
+    pub(crate) fn if_not_root(path: &Path) -> Option<Owner> {
+        let found = fs::metadata(path).ok()?;
+        let owner = Owner {
+            user: Uid::from_raw(found.uid()),
+            group: Gid::from_raw(found.gid()),
+        };
+        (geteuid().is_root() && !owner.user.is_root()).then_some(owner)
+    }
+
+    /// Makes this process that user for good, with that one group.
+    ///
+    /// # Errors
+    ///
+    /// It has not the right to; then it is root still.
+    pub(crate) fn become_it(self) -> nix::Result<()> {
+        // Only root may empty the set that limits what executing could bring, and not always.
+        let _ = caps::clear(None, CapSet::Bounding);
+        setgroups(&[self.group])?;
+        setresgid(self.group, self.group, self.group)?;
+        setresuid(self.user, self.user, self.user)
+    }
+}
+
+/// Makes a command of root's work as the owner of `path`, where it may: so what it makes there
+/// belongs to that user, and it may go where only that user may.
+pub(crate) fn act_as_owner_of(path: &Path) {
+    if let Some(owner) = Owner::if_not_root(path) {
+        // Root that may not has often the right to do without.
+        let _ = owner.become_it();
+    }
+}
+
+/// Gives up all capabilities, for this process and all that it will start, for good.
+///
+/// # Errors
+///
+/// The system refuses it.
+pub(crate) fn give_up_capabilities() -> Result<(), OwnerError> {
+    let kept = |error: &dyn std::fmt::Display| OwnerError::Kept(error.to_string());
+    // So that root gets none back by executing something.
+    nix::sys::prctl::set_no_new_privs().map_err(|error| kept(&error))?;
+    // Root of hardened containers may not; nothing can be had from the set any more.
+    let _ = caps::clear(None, CapSet::Bounding);
+    for set in [CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
+        caps::clear(None, set).map_err(|error| kept(&error))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_has_anybody_else_to_become() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Owner::if_not_root(folder.path()), None);
+        if geteuid().is_root() {
+            std::os::unix::fs::chown(folder.path(), Some(1_000), Some(100)).unwrap();
+            let owner = Owner::if_not_root(folder.path()).unwrap();
+            assert_eq!((owner.user.as_raw(), owner.group.as_raw()), (1_000, 100));
+        }
+        assert_eq!(Owner::if_not_root(&folder.path().join("none")), None);
+    }
+
+    #[test]
+    fn the_refusal_names_the_ways_out() {
+        let refusal = OwnerError::NotAllowed {
+            what: "become",
+            owner: Owner {
+                user: Uid::from_raw(1_000),
+                group: Gid::from_raw(100),
+            },
+            jobs: PathBuf::from("/jobs"),
+            error: nix::errno::Errno::EPERM.into(),
+        };
+        let sentence = refusal.to_string();
+        assert!(sentence.contains("--user 1000:100"), "{sentence}");
+        assert!(sentence.contains("--cap-add SETUID"), "{sentence}");
+        assert!(sentence.contains("/jobs"), "{sentence}");
+    }
+}
