@@ -22,6 +22,10 @@ const BATCH_TIME: Duration = Duration::from_micros(200);
 /// this node and of its peers on the same cores.
 const NICENESS: libc::c_int = 5;
 
+/// How long it computes before others of its kind have their turn, on kernels that can be told
+/// (Linux 6.12). One that has been killed needs its turn to be dead, and its peers wait for that.
+const SLICE_NS: u64 = 500_000;
+
 /// The thread that computes, and the queue in front of it.
 ///
 /// There is a thread only while this node works: each thread has to get a core once more before a
@@ -120,11 +124,22 @@ impl Arithmetic {
     }
 }
 
-/// Lowers the priority of this thread alone. Where that is refused the node works all the same.
+/// Lowers the priority of this thread alone, and has it take turns often. Where that is refused the
+/// node works all the same.
 fn step_back() {
-    // SAFETY: takes numbers only; on Linux 0 means the calling thread.
-    let refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) } == -1;
-    if refused {
+    let attributes = libc::sched_attr {
+        size: size_of::<libc::sched_attr>() as u32,
+        sched_policy: libc::SCHED_OTHER as u32,
+        sched_flags: 0,
+        sched_nice: NICENESS,
+        sched_priority: 0,
+        sched_runtime: SLICE_NS,
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    // SAFETY: the attributes are valid for reads of the size that they state; 0 is this thread.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    if result == -1 {
         tracing::debug!("the arithmetic keeps its priority");
     }
 }

@@ -272,8 +272,11 @@ impl Driver {
                 Received::Empty => break,
                 Received::Message(ToNode::Start) => self.step(Event::Start),
                 Received::Message(ToNode::Stopping) => self.step(Event::Stopping),
-                Received::Message(ToNode::Hints(hints)) => {
+                Received::Message(ToNode::Hints(mut hints)) => {
                     let own = self.header.node;
+                    // The news of the coordinator last: if it is lost, the others are known.
+                    let coordinator = self.node.coordinator();
+                    hints.sort_by_key(|hint| Some(hint.node) == coordinator);
                     for hint in hints.into_iter().filter(|hint| hint.node != own) {
                         if hint.state == ChildState::Gone {
                             self.mesh.peer_gone(hint.node, hint.incarnation);

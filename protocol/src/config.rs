@@ -9,7 +9,7 @@ pub const MIN_NODES: u8 = 2;
 /// Most nodes of a cluster.
 pub const MAX_NODES: u8 = 16;
 /// Most operations that a worker has at once: enough that it never waits for a round trip.
-pub const DEFAULT_WINDOW: usize = 256;
+pub const DEFAULT_WINDOW: usize = 64;
 /// Largest `max_n` that can be asked for.
 pub const MAX_MAX_N: u32 = 100_000_000;
 

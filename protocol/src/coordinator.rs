@@ -85,7 +85,8 @@ impl Coordinator {
     pub(crate) fn missing(&mut self, core: &mut Core, peer: NodeId, operations: &[OperationId]) {
         let epoch = self.epoch;
         for &id in operations {
-            if core.checkpoint.covers(id) || !self.pool.outstanding(peer).contains(&id) {
+            // What is outstanding is part of a plan.
+            if !self.pool.outstanding(peer).contains(&id) || core.checkpoint.covers(id) {
                 continue;
             }
             let Operands::Products(operands) = Plan::new(id.n).operands(id) else {

@@ -183,11 +183,13 @@ impl Node {
     }
 
     /// Follows the owner of an epoch at least as high as any seen; a node that has not promised to
-    /// it yet does so now, which makes the owner admit it.
-    pub(crate) fn follow(&mut self, epoch: Epoch) {
+    /// it yet does so now, which makes the owner admit it. Tells whether it follows: having
+    /// promised it may have held an election, and won.
+    pub(crate) fn follow(&mut self, epoch: Epoch) -> bool {
         if self.yield_to(epoch, StepDownCause::Promised) {
             self.promise();
         }
+        self.core.highest == epoch
     }
 
     /// This node has caught up with the coordinator's checkpoint.

@@ -8,6 +8,7 @@ use crate::timer::Timer;
 use crate::trace::{DownBy, ElectionCause, ReassignCause, StepDownCause, Trace};
 
 /// The loss of a peer, noted and still to be borne.
+#[derive(Clone, Copy)]
 struct Loss {
     peer: NodeId,
     /// What it means to the operations that it had.

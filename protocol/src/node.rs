@@ -254,23 +254,29 @@ impl Node {
             }
         }
         self.sign_of_life(from);
+        let follows = match message {
+            Message::Heartbeat { epoch }
+            | Message::Pull { epoch, .. }
+            | Message::Assign { epoch, .. }
+            | Message::Checkpoint { epoch, .. } => self.follow(epoch),
+            _ => true,
+        };
+        if !follows {
+            return;
+        }
         match message {
             Message::Collect { epoch } => self.collected(epoch),
             Message::Victory { epoch } => self.victory(epoch),
             Message::Heartbeat { epoch } => {
-                self.follow(epoch);
                 self.core.send(from, Message::Pulse { epoch });
             }
-            Message::Pull { epoch, operations } => {
-                self.follow(epoch);
+            Message::Pull { operations, .. } => {
                 self.worker.pulled(&mut self.core, from, &operations);
             }
             Message::Assign { epoch, operations } => {
-                self.follow(epoch);
                 self.worker.assign(&mut self.core, epoch, &operations);
             }
-            Message::Checkpoint { epoch, update } => {
-                self.follow(epoch);
+            Message::Checkpoint { update, .. } => {
                 self.apply(update);
             }
             Message::Election { highest } => self.election(from, highest),

@@ -1,15 +1,19 @@
 //! How a node's process is started: this executable again, in its second role.
 
-use std::ffi::OsString;
+use std::convert::Infallible;
+use std::ffi::{CStr, CString, OsString};
+use std::fs::File;
 use std::io;
+use std::iter;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::ptr;
 
 use clap::ValueEnum;
 use ipc::control::SupervisorEnd;
-use nix::unistd::Pid;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::unistd::{ForkResult, Pid};
 use node::args::LogFormat;
 use node::faults::FaultConfig;
 use protocol::config::Config;
@@ -18,9 +22,13 @@ use protocol::id::{Incarnation, NodeId, Term};
 use crate::cli;
 
 /// This executable, even if its file was replaced or removed meanwhile.
-const SELF: &str = "/proc/self/exe";
+const SELF: &CStr = c"/proc/self/exe";
 /// The name in front of a node's arguments, as `ps` shows them.
 const NAME: &str = "bullpen";
+/// Exit code of a child that could not become a node, as of shells for what they cannot execute.
+const NOT_STARTED: libc::c_int = 127;
+const STDIN: RawFd = 0;
+const STDOUT: RawFd = 1;
 
 /// What all nodes of a cluster are started with.
 #[derive(Debug)]
@@ -59,7 +67,7 @@ impl Launch {
     ///
     /// # Errors
     ///
-    /// What fork, exec or one of the calls between them says.
+    /// What the calls up to the fork say. What fails after it ends the child with [`NOT_STARTED`].
     pub(crate) fn spawn(
         &self,
         id: NodeId,
@@ -67,25 +75,22 @@ impl Launch {
         term: Term,
     ) -> io::Result<Spawned> {
         let (link, control) = ipc::control::pair()?;
-        let mut command = Command::new(SELF);
-        command
-            .arg0(NAME)
-            .args(self.arguments(id, incarnation, term, &control)?)
-            .process_group(0)
-            .stdin(Stdio::null());
-        if !self.config.log_results {
-            command.stdout(Stdio::null());
-        }
+        let arguments = self.arguments(id, incarnation, term, &control)?;
+        let null = File::options().read(true).write(true).open("/dev/null")?;
+        let output = if self.config.log_results {
+            STDOUT
+        } else {
+            null.as_raw_fd()
+        };
         let inherited = [Some(&control), self.inbox.as_ref()].map(|fd| fd.map(AsRawFd::as_raw_fd));
-        let supervisor = own_pid();
-        // SAFETY: the closure runs in the child between fork and exec. `prepare_child` allocates
-        // nothing, takes no lock, and makes async-signal-safe calls on copied numbers only.
-        unsafe { command.pre_exec(move || prepare_child(supervisor, inherited)) };
-        // The handle may go: children are reaped by their pids.
-        let child = command.spawn()?;
-        let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
+        let plan = ChildPlan {
+            arguments: CommandLine::new(arguments)?,
+            standard: [null.as_raw_fd(), output],
+            inherited,
+            supervisor: nix::unistd::getpid(),
+        };
         Ok(Spawned {
-            pid: Pid::from_raw(pid),
+            pid: fork(&plan)?,
             link,
         })
     }
@@ -120,7 +125,7 @@ impl Launch {
             "--control-fd".into(),
             control.as_raw_fd().to_string().into(),
             "--supervisor".into(),
-            own_pid().to_string().into(),
+            nix::unistd::getpid().to_string().into(),
             "--run-dir".into(),
             self.run_dir.clone().into(),
             "--jobs".into(),
@@ -140,13 +145,61 @@ impl Launch {
     }
 }
 
-fn own_pid() -> libc::pid_t {
-    nix::unistd::getpid().as_raw()
+/// What a child does before it executes the node. Made before the fork, since the child may only
+/// make async-signal-safe calls.
+struct ChildPlan {
+    arguments: CommandLine,
+    /// What becomes standard input and standard output.
+    standard: [RawFd; 2],
+    /// What the node inherits beside the standard streams.
+    inherited: [Option<RawFd>; 2],
+    supervisor: Pid,
+}
+
+/// A command line as execv(3) takes it.
+struct CommandLine {
+    _strings: Vec<CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+impl CommandLine {
+    fn new(arguments: Vec<OsString>) -> io::Result<CommandLine> {
+        let strings = iter::once(NAME.into())
+            .chain(arguments)
+            .map(|argument| CString::new(argument.into_vec()))
+            .collect::<Result<Vec<CString>, _>>()?;
+        let pointers = strings.iter().map(|string| string.as_ptr());
+        let pointers = pointers.chain([ptr::null()]).collect();
+        Ok(CommandLine {
+            _strings: strings,
+            pointers,
+        })
+    }
+}
+
+/// Forks, and does not wait until the child executes the node, as [`std::process::Command`] would:
+/// on a busy machine that takes many milliseconds, in which nobody would be told of a death.
+fn fork(plan: &ChildPlan) -> io::Result<Pid> {
+    // A handler of ours that ran in the child would report the signal to this process.
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    // SAFETY: the child calls nothing but `become_node`, which allocates nothing, takes no lock,
+    // and makes async-signal-safe calls only.
+    let forked = unsafe { nix::unistd::fork() };
+    if let Ok(ForkResult::Child) = forked {
+        let _ = become_node(plan);
+        // SAFETY: async-signal-safe, and returns to nobody.
+        unsafe { libc::_exit(NOT_STARTED) };
+    }
+    mask.thread_set_mask()?;
+    match forked? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => unreachable!("the child has ended"),
+    }
 }
 
 /// Makes the child die with its parent, and inherit nothing but the standard streams and what it
-/// is given. Must stay async-signal-safe.
-fn prepare_child(supervisor: libc::pid_t, inherited: [Option<RawFd>; 2]) -> io::Result<()> {
+/// is given; then executes the node. Returns only what failed. Must stay async-signal-safe.
+fn become_node(plan: &ChildPlan) -> io::Result<Infallible> {
     /// Linux knows signals 1 to 64.
     const LAST_SIGNAL: libc::c_int = 64;
 
@@ -156,12 +209,16 @@ fn prepare_child(supervisor: libc::pid_t, inherited: [Option<RawFd>; 2]) -> io::
         // SAFETY: `signal` is async-signal-safe and SIG_DFL is no function of ours.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
-    // SAFETY: takes numbers only.
-    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
+    SigSet::empty().thread_set_mask()?;
+    nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
     // A parent that died before the prctl sends no signal any more.
-    // SAFETY: takes nothing and cannot fail.
-    if unsafe { libc::getppid() } != supervisor {
+    if nix::unistd::getppid() != plan.supervisor {
         return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    for (stream, &fd) in (STDIN..).zip(&plan.standard) {
+        // SAFETY: takes numbers only; both are open in the parent across the fork.
+        check(unsafe { libc::dup2(fd, stream) })?;
     }
     // What we were started with may lack close-on-exec. Kernels before 5.11 refuse; then a stray
     // descriptor of our own parent passes on, but none of a sibling's.
@@ -174,12 +231,14 @@ fn prepare_child(supervisor: libc::pid_t, inherited: [Option<RawFd>; 2]) -> io::
             libc::CLOSE_RANGE_CLOEXEC,
         )
     };
-    for fd in inherited.into_iter().flatten() {
+    for fd in plan.inherited.into_iter().flatten() {
         // In the child alone: in the parent the mark keeps a link from later siblings.
         // SAFETY: takes numbers only; `fd` is open, for the parent holds it across the fork.
         check(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) })?;
     }
-    Ok(())
+    // SAFETY: the path and every string of the list are terminated, and so is the list.
+    unsafe { libc::execv(SELF.as_ptr(), plan.arguments.pointers.as_ptr()) };
+    Err(io::Error::last_os_error())
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {

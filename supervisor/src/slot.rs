@@ -169,13 +169,13 @@ impl Life {
         self.hints_due = true;
     }
 
-    /// Sends what is due, as far as the link takes it now: the hints, made by `hints`, and once
-    /// `started` and bound, the start signal.
+    /// Sends what is due, as far as the link takes it now: the hints, made by `hints`, and once the
+    /// cluster has `started`, the start signal. A node binds its socket before it reads either.
     pub(crate) fn tell(&mut self, started: bool, hints: impl FnOnce() -> Vec<Hint>) {
         if self.hints_due {
             self.hints_due = !self.send(&ToNode::Hints(hints()));
         }
-        if self.start_due && started && self.bound && !self.hints_due {
+        if self.start_due && started && !self.hints_due {
             self.start_due = !self.send(&ToNode::Start);
         }
     }
@@ -189,7 +189,7 @@ impl Life {
     pub(crate) fn poll_fd(&self, started: bool) -> Option<PollFd<'_>> {
         let link = self.link.as_ref()?;
         let mut events = PollFlags::POLLIN;
-        if self.hints_due || (self.start_due && started && self.bound) {
+        if self.hints_due || (self.start_due && started) {
             events |= PollFlags::POLLOUT;
         }
         Some(PollFd::new(link.as_fd(), events))

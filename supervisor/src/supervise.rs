@@ -130,8 +130,9 @@ impl<'a> Supervisor<'a> {
         }
         self.end_grace();
         self.kill_silent();
-        self.restart_due()?;
+        // Before a restart, so that no peer learns of a death later than it must.
         self.tell();
+        self.restart_due()?;
         self.serve_control();
         self.sleep(wake)?;
         Ok(Turn::Running)

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use harness::{Home, run, stderr, stdout};
+use harness::{Home, copy_of_the_binary, run, stderr, stdout};
 
 /// A user who is nobody in particular.
 const NOBODY: u32 = 65_534;
@@ -61,8 +61,7 @@ fn a_jobs_directory_that_cannot_be_written() {
     let mut up = home.up();
     if nix::unistd::geteuid().is_root() {
         // Root may write anywhere. Of a binary that others cannot reach, take a copy.
-        let copy = home.path().join("bullpen");
-        fs::copy(env!("CARGO_BIN_EXE_bullpen"), &copy).unwrap();
+        let copy = copy_of_the_binary(home.path());
         fs::set_permissions(&copy, Permissions::from_mode(0o755)).unwrap();
         up = Command::new(copy);
         up.arg("up").arg("--jobs").arg(home.jobs());

@@ -15,28 +15,6 @@ use verdict::{Event, Trial};
 /// For a job that takes a few seconds by itself.
 const LONG: Duration = Duration::from_secs(60);
 
-fn await_event(trial: &Trial, what: &str, matches: impl Fn(&Event) -> bool) -> Event {
-    eventually(PATIENCE, what, || {
-        trial.log().events.into_iter().find(&matches)
-    })
-}
-
-fn await_acting(trial: &Trial, node: u64) {
-    await_event(trial, &format!("node {node} acts"), |event| {
-        event.name() == "acting" && event.node() == node
-    });
-}
-
-fn await_accepted(trial: &Trial, job: &str) {
-    await_event(trial, &format!("job {job} is accepted"), |event| {
-        event.name() == "job_accepted" && event.text("job") == job
-    });
-}
-
-fn count(trial: &Trial, name: &str) -> usize {
-    trial.log().named(name).count()
-}
-
 #[test]
 fn all_nodes_start_together_and_the_highest_wins_the_one_election() {
     let trial = Trial::start(&[]);
@@ -57,9 +35,9 @@ fn highest_comes_last(policy: &str) -> Trial {
     let args = ["--nodes", "3", "--delay", "2ms", "--preemption", policy];
     let mut trial = Trial::begin(home, &args);
     trial.highest_coordinates = policy != "never";
-    await_acting(&trial, 1);
+    trial.await_acting(1);
     trial.drop_job("long", "4000!\n");
-    await_accepted(&trial, "long");
+    trial.await_job("job_accepted", "long");
     drop(held_back);
     trial
 }
@@ -126,21 +104,21 @@ fn the_highest_comes_last_and_stays_a_worker() {
 fn the_last_node_waits_computes_nothing_and_goes_on_when_one_returns() {
     let trial = Trial::start(&["--nodes", "3", "--delay", "5ms"]);
     trial.drop_job("long", "2000!\n");
-    await_event(&trial, "the job is under way", |event| {
+    trial.await_event("the job is under way", |event| {
         event.name() == "checkpointed"
     });
     let held_back = [trial.home.hold_back(1), trial.home.hold_back(2)];
     for name in ["worker-1", "coordinator-2"] {
         kill_node(trial.node_named(name).unwrap());
     }
-    await_acting(&trial, 0);
+    trial.await_acting(0);
     trial.drop_job("none", "0!\n");
-    await_accepted(&trial, "none");
-    let (completed, computing) = (count(&trial, "completed"), count(&trial, "computing"));
+    trial.await_job("job_accepted", "none");
+    let (completed, computing) = (trial.count("completed"), trial.count("computing"));
     std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(count(&trial, "completed"), completed);
-    assert_eq!(count(&trial, "computing"), computing);
-    assert_eq!(count(&trial, "job_done"), 0);
+    assert_eq!(trial.count("completed"), completed);
+    assert_eq!(trial.count("computing"), computing);
+    assert_eq!(trial.count("job_done"), 0);
     drop(held_back);
     assert_eq!(trial.await_results("none", PATIENCE), "0!=1\n");
     trial.await_results("long", LONG);
@@ -154,9 +132,9 @@ fn all_nodes_die_at_once_and_take_their_jobs_from_the_directory() {
     trial.await_results("ten", PATIENCE);
     for (name, text) in [("long", "3000!\n"), ("more", "1000!\n10!\n0!\n")] {
         trial.drop_job(name, text);
-        await_accepted(&trial, name);
+        trial.await_job("job_accepted", name);
     }
-    await_event(&trial, "the jobs are under way", |event| {
+    trial.await_event("the jobs are under way", |event| {
         event.name() == "checkpointed" && event.op().is_some_and(|op| op.n >= 1_000)
     });
     let nodes = trial.nodes();
@@ -166,7 +144,7 @@ fn all_nodes_die_at_once_and_take_their_jobs_from_the_directory() {
     }
     trial.await_results("long", LONG);
     trial.await_results("more", LONG);
-    assert_eq!(count(&trial, "node_exited"), 4);
+    assert_eq!(trial.count("node_exited"), 4);
     let published = trial.events_named("result_published");
     assert_eq!(published.len(), 3, "{published:?}");
     trial.conclude();
@@ -188,22 +166,20 @@ fn with_a_stopped_worker_the_coordinator_computes_nothing_either() {
     let trial = Trial::start(&["--nodes", "2"]);
     let worker = trial.node_named("worker-0").unwrap();
     kill(worker, Signal::SIGSTOP).unwrap();
-    await_event(&trial, "the worker stops", |event| {
-        event.name() == "node_stopped"
-    });
+    trial.await_event("the worker stops", |event| event.name() == "node_stopped");
     waits_for_a_worker(&trial);
     kill(worker, Signal::SIGCONT).unwrap();
     assert_eq!(trial.await_results("none", PATIENCE), "0!=1\n");
-    assert_eq!(count(&trial, "node_exited"), 0);
+    assert_eq!(trial.count("node_exited"), 0);
     trial.conclude();
 }
 
 /// Asks for `0!` and sees that for a second nobody computes it.
 fn waits_for_a_worker(trial: &Trial) {
     trial.drop_job("none", "0!\n");
-    await_accepted(trial, "none");
+    trial.await_job("job_accepted", "none");
     std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(count(trial, "computing"), 0);
+    assert_eq!(trial.count("computing"), 0);
     assert!(!trial.home.jobs().join("done/none.job").exists());
 }
 
@@ -211,7 +187,7 @@ fn waits_for_a_worker(trial: &Trial) {
 fn a_killed_supervisor_leaves_no_node_and_the_next_one_finishes_its_jobs() {
     let trial = Trial::start(&["--nodes", "4", "--delay", "2ms"]);
     trial.drop_job("long", "3000!\n");
-    await_event(&trial, "the job is under way", |event| {
+    trial.await_event("the job is under way", |event| {
         event.name() == "checkpointed"
     });
     let nodes: Vec<Pid> = trial.nodes().into_iter().map(|(_, pid)| pid).collect();
@@ -238,9 +214,7 @@ fn a_killed_supervisor_leaves_no_node_and_the_next_one_finishes_its_jobs() {
 fn a_killed_supervisor_takes_stopped_nodes_with_it() {
     let trial = Trial::start(&["--nodes", "3"]);
     kill(trial.node_named("worker-0").unwrap(), Signal::SIGSTOP).unwrap();
-    await_event(&trial, "the worker stops", |event| {
-        event.name() == "node_stopped"
-    });
+    trial.await_event("the worker stops", |event| event.name() == "node_stopped");
     trial.settle(PATIENCE);
     trial.conclude_with(Signal::SIGKILL);
 }
@@ -252,7 +226,7 @@ fn a_stopped_node_does_not_hold_up_the_end() {
         trial.drop_job("ten", "10!\n");
         trial.await_results("ten", PATIENCE);
         kill(trial.node_named(stopped).unwrap(), Signal::SIGSTOP).unwrap();
-        await_event(&trial, "it stops", |event| event.name() == "node_stopped");
+        trial.await_event("it stops", |event| event.name() == "node_stopped");
         trial.settle(PATIENCE);
         let asked = Instant::now();
         trial.conclude_with(Signal::SIGTERM);
@@ -269,7 +243,7 @@ fn all_nodes_stopped_do_not_hold_up_the_end() {
         kill(*pid, Signal::SIGSTOP).unwrap();
     }
     eventually(PATIENCE, "all are stopped", || {
-        (count(&trial, "node_stopped") == 3).then_some(())
+        (trial.count("node_stopped") == 3).then_some(())
     });
     trial.signal(Signal::SIGTERM);
     let status = trial.cluster.await_exit(Duration::from_secs(6));

@@ -51,12 +51,6 @@ fn drop_jobs(trial: &Trial) {
     });
 }
 
-/// Which nodes have acted, in order.
-fn reigns(trial: &Trial) -> Vec<u64> {
-    let log = trial.log();
-    log.named("acting").map(Event::node).collect()
-}
-
 /// Four seconds of kills and stops, at most two nodes at a time.
 fn storm(trial: &Trial, seed: u64) {
     let mut sequence = Sequence(seed);
@@ -98,7 +92,7 @@ fn survives(seed: u64, args: &[&str]) {
     drop_jobs(&trial);
     storm(&trial, seed);
     trial.settle(LONG);
-    assert!(reigns(&trial).len() > 1, "it was no storm");
+    assert!(trial.reigns().len() > 1, "it was no storm");
     trial.conclude();
 }
 
@@ -148,11 +142,12 @@ fn the_two_highest_die_at_once_and_the_third_wins() {
         kill_node(trial.node_named(name).unwrap());
     }
     eventually(PATIENCE, "node 3 acts", || {
-        (reigns(&trial) == [5, 3]).then_some(())
+        (trial.reigns() == [5, 3]).then_some(())
     });
     trial.await_results("long", LONG);
-    assert_eq!(reigns(&trial), [5, 3]);
+    assert_eq!(trial.reigns(), [5, 3]);
     drop(held_back);
+    trial.await_return(5);
     trial.conclude();
 }
 
@@ -164,7 +159,7 @@ fn a_stopped_coordinator_is_replaced_and_obeys_when_it_continues() {
         let first = trial.await_coordinator();
         send(first, Signal::SIGSTOP);
         eventually(PATIENCE, "node 4 acts", || {
-            reigns(&trial).contains(&4).then_some(())
+            trial.reigns().contains(&4).then_some(())
         });
         send(first, Signal::SIGCONT);
         trial.settle(LONG);

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::{Home, PATIENCE, bullpen, eventually, run, stderr};
+use harness::{Home, PATIENCE, bullpen, copy_of_the_binary, eventually, run, stderr};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
@@ -27,13 +27,7 @@ const NOBODY: u32 = 65_534;
 fn home_of_a_user() -> Home {
     let home = Home::new();
     if geteuid().is_root() {
-        // The build may be where that user cannot go. Copied by another process: a child that another
-        // test starts meanwhile would inherit the descriptor, and what is open for writing cannot be run.
-        let binary = env!("CARGO_BIN_EXE_bullpen");
-        let copied = run(Command::new("cp")
-            .arg(binary)
-            .arg(home.path().join("bullpen")));
-        assert!(copied.status.success(), "{}", stderr(&copied));
+        copy_of_the_binary(home.path());
         chown(home.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     }
     home

@@ -2,9 +2,13 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     reason = "every test binary uses a part of the harness, and none uses all of it"
 )]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+pub(crate) mod disk;
+mod processes;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
@@ -13,11 +17,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub(crate) use self::processes::{children, copy_of_the_binary, is_alive, kill_node, process_name};
 
 /// Long enough for anything that happens at all, on a busy machine too.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -304,6 +309,20 @@ impl Cluster {
             .unwrap();
     }
 
+    /// Copies the event log of a failed test to where `KEEP_EVENTS` says, to be read there.
+    fn keep_events(&self) {
+        let Some(folder) = std::env::var_os("KEEP_EVENTS") else {
+            return;
+        };
+        let test = std::thread::current().name().unwrap_or("test").to_owned();
+        let name = format!("{test}-{}.jsonl", self.pid());
+        let kept = PathBuf::from(folder).join(name);
+        match fs::copy(self.home.run_dir().join("events.jsonl"), &kept) {
+            Ok(_) => eprintln!("--- its events are in {} ---", kept.display()),
+            Err(error) => eprintln!("cannot keep its events in {}: {error}", kept.display()),
+        }
+    }
+
     /// Waits for the end of the supervisor.
     pub(crate) fn await_exit(&mut self, deadline: Duration) -> ExitStatus {
         eventually(deadline, "the supervisor ends", || {
@@ -316,43 +335,10 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- standard error of the cluster ---\n{}", self.stderr());
+            self.keep_events();
         }
         // Its nodes follow it by themselves.
         let _ = self.supervisor.kill();
         let _ = self.supervisor.wait();
-    }
-}
-
-/// The living children of a process.
-pub(crate) fn children(parent: Pid) -> Vec<Pid> {
-    let path = format!("/proc/{parent}/task/{parent}/children");
-    fs::read_to_string(path)
-        .unwrap_or_default()
-        .split_whitespace()
-        .map(|pid| Pid::from_raw(pid.parse().unwrap()))
-        .collect()
-}
-
-pub(crate) fn process_name(pid: Pid) -> Option<String> {
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-    Some(name.trim_end().to_owned())
-}
-
-/// Whether a process runs; one that is dead and waits to be reaped does not.
-pub(crate) fn is_alive(pid: Pid) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
-        return false;
-    };
-    // The state follows the name, which is in parentheses and may hold anything.
-    let state = stat
-        .rsplit_once(") ")
-        .and_then(|(_, rest)| rest.chars().next());
-    !matches!(state, None | Some('Z' | 'X'))
-}
-
-pub(crate) fn kill_node(pid: Pid) {
-    match kill(pid, Signal::SIGKILL) {
-        Ok(()) | Err(Errno::ESRCH) => {}
-        Err(error) => panic!("kill {pid}: {error}"),
     }
 }

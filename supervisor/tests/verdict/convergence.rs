@@ -51,12 +51,14 @@ pub(super) fn check(run: &Run) -> Vec<Violation> {
 fn beliefs(run: &Run) -> BTreeMap<u64, Belief<'_>> {
     let mut beliefs: BTreeMap<u64, Belief<'_>> = BTreeMap::new();
     let mut stopped = BTreeSet::new();
+    let mut ended = BTreeSet::new();
     let before_the_end = |event: &&Event| event.at() <= run.end_ns;
     for event in run.log.events.iter().filter(before_the_end) {
         let coordinator = match event.name() {
             "node_exited" => {
                 beliefs.remove(&event.node());
                 stopped.remove(&event.node());
+                ended.insert(event.life());
                 continue;
             }
             "node_stopped" => {
@@ -72,13 +74,15 @@ fn beliefs(run: &Run) -> BTreeMap<u64, Belief<'_>> {
             "following" => Some(event.number("coordinator")),
             _ => continue,
         };
-        // What a dead process wrote last may stand behind its exit.
-        let of_a_dead_life = beliefs
-            .get(&event.node())
-            .map_or(event.name() != "node_spawned", |belief| {
-                belief.event.incarnation() > event.incarnation()
-            });
-        if !of_a_dead_life {
+        // A node may be quicker than the line that tells of its start; and what a dead process
+        // wrote last may stand behind its exit.
+        let is_start = event.name() == "node_spawned";
+        let is_over = match beliefs.get(&event.node()) {
+            Some(belief) if is_start => belief.event.incarnation() >= event.incarnation(),
+            Some(belief) => belief.event.incarnation() > event.incarnation(),
+            None => ended.contains(&event.life()),
+        };
+        if !is_over {
             beliefs.insert(event.node(), Belief { coordinator, event });
         }
     }

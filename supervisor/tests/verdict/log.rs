@@ -73,13 +73,6 @@ impl Log {
         let lines = first.line.min(second.line)..=first.line.max(second.line);
         self.torn.iter().any(|line| lines.contains(line))
     }
-
-    /// Whether this process died, or was stopped, between two moments.
-    pub(crate) fn faulted(&self, life: Life, from: u64, to: u64) -> bool {
-        self.events.iter().any(|event| {
-            event.life() == life && event.is_fault() && (from..=to).contains(&event.at())
-        })
-    }
 }
 
 fn event(line: &[u8]) -> Option<Value> {
@@ -147,12 +140,9 @@ impl Event {
         })
     }
 
-    /// The process died, or did not run for a while.
-    pub(crate) fn is_fault(&self) -> bool {
-        matches!(
-            self.name(),
-            "node_exited" | "node_stopped" | "node_continued"
-        )
+    /// An injected stall: it answered nothing for a while.
+    pub(crate) fn is_stall(&self) -> bool {
+        self.name() == "fault_injected" && self.text("do") == "stall"
     }
 }
 

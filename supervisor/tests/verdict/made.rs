@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 use super::{Log, Run};
 use crate::harness::Home;
 
-/// The end of the made-up run; what comes later belongs to its shutdown.
-pub(crate) const END: u64 = 1_000;
+/// The end of the made-up run, in milliseconds; what comes later belongs to its shutdown.
+pub(crate) const END: u64 = 10_000;
+
+const NS_PER_MS: u64 = 1_000_000;
 
 /// A made-up run of three nodes that compute `0!`, to be spoiled.
 pub(crate) struct Made {
@@ -64,7 +66,7 @@ impl Made {
         made
     }
 
-    /// Adds an event of a node's first life.
+    /// Adds an event of a node's first life. Times are in milliseconds.
     pub(crate) fn add(&mut self, at: u64, node: u64, term: u64, own: Value) {
         self.add_of(at, node, node + 1, term, own);
     }
@@ -80,7 +82,7 @@ impl Made {
         let fields = own.as_object_mut().unwrap();
         let pid = 100 + incarnation;
         let header = [
-            ("mono_ns", at),
+            ("mono_ns", at * NS_PER_MS),
             ("node", node),
             ("incarnation", incarnation),
             ("term", term),
@@ -123,7 +125,7 @@ impl Made {
         Run {
             log: Log::parse(&self.text()),
             jobs: self.home.jobs(),
-            end_ns: END,
+            end_ns: END * NS_PER_MS,
             highest_coordinates: true,
             left_in_inbox: Vec::new(),
         }
@@ -138,4 +140,16 @@ impl Made {
 
 pub(crate) fn op(kind: &str) -> Value {
     json!({"n": 0, "kind": kind, "level": 0, "index": 0})
+}
+
+/// The sound run, spoiled: exactly this invariant is broken.
+pub(crate) fn breaks(invariant: &'static str, spoil: impl FnOnce(&mut Made)) {
+    let mut made = Made::new();
+    spoil(&mut made);
+    let violations: Vec<String> = made.run().judge().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        made.broken(),
+        BTreeSet::from([invariant]),
+        "{violations:#?}"
+    );
 }

@@ -2,8 +2,11 @@
 //! run has traced and the jobs directory that it leaves.
 //!
 //! ```text
-//!   events.jsonl ─▶ log ─▶ Run ─▶ epochs · results · coordinator · recomputation
-//!   jobs/ ─────────────────┘      ends · processes · convergence ─▶ violations
+//!   events.jsonl ─▶ log ─▶ Run ─▶ epochs · fencing · results · computing · recomputation
+//!   jobs/ ─────────────────┘      reassignments · ends · processes · convergence · elections
+//!                                                    │
+//!                                                    ▼
+//!                                               violations
 //! ```
 //!
 //! Each invariant has a file of its own. A violation names the invariant, says in words what broke
@@ -12,6 +15,7 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     reason = "every test binary uses a part of the verdict, and none uses all of it"
 )]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -19,20 +23,26 @@
 mod computing;
 mod convergence;
 pub(crate) mod dropping;
+mod elections;
 mod ends;
 mod epochs;
+mod fates;
+mod fencing;
 mod job_files;
 mod log;
 pub(crate) mod made;
 mod processes;
+mod reassignments;
 mod recomputation;
 mod results;
-mod trial;
+pub(crate) mod trial;
+mod waiting;
 mod zombies;
 
 use std::fmt;
 use std::path::PathBuf;
 
+use self::fates::Fates;
 pub(crate) use self::log::{Event, Log, Op};
 pub(crate) use self::trial::Trial;
 
@@ -88,13 +98,23 @@ impl fmt::Display for Violation {
 impl Run {
     /// All that is wrong with a run; nothing for a sound one.
     pub(crate) fn judge(&self) -> Vec<Violation> {
+        let mut violations = self.judge_course();
+        violations.extend(convergence::check(self));
+        violations
+    }
+
+    /// All that is wrong with what happened; how it stood in the end is left out.
+    fn judge_course(&self) -> Vec<Violation> {
+        let fates = Fates::of(&self.log);
         let mut violations = epochs::check(&self.log);
+        violations.extend(fencing::check(&self.log));
         violations.extend(results::check(self));
         violations.extend(computing::check(&self.log));
-        violations.extend(recomputation::check(self));
+        violations.extend(recomputation::check(self, &fates));
+        violations.extend(reassignments::check(self, &fates));
         violations.extend(ends::check(self));
         violations.extend(processes::check(&self.log));
-        violations.extend(convergence::check(self));
+        violations.extend(elections::check(self, &fates));
         violations
     }
 }

@@ -1,15 +1,17 @@
 //! S7, as far as a log can tell: an operation that is computed twice while a job needs it has a
-//! cause on record. What its worker held may be lost with that worker; else somebody must have
-//! said that the operation goes to another.
+//! cause. Either who computed it first is dead, and its product is lost; or one of the two slept, and
+//! its product was late; or a coordinator said that it took the operation from a worker, for a cause
+//! that `reassignments` has proved.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::fates::Fates;
 use super::job_files::factorials;
 use super::{Event, Op, Run, Violation};
 
 const NAME: &str = "S7";
 
-pub(super) fn check(run: &Run) -> Vec<Violation> {
+pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
     if !run.log.torn.is_empty() {
         return Vec::new();
     }
@@ -22,38 +24,38 @@ pub(super) fn check(run: &Run) -> Vec<Violation> {
     }
     let mut violations = Vec::new();
     for (op, events) in &completions {
+        let mut since = 0;
         for pair in events.windows(2) {
             let (first, second) = (pair[0], pair[1]);
+            let slept = |event: &Event| fates.slept(event.life(), first.at(), second.at());
+            let is_lost = fates.died_by(first.life(), second.at());
             if needed.throughout(op.n, first.at(), second.at())
-                && !is_on_record(run, op, second.at())
-                && !run.log.faulted(first.life(), first.at(), second.at())
+                && !was_taken_from_a_worker(run, op, since, second.at())
+                && !is_lost
+                && !slept(first)
+                && !slept(second)
             {
                 let message = format!("{op:?} was computed twice, without a cause");
                 violations.push(Violation::new(NAME, message, pair));
             }
+            since = first.at();
         }
     }
     violations
 }
 
-fn is_on_record(run: &Run, op: &Op, until: u64) -> bool {
-    let told = |event: &Event| {
-        matches!(
-            event.name(),
-            "operation_reassigned" | "operation_recomputed"
-        )
-    };
+/// That a takeover did not find an operation is no cause by itself: somebody lost it.
+fn was_taken_from_a_worker(run: &Run, op: &Op, since: u64, until: u64) -> bool {
     run.log
-        .events
-        .iter()
-        .take_while(|event| event.at() <= until)
-        .any(|event| told(event) && event.op().as_ref() == Some(op))
+        .named("operation_reassigned")
+        .filter(|event| (since..=until).contains(&event.at()))
+        .any(|event| event.text("why") != "takeover" && event.op().as_ref() == Some(op))
 }
 
-/// When no open job needed a factorial: its products are forgotten then, rightly.
+/// The times in which no open job needed a factorial: its products are forgotten then, rightly.
 #[derive(Debug, Default)]
 struct Needed {
-    idle: BTreeMap<u64, Vec<u64>>,
+    idle: BTreeMap<u64, Vec<(u64, u64)>>,
 }
 
 impl Needed {
@@ -66,12 +68,14 @@ impl Needed {
                 "job_accepted" => {
                     for n in lines(run, job) {
                         open.entry(n).or_default().insert(job);
+                        needed.begin(n, event.at());
                     }
                 }
                 "job_done" | "job_rejected" => {
                     for (n, jobs) in &mut open {
                         if jobs.remove(job) && jobs.is_empty() {
-                            needed.idle.entry(*n).or_default().push(event.at());
+                            let times = needed.idle.entry(*n).or_default();
+                            times.push((event.at(), u64::MAX));
                         }
                     }
                 }
@@ -81,10 +85,19 @@ impl Needed {
         needed
     }
 
+    fn begin(&mut self, n: u64, at: u64) {
+        let last = self.idle.get_mut(&n).and_then(|times| times.last_mut());
+        if let Some(last) = last {
+            last.1 = last.1.min(at);
+        }
+    }
+
     /// Whether some job needed n! at every moment of a time.
     fn throughout(&self, n: u64, from: u64, to: u64) -> bool {
         let idle = self.idle.get(&n).map_or(&[][..], Vec::as_slice);
-        !idle.iter().any(|at| (from..=to).contains(at))
+        !idle
+            .iter()
+            .any(|&(since, until)| since <= to && from <= until)
     }
 }
 

@@ -46,6 +46,7 @@ pub(super) fn publications(run: &Run) -> Vec<Violation> {
     }
     let jobs = |name: &'static str| run.log.named(name).map(|event| (event.text("job"), event));
     let done: BTreeMap<&str, &Event> = jobs("job_done").collect();
+    // The last time that it was taken: what ended before had not committed it.
     let taken: BTreeMap<&str, &Event> = jobs("job_accepted").chain(jobs("job_rejected")).collect();
     let mut violations = Vec::new();
     for (name, events) in &published {
@@ -56,7 +57,7 @@ pub(super) fn publications(run: &Run) -> Vec<Violation> {
         let is_done = done
             .get(name)
             .is_some_and(|done| done.at() >= events[0].at());
-        if !is_done && !is_excused(run, events[0].at()) {
+        if !is_done && !is_excused(run, events[0].at(), &ENDS) {
             let message = format!("job {name} was published, and nobody says that it is done");
             violations.push(Violation::new(NAME, message, events));
         }
@@ -67,7 +68,7 @@ pub(super) fn publications(run: &Run) -> Vec<Violation> {
             let Some(known) = taken.get(name.as_str()) else {
                 continue;
             };
-            if !published.contains_key(name.as_str()) && !is_excused(run, known.at()) {
+            if !published.contains_key(name.as_str()) && !is_excused(run, known.at(), &FAULTS) {
                 let message = format!("job {name} stands in {folder}, and nobody published it");
                 violations.push(Violation::new(NAME, message, &[known]));
             }
@@ -76,8 +77,19 @@ pub(super) fn publications(run: &Run) -> Vec<Violation> {
     violations
 }
 
-/// A coordinator that dies between a rename and its event leaves no event.
-fn is_excused(run: &Run, since: u64) -> bool {
-    let died = |acting: &Event| run.log.faulted(acting.life(), since, run.end_ns);
-    !run.log.torn.is_empty() || run.log.named("acting").any(died)
+/// A coordinator that dies, or is stopped, between a rename and its event leaves no event.
+const FAULTS: [&str; 2] = ["node_exited", "node_stopped"];
+/// One whose coordinatorship ends meanwhile tells of its commit all the same, and of nothing else.
+const ENDS: [&str; 3] = ["node_exited", "node_stopped", "stepped_down"];
+
+/// Whether any of this happened to a coordinator after a moment.
+fn is_excused(run: &Run, since: u64, ends: &[&str]) -> bool {
+    let reigned = |end: &Event| {
+        run.log
+            .named("acting")
+            .any(|acting| acting.life() == end.life() && acting.at() <= end.at())
+    };
+    let ended =
+        |event: &&Event| ends.contains(&event.name()) && (since..=run.end_ns).contains(&event.at());
+    !run.log.torn.is_empty() || run.log.events.iter().filter(ended).any(reigned)
 }

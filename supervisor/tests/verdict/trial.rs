@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::ops::Deref;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -65,17 +64,20 @@ impl Trial {
 
     /// The run up to now.
     pub(crate) fn run(&self) -> Run {
+        // What happens while the log is read may be in it.
+        let end_ns = now_ns();
         Run {
             log: self.log(),
             jobs: self.home.jobs(),
-            end_ns: now_ns(),
+            end_ns,
             highest_coordinates: self.highest_coordinates,
             left_in_inbox: self.left_in_inbox.clone(),
         }
     }
 
-    /// Waits until every file that was dropped has ended and the nodes agree on a coordinator.
-    pub(crate) fn settle(&self, deadline: Duration) {
+    /// Waits until every file that was dropped has ended and the nodes agree on a coordinator;
+    /// gives the run as it was then.
+    pub(crate) fn settle(&self, deadline: Duration) -> Run {
         eventually(deadline, "all jobs end", || {
             let jobs = self.home.jobs();
             let waiting = |name: &String| {
@@ -90,19 +92,24 @@ impl Trial {
             let run = self.run();
             let mut open = convergence::check(&run);
             open.extend(results::publications(&run));
-            open.is_empty().then_some(())
-        });
+            open.is_empty().then_some(run)
+        })
     }
 
     /// Waits for the end of all work, ends the cluster with SIGTERM, and judges the run.
     pub(crate) fn conclude(self) {
-        self.settle(PATIENCE);
-        self.conclude_with(Signal::SIGTERM);
+        // As it was then: a node that was held back may come while this one looks again.
+        let run = self.settle(PATIENCE);
+        self.end(run, Signal::SIGTERM);
     }
 
-    /// Ends the cluster with a signal, and judges the run.
-    pub(crate) fn conclude_with(mut self, signal: Signal) {
-        let mut run = self.run();
+    /// Ends the cluster with a signal at once, and judges the run.
+    pub(crate) fn conclude_with(self, signal: Signal) {
+        let run = self.run();
+        self.end(run, signal);
+    }
+
+    fn end(mut self, mut run: Run, signal: Signal) {
         let nodes = self.node_pids();
         self.cluster.signal(signal);
         let status = self.cluster.await_exit(GRACE);
@@ -115,8 +122,10 @@ impl Trial {
                 (!left).then_some(())
             });
         }
+        // How it stood then; a line of that time may have been written since.
+        let mut violations = convergence::check(&run);
         run.log = self.log();
-        let mut violations = run.judge();
+        violations.extend(run.judge_course());
         for pid in self.node_pids() {
             if self.is_its_node(pid) {
                 let message = format!("process {pid} outlives its supervisor");
@@ -124,19 +133,7 @@ impl Trial {
             }
         }
         violations.extend(self.zombies.end());
-        if !violations.is_empty() {
-            self.keep_log();
-        }
         assert_sound(&violations);
-    }
-
-    /// Copies the log of a run that is found wanting to where `KEEP_EVENTS` says, to be read there.
-    fn keep_log(&self) {
-        if let Some(folder) = std::env::var_os("KEEP_EVENTS") {
-            let name = format!("events-{}.jsonl", self.cluster.pid());
-            let log = self.home.run_dir().join("events.jsonl");
-            fs::copy(log, PathBuf::from(folder).join(name)).unwrap();
-        }
     }
 
     /// Every process that this run has started.

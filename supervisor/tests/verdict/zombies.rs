@@ -32,15 +32,22 @@ impl Zombies {
         let thread = thread::spawn(move || {
             let mut ages: BTreeMap<Pid, Duration> = BTreeMap::new();
             let mut last = Instant::now();
+            let mut queued = time_in_queue(supervisor);
             while !end.load(Ordering::Relaxed) {
                 thread::sleep(INTERVAL);
-                // Where the machine was busy, the supervisor had as little time as this thread.
-                let passed = last.elapsed().min(INTERVAL * 2);
+                // Where the machine was busy, the supervisor had as little time as this thread; and
+                // while it waits for a processor it can do nothing.
+                let waited = time_in_queue(supervisor).saturating_sub(queued);
+                let passed = last.elapsed().min(INTERVAL * 2).saturating_sub(waited);
                 last = Instant::now();
+                queued += waited;
                 ages = grow(&ages, supervisor, passed);
                 let old = ages.iter().find(|(_, age)| **age > LIMIT);
                 if let Some((pid, age)) = old {
-                    let message = format!("process {pid} is a zombie for {age:?}");
+                    let message = format!(
+                        "process {pid} is a zombie for {age:?}, {}",
+                        occupation(supervisor)
+                    );
                     let violation = Violation::new("S11", message, &[]);
                     list.lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -96,6 +103,21 @@ fn grow(
             )
         })
         .collect()
+}
+
+/// How long a process has been ready to run, in all, without a processor to run on.
+fn time_in_queue(pid: Pid) -> Duration {
+    let account = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
+    let queued = account.split_whitespace().nth(1);
+    Duration::from_nanos(queued.and_then(|ns| ns.parse().ok()).unwrap_or_default())
+}
+
+/// What a process does at the moment: its state and the system call that it is in.
+fn occupation(pid: Pid) -> String {
+    let state = state(pid).unwrap_or('?');
+    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let call = call.split_whitespace().next().unwrap_or("unknown");
+    format!("and its supervisor is in state {state} and system call {call}")
 }
 
 fn runs(pid: Pid) -> bool {

@@ -1,0 +1,195 @@
+//! One test a defect that the simulation found, and that was mended: what a node knows may be old,
+//! since it slept, since news came out of order, or since a file call came late.
+
+#![allow(clippy::unwrap_used)] // In helpers, where a panic is how a test fails.
+
+mod cluster;
+mod solo;
+
+use std::time::Duration;
+
+use cluster::config;
+use protocol::event::{Action, ChildState, Event};
+use protocol::file::{FileCall, FileReply, FileTag, Folder, Probe};
+use protocol::id::{Epoch, Incarnation, NodeId};
+use protocol::message::{Inventory, Message};
+use protocol::plan::OperationId;
+use protocol::trace::{ElectionCause, Trace};
+use solo::{Actions, FIRST, Solo, epoch, leaf};
+
+const NEXT: Incarnation = Incarnation(200);
+
+/// Node 2 of four, whose coordinator, node 3, has just died: it collects from nodes 0 and 1.
+fn winner() -> Solo {
+    let mut node = Solo::following(2, config(4), epoch(1, 3));
+    let actions = node.link_down(3, FIRST);
+    assert_eq!(actions.receivers("collect"), [0, 1]);
+    node
+}
+
+fn promise(node: &mut Solo, from: u8, held: Vec<OperationId>) -> Actions {
+    let epoch = node.node.highest();
+    let inventory = Inventory {
+        held,
+        ..Inventory::default()
+    };
+    node.receive(from, Message::Promise { epoch, inventory })
+}
+
+fn listed(names: &[&str]) -> FileReply {
+    FileReply::Listed(names.iter().map(|name| name.as_bytes().to_vec()).collect())
+}
+
+/// The promise can overtake the news that its sender runs again, which comes on another link.
+#[test]
+fn a_promise_of_a_peer_that_is_thought_stopped_counts() {
+    let mut node = winner();
+    node.hint(1, ChildState::Stopped);
+    let actions = promise(&mut node, 1, vec![leaf(8, 0)]);
+    assert!(actions.sent(1, "pull"), "{actions:?}");
+}
+
+#[test]
+fn a_peer_that_runs_again_is_asked_again() {
+    let mut node = winner();
+    node.hint(1, ChildState::Stopped);
+    let actions = node.hint(1, ChildState::Running);
+    assert!(actions.sent(1, "collect"), "{actions:?}");
+    promise(&mut node, 0, Vec::new());
+    assert_eq!(node.node.acting(), None, "node 1 has not answered");
+    promise(&mut node, 1, Vec::new());
+    assert!(node.node.acting().is_some());
+}
+
+/// All that it knew may have died and come back while it slept.
+#[test]
+fn a_sleeper_that_wins_waits_for_the_next_lives_of_the_others() {
+    let mut node = Solo::following(2, config(4), epoch(1, 3));
+    node.stand_still(Duration::from_millis(200));
+    for peer in [0, 1, 3] {
+        node.link_down(peer, FIRST);
+    }
+    assert_eq!(node.node.acting(), None);
+    let actions = node.link_up(1, NEXT);
+    assert!(actions.sent(1, "collect"), "{actions:?}");
+    assert_eq!(node.node.acting(), None);
+    node.pass(Duration::from_millis(150));
+    assert!(node.node.acting().is_some(), "it does not wait for ever");
+}
+
+#[test]
+fn one_that_was_awake_does_not_wait_for_the_dead() {
+    let mut node = Solo::following(2, config(4), epoch(1, 3));
+    for peer in [0, 1, 3] {
+        node.link_down(peer, FIRST);
+    }
+    assert!(node.node.acting().is_some());
+}
+
+/// It knows the life that it follows by its epoch alone; the link to it never stood.
+#[test]
+fn the_end_of_a_life_that_is_known_by_its_epoch_alone_is_noticed() {
+    let mut node = Solo::alone(1, config(4));
+    node.step(Event::Start);
+    node.step(Event::LinkUp {
+        peer: NodeId(0),
+        incarnation: FIRST,
+        highest: epoch(7, 3),
+    });
+    assert_eq!(node.node.coordinator(), Some(NodeId(3)));
+    let hint = Event::Hint {
+        peer: NodeId(3),
+        incarnation: NEXT,
+        state: ChildState::Running,
+    };
+    let actions = node.step(hint);
+    assert!(actions.traced(|trace| matches!(
+        trace,
+        Trace::PeerDown { peer: NodeId(3), peer_incarnation, .. } if *peer_incarnation == FIRST
+    )));
+    assert!(actions.traced(|trace| matches!(
+        trace,
+        Trace::ElectionStarted {
+            why: ElectionCause::CoordinatorLost
+        }
+    )));
+}
+
+/// One Hello says both: that the coordinator's life is over, and that its next one has won.
+#[test]
+fn who_is_told_of_the_next_epoch_with_the_loss_does_not_elect() {
+    let mut node = Solo::following(1, config(4), epoch(1, 3));
+    let next = Epoch {
+        incarnation: NEXT,
+        ..epoch(2, 3)
+    };
+    let actions = node.step(Event::LinkUp {
+        peer: NodeId(3),
+        incarnation: NEXT,
+        highest: next,
+    });
+    assert!(!actions.traced(|trace| matches!(trace, Trace::ElectionStarted { .. })));
+    assert!(actions.promise(3).is_some(), "{actions:?}");
+}
+
+/// A claim that comes late may take another file of the same name, with its writer at work.
+#[test]
+fn a_found_job_is_not_read_while_it_is_being_written() {
+    let mut node = Solo::coordinating(1, config(2));
+    let epoch = node.node.highest();
+    let found = node.file_done(FileTag::Folder(Folder::Running), listed(&["job.job"]));
+    node.file_done(FileTag::Folder(Folder::Done), listed(&[]));
+    node.file_done(FileTag::Folder(Folder::Failed), listed(&[]));
+    let tag = found.probe();
+    let reads = |actions: &Actions| {
+        let read = |action: &Action| {
+            matches!(
+                action,
+                Action::File {
+                    call: FileCall::Read { .. },
+                    ..
+                }
+            )
+        };
+        actions.0.iter().any(read)
+    };
+    let busy = node.file_done(tag.clone(), FileReply::Probed(Probe::Busy));
+    assert!(!reads(&busy), "{busy:?}");
+    node.pass(Duration::from_millis(300));
+    node.receive(0, Message::Pulse { epoch });
+    let later = node.pass(Duration::from_millis(300));
+    assert_eq!(later.probe(), tag);
+    let complete = node.file_done(tag, FileReply::Probed(Probe::Complete));
+    assert!(reads(&complete), "{complete:?}");
+}
+
+/// What a committed job without a text needs is not forgotten before that job has been read.
+#[test]
+fn a_committed_job_without_a_text_needs_its_factorials() {
+    let mut node = Solo::coordinating(1, config(2));
+    let epoch = node.node.highest();
+    node.receive(
+        0,
+        Message::Products {
+            products: vec![solo::product(leaf(8, 0))],
+        },
+    );
+    node.file_done(FileTag::Folder(Folder::Running), listed(&[]));
+    node.file_done(FileTag::Folder(Folder::Done), listed(&["job.job"]));
+    let found = node.file_done(FileTag::Folder(Folder::Failed), listed(&[]));
+    assert!(node.node.held().next().is_some(), "{found:?}");
+    let read = found.0.iter().find_map(|action| match action {
+        Action::File {
+            tag,
+            call: FileCall::Read { .. },
+            ..
+        } => Some(tag.clone()),
+        _ => None,
+    });
+    node.step(Event::FileDone {
+        epoch,
+        tag: read.unwrap(),
+        reply: FileReply::Content("8!".into()),
+    });
+    assert!(node.node.held().next().is_some());
+}

@@ -1,0 +1,154 @@
+//! Faults by chance, from one seed: crashes and stalls of any node at any of the named points, and
+//! kills of any node from outside at any moment.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod harness;
+mod verdict;
+
+use std::fmt::Write;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use harness::{PATIENCE, eventually, kill_node};
+use verdict::Trial;
+
+/// Draws that are the same in every run with a seed.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, limit: u64) -> u64 {
+        // Knuth's MMIX constants; the high bits are the good ones.
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005);
+        self.0 = self.0.wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// `lines` factorials under `below`, the same in every run with a seed.
+fn random_factorials(seed: u64, lines: usize, below: u64) -> String {
+    let mut draws = Draws(seed);
+    let mut text = String::new();
+    for _ in 0..lines {
+        writeln!(text, "{}!", draws.below(below)).unwrap();
+    }
+    text
+}
+
+/// Kills any node at any moment while jobs run, again and again. The log tells how far the work
+/// has come, and so it makes the moments: 2000! writes some 500 kB into it.
+fn survives_kills(seed: u64, rounds: u64) {
+    let mut draws = Draws(seed);
+    let trial = Trial::start(&[]);
+    trial.await_coordinator();
+    let events = trial.home.run_dir().join("events.jsonl");
+    let written = || fs::metadata(&events).map_or(0, |file| file.len());
+    for round in 0..rounds {
+        let moment = written() + draws.below(400_000);
+        trial.drop_job(&format!("load-{round}"), &format!("{}!\n", 2_000 + round));
+        eventually(PATIENCE, "the work goes on", || {
+            (written() >= moment).then_some(())
+        });
+        let mut nodes = trial.nodes();
+        nodes.sort();
+        let victim = draws.below(nodes.len() as u64);
+        kill_node(nodes[usize::try_from(victim).unwrap()].1);
+    }
+    for round in 0..rounds {
+        trial.await_long(&format!("load-{round}"));
+    }
+    println!("seed {seed}: {} reigns", trial.count("acting"));
+    trial.conclude();
+}
+
+/// Crashes and stalls with these probabilities until the jobs have ended.
+fn survives([crash, stall]: [&str; 2], seed: u64, jobs: &[(&str, String)]) {
+    let trial = Trial::start(&[
+        "--crash-probability",
+        crash,
+        "--stall-probability",
+        stall,
+        "--stall",
+        "300ms",
+        "--seed",
+        &seed.to_string(),
+    ]);
+    for (name, text) in jobs {
+        trial.drop_job(name, text);
+    }
+    for (name, _) in jobs {
+        trial.await_long(name);
+    }
+    let (faults, reigns) = (trial.count("fault_injected"), trial.count("acting"));
+    println!("seed {seed}: {faults} faults, {reigns} reigns");
+    assert!(faults > 5, "{faults}");
+    trial.conclude();
+}
+
+/// One crash in a hundred passes, and a stall in five hundred.
+fn survives_one_percent(seed: u64) {
+    let jobs = [
+        ("small", random_factorials(seed, 30, 60)),
+        ("long", "3000!\n".to_owned()),
+    ];
+    survives(["0.01", "0.002"], seed, &jobs);
+}
+
+/// Five crashes and a stall in a hundred passes.
+fn survives_five_percent(seed: u64) {
+    let jobs = [("small", random_factorials(seed, 30, 60))];
+    survives(["0.05", "0.01"], seed, &jobs);
+}
+
+#[test]
+fn faults_at_one_percent_with_seed_1() {
+    survives_one_percent(1);
+}
+
+#[test]
+fn faults_at_one_percent_with_seed_2() {
+    survives_one_percent(2);
+}
+
+#[test]
+fn faults_at_five_percent() {
+    survives_five_percent(1);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn faults_at_one_percent_with_twenty_seeds() {
+    for seed in 100..120 {
+        survives_one_percent(seed);
+    }
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn faults_at_one_percent_and_two_hundred_factorials() {
+    let jobs = [("many", random_factorials(1, 200, 100))];
+    survives(["0.01", "0.002"], 1, &jobs);
+}
+
+#[test]
+fn kills_at_any_moment() {
+    survives_kills(1, 20);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn two_hundred_kills_at_any_moment() {
+    for seed in 2..10 {
+        survives_kills(seed, 25);
+    }
+}
+
+#[test]
+#[ignore = "takes an hour"]
+fn an_hour_of_faults_at_five_percent() {
+    let end = Instant::now() + Duration::from_secs(60 * 60);
+    let mut seeds = 100..;
+    while Instant::now() < end {
+        survives_five_percent(seeds.next().unwrap());
+    }
+}

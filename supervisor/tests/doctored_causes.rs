@@ -1,0 +1,244 @@
+//! The verdict on causes, put to the test: whatever a node gives as a cause, and no event proves, is
+//! found; and so is what happens more often than its causes do.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod harness;
+mod verdict;
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use verdict::made::{END, Made, breaks, op};
+
+/// When things happen that have nothing to do with how the nodes started.
+const T: u64 = END - 1_000;
+
+/// An event of node 1, and what proves its cause: without it nothing does.
+fn needs_proof(invariant: &'static str, tell: impl Fn(&mut Made), prove: impl Fn(&mut Made)) {
+    breaks(invariant, &tell);
+    let mut made = Made::new();
+    prove(&mut made);
+    tell(&mut made);
+    verdict::assert_sound(&made.run().judge());
+}
+
+/// Node 0 dies or stops, and is there again by the end.
+fn falls(kind: &'static str) -> impl Fn(&mut Made) {
+    move |made| {
+        let (ends, returns) = match kind {
+            "killed" => ("node_exited", "node_spawned"),
+            _ => ("node_stopped", "node_continued"),
+        };
+        made.add(T - 5, 0, 1, json!({"event": ends}));
+        let life = if kind == "killed" { 9 } else { 1 };
+        made.add_of(T + 50, 0, life, 1, json!({"event": returns}));
+        if kind == "killed" {
+            let following = json!({"event": "following", "coordinator": 2});
+            made.add_of(T + 60, 0, 9, 1, following);
+            made.remove(|line| {
+                line["event"] == "node_exited" && line["node"] == 0 && line["code"] == 0
+            });
+        }
+    }
+}
+
+#[test]
+fn l3_a_peer_that_was_lost_without_a_death_or_a_stop() {
+    let lost = |by: &'static str| {
+        move |made: &mut Made| {
+            let lost = json!({"event": "peer_down", "peer": 0, "peer_incarnation": 1, "by": by});
+            made.add(T, 1, 1, lost);
+        }
+    };
+    needs_proof("L3", lost("link"), falls("killed"));
+    needs_proof("L3", lost("hint"), falls("killed"));
+    needs_proof("L3", lost("hint"), falls("stopped"));
+    needs_proof("L3", lost("silence"), falls("stopped"));
+    needs_proof("L3", lost("silence"), |made| {
+        made.add(T - 10, 0, 1, json!({"event": "gap", "ms": 500}));
+    });
+    needs_proof("L3", lost("silence"), |made| {
+        let stall = json!({"event": "fault_injected", "at": "before-send", "do": "stall"});
+        made.add(T - 300, 0, 1, stall);
+    });
+    // A process that is stopped keeps its links.
+    let mut made = Made::new();
+    falls("stopped")(&mut made);
+    lost("link")(&mut made);
+    assert_eq!(made.broken(), BTreeSet::from(["L3"]));
+    verdict::assert_sound(&{
+        let mut made = Made::new();
+        lost("guess")(&mut made);
+        made.lines.pop();
+        made.run().judge()
+    });
+    breaks("L3", lost("guess"));
+}
+
+/// Node 1 holds an election and goes on following.
+fn elects(why: &'static str) -> impl Fn(&mut Made) {
+    move |made| {
+        made.add(T, 1, 1, json!({"event": "election_started", "why": why}));
+        let following = json!({"event": "following", "coordinator": 2});
+        made.add(T + 10, 1, 1, following);
+    }
+}
+
+#[test]
+fn l3_an_election_without_its_cause() {
+    breaks("L3", elects("start"));
+    breaks("L3", elects("boredom"));
+    needs_proof("L3", elects("challenged"), |made| {
+        made.add(
+            T - 10,
+            0,
+            1,
+            json!({"event": "election_started", "why": "no_coordinator"}),
+        );
+        made.add(
+            T - 20,
+            1,
+            1,
+            json!({"event": "stepped_down", "why": "stale"}),
+        );
+        made.add(
+            T - 20,
+            0,
+            1,
+            json!({"event": "stepped_down", "why": "stale"}),
+        );
+        let following = json!({"event": "following", "coordinator": 2});
+        made.add(T + 10, 0, 1, following);
+    });
+    needs_proof("L3", elects("no_coordinator"), |made| {
+        made.add(T - 10, 2, 1, json!({"event": "gap", "ms": 500}));
+    });
+    needs_proof("L3", elects("preemption"), |made| {
+        made.add(T - 10, 0, 1, json!({"event": "election_won"}));
+    });
+    needs_proof("L3", elects("gap"), |made| {
+        made.add(T - 10, 1, 1, json!({"event": "gap", "ms": 500}));
+        made.add(T - 10, 1, 1, json!({"event": "stepped_down", "why": "gap"}));
+    });
+    needs_proof("L3", elects("no_victory"), |made| {
+        made.add(T - 10, 2, 1, json!({"event": "gap", "ms": 500}));
+        made.add(
+            T - 5,
+            1,
+            1,
+            json!({"event": "election_started", "why": "no_coordinator"}),
+        );
+    });
+    let lost = |peer: u64| json!({"event": "peer_down", "peer": peer, "peer_incarnation": peer + 1, "by": "hint"});
+    for why in ["coordinator_lost", "isolated"] {
+        // Only the loss of a coordinator is one.
+        breaks("L3", |made| {
+            falls("stopped")(made);
+            made.add(T, 1, 1, lost(0));
+            elects(why)(made);
+        });
+    }
+    needs_proof("L3", elects("coordinator_lost"), |made| {
+        made.add(T - 10, 2, 1, json!({"event": "node_stopped"}));
+        made.add(T, 1, 1, lost(2));
+        made.add(T + 50, 2, 1, json!({"event": "node_continued"}));
+    });
+    needs_proof("L3", elects("isolated"), |made| {
+        falls("stopped")(made);
+        made.add(T, 1, 1, lost(0));
+        made.add(T, 1, 1, json!({"event": "stepped_down", "why": "isolated"}));
+    });
+}
+
+#[test]
+fn l3_more_elections_than_the_faults_call_for() {
+    let storm = |count: u64| {
+        move |made: &mut Made| {
+            for term in 2..2 + count {
+                made.add(T + term, 2, term, json!({"event": "election_won"}));
+            }
+        }
+    };
+    breaks("L3", storm(2));
+    needs_proof("L3", storm(3), falls("stopped"));
+    needs_proof("L3", storm(3), |made| {
+        let stall = json!({"event": "fault_injected", "at": "before-send", "do": "stall"});
+        made.add(T - 300, 0, 1, stall);
+    });
+    breaks("L3", |made| {
+        made.add(T - 10, 2, 1, json!({"event": "gap", "ms": 500}));
+        for _ in 0..13 {
+            elects("no_coordinator")(made);
+        }
+    });
+}
+
+#[test]
+fn s7_an_operation_that_was_taken_without_a_cause() {
+    let taken = |why: &'static str| {
+        move |made: &mut Made| {
+            let op = op("multiply");
+            let taken = json!({"event": "operation_reassigned", "op": op, "why": why});
+            made.add(T, 2, 1, taken);
+        }
+    };
+    let lost = |by: &'static str| json!({"event": "peer_down", "peer": 0, "peer_incarnation": 1, "by": by});
+    breaks("S7", taken("takeover"));
+    breaks("S7", taken("whim"));
+    needs_proof("S7", taken("worker_died"), |made| {
+        falls("killed")(made);
+        made.add(T, 2, 1, lost("link"));
+    });
+    needs_proof("S7", taken("worker_stopped"), |made| {
+        falls("stopped")(made);
+        made.add(T, 2, 1, lost("hint"));
+    });
+    needs_proof("S7", taken("worker_silent"), |made| {
+        falls("stopped")(made);
+        made.add(T, 2, 1, lost("silence"));
+    });
+    // A stop is no death.
+    breaks("S7", |made| {
+        falls("stopped")(made);
+        made.add(T, 2, 1, lost("hint"));
+        taken("worker_died")(made);
+    });
+    let again = |made: &mut Made| {
+        let again =
+            json!({"event": "operation_recomputed", "op": op("multiply"), "why": "deadline"});
+        made.add(T + 10, 2, 1, again);
+    };
+    needs_proof("S7", again, taken("deadline"));
+}
+
+#[test]
+fn s7_a_takeover_alone_is_no_cause_to_compute_again() {
+    let taken_over = |made: &mut Made| {
+        made.operation(450, 1, "completed", "multiply");
+        let taken =
+            json!({"event": "operation_reassigned", "op": op("multiply"), "why": "takeover"});
+        made.add(440, 2, 1, taken);
+        let assigned = json!({"event": "assigned", "op": op("multiply"), "worker": 0});
+        made.add_of(5, 1, 2, 0, json!({"event": "acting"}));
+        made.add_of(6, 1, 2, 0, assigned);
+        made.add_of(
+            7,
+            1,
+            2,
+            0,
+            json!({"event": "stepped_down", "why": "promised"}),
+        );
+        made.add_of(4, 1, 2, 0, json!({"event": "election_won"}));
+    };
+    needs_proof("S7", taken_over, |made| {
+        // Who had it was there, and could not be heard.
+        made.remove(|line| line["event"] == "following" && line["node"] == 0);
+        let following = json!({"event": "following", "coordinator": 2});
+        made.add(200, 0, 1, following);
+    });
+    needs_proof("S7", taken_over, |made| {
+        made.add(330, 0, 1, json!({"event": "node_stopped"}));
+        made.add(335, 0, 1, json!({"event": "node_continued"}));
+    });
+}

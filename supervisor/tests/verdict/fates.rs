@@ -1,0 +1,174 @@
+//! What befell the processes of a run: the events that prove the causes that others give.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::log::Life;
+use super::{Event, Log};
+
+/// A death may be seen by its links before the supervisor has reaped it and said so.
+const REAPING_NS: u64 = 1_000_000_000;
+/// Who was away is not back in everything at once: what waited for it is worked off first.
+const RETURN_NS: u64 = 500_000_000;
+/// Who was asked, and had time, follows a new coordinator much sooner than this.
+const LATE_NS: u64 = 50_000_000;
+
+/// The fates of all lives in a log.
+#[derive(Debug, Default)]
+pub(super) struct Fates {
+    lives: BTreeMap<Life, Fate>,
+}
+
+/// When a process was there, and when it was not.
+#[derive(Debug, Default)]
+struct Fate {
+    started: Option<u64>,
+    died: Option<u64>,
+    /// An injected death, which is on record before it happens.
+    tells_its_death: bool,
+    /// Times in which it did not run, or answered nothing.
+    away: Vec<(u64, u64)>,
+    stopped_at: Vec<u64>,
+    /// Its last own event so far, and since when it stalls or is stopped.
+    last: Option<u64>,
+    stalled: Option<u64>,
+    stopped: Option<u64>,
+}
+
+impl Fates {
+    pub(super) fn of(log: &Log) -> Fates {
+        let mut fates = Fates::default();
+        for event in &log.events {
+            fates.lives.entry(event.life()).or_default().take(event);
+        }
+        for fate in fates.lives.values_mut() {
+            let open = [fate.stopped.take(), fate.stalled.take()];
+            let lasting = open.into_iter().flatten().map(|since| (since, u64::MAX));
+            fate.away.extend(lasting);
+        }
+        for acting in log.named("acting") {
+            fates.find_late(log, acting);
+        }
+        fates
+    }
+
+    /// Notes who was there when a coordinator began to act, and took long to follow it: it had no
+    /// time on a busy machine, and was passed over.
+    fn find_late(&mut self, log: &Log, acting: &Event) {
+        let mut seen = BTreeSet::new();
+        let joins = log.named("following").filter(|event| {
+            event.number("coordinator") == acting.node()
+                && event.term() == acting.term()
+                && event.at() > acting.at()
+        });
+        for join in joins.filter(|join| seen.insert(join.life())) {
+            let fate = self.lives.entry(join.life()).or_default();
+            let was_there = fate.started.is_some_and(|started| started < acting.at());
+            if was_there && join.at() - acting.at() > LATE_NS {
+                fate.away.push((acting.at(), join.at()));
+            }
+        }
+    }
+
+    /// Whether a process was dead at a moment, or so near to its end that its links had ended.
+    pub(super) fn died_by(&self, life: Life, at: u64) -> bool {
+        self.lives.get(&life).is_some_and(|fate| match fate.died {
+            Some(died) if fate.tells_its_death => died <= at,
+            Some(died) => died <= at.saturating_add(REAPING_NS),
+            None => false,
+        })
+    }
+
+    /// Whether a process was stopped before a moment.
+    pub(super) fn stopped_by(&self, life: Life, at: u64) -> bool {
+        let fate = self.lives.get(&life);
+        fate.is_some_and(|fate| fate.stopped_at.iter().any(|&stopped| stopped <= at))
+    }
+
+    /// Whether a process slept for some of a time, or was only just back: it was stopped, stalled,
+    /// found a gap, or took long to follow.
+    pub(super) fn slept(&self, life: Life, from: u64, to: u64) -> bool {
+        let slept =
+            |&(since, until): &(u64, u64)| since <= to && until.saturating_add(RETURN_NS) >= from;
+        let fate = self.lives.get(&life);
+        fate.is_some_and(|fate| fate.away.iter().any(slept))
+    }
+
+    /// Whether a process was not there for some of a time: not yet, not any more, or asleep.
+    pub(super) fn away(&self, life: Life, from: u64, to: u64) -> bool {
+        let started = self.lives.get(&life).and_then(|fate| fate.started);
+        let died = self.lives.get(&life).and_then(|fate| fate.died);
+        started.is_none_or(|started| started >= from)
+            || died.is_some_and(|died| died <= to)
+            || self.slept(life, from, to)
+    }
+
+    /// Whether anybody but `life` was away for some of a time.
+    pub(super) fn anybody_away(&self, but: Life, from: u64, to: u64) -> bool {
+        let mut others = self.lives.keys().filter(|&&life| life != but);
+        others.any(|&life| self.away(life, from, to))
+    }
+
+    /// How much had befallen the cluster by a moment: starts beyond the first of each node, deaths,
+    /// stops, continuations and gaps; a stall twice, since no event tells of its end.
+    pub(super) fn count(log: &Log, until: u64) -> usize {
+        let mut seen = BTreeSet::new();
+        let weight = |event: &Event| match event.name() {
+            "node_spawned" => usize::from(!seen.insert(event.node())),
+            "node_exited" | "node_stopped" | "node_continued" | "gap" => 1,
+            _ if event.is_stall() => 2,
+            _ => 0,
+        };
+        let events = log.events.iter().take_while(|event| event.at() <= until);
+        events.map(weight).sum()
+    }
+}
+
+impl Fate {
+    fn take(&mut self, event: &Event) {
+        let at = event.at();
+        match event.name() {
+            "node_spawned" => return,
+            "node_stopped" => {
+                // It may have been silent since its last word.
+                self.stopped_at.push(at);
+                self.stopped = self.stopped.or(self.last).or(Some(at));
+                return;
+            }
+            "node_continued" => {
+                // The stop may have been too short to be told of.
+                let since = self.stopped.take().or(self.last).unwrap_or(at);
+                self.away.push((since, at));
+                return;
+            }
+            "node_exited" => {
+                let died = self.died.map_or(at, |died| died.min(at));
+                self.died = Some(died);
+                return;
+            }
+            "started" => self.started = Some(at),
+            "gap" => {
+                let length = event.number("ms").saturating_mul(1_000_000);
+                self.away.push((at.saturating_sub(length), at));
+            }
+            _ => {}
+        }
+        // Any word of its own ends a stall.
+        if let Some(since) = self.stalled.take() {
+            self.away.push((since, at));
+        }
+        if event.name() == "fault_injected" {
+            match event.text("do") {
+                "kill" => {
+                    self.died = Some(at);
+                    self.tells_its_death = true;
+                }
+                "stop" => {
+                    self.stopped_at.push(at);
+                    self.stopped = Some(at);
+                }
+                _ => self.stalled = Some(at),
+            }
+        }
+        self.last = Some(at);
+    }
+}
