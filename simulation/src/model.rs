@@ -75,11 +75,11 @@ pub fn standard() -> Vec<Bounds> {
         search(Start::MidJob, 1, 0, 0),
         search(Start::MidJob, 0, 1, 0),
         Bounds {
-            depth: Some(9),
+            depth: Some(7),
             ..search(Start::Led, 2, 1, 2)
         },
         Bounds {
-            depth: Some(8),
+            depth: Some(7),
             ..search(Start::MidJob, 2, 1, 2)
         },
     ]
