@@ -29,6 +29,19 @@ bench-failover:
 simulate seeds="10000" first="0":
     cargo run --release -p simulation -- --seeds {{seeds}} --first-seed {{first}}
 
+# Every order of events of a small cluster, within bounds; some minutes.
+model:
+    cargo run --release -p simulation -- model
+
+# One safeguard after the other taken out, and what notices; half an hour, prints a table.
+mutants:
+    simulation/mutants
+
+# Nodes, frames and job files are told anything, in so many cases a test.
+fuzz cases="100000":
+    PROPTEST_CASES={{cases}} cargo test --release -p protocol --test fuzz
+    PROPTEST_CASES={{cases}} cargo test --release -p ipc --lib codec
+
 # The image and what people do with it (needs a container engine).
 container:
     tests/container/run

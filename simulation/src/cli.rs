@@ -1,10 +1,12 @@
 //! The command line.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::batch::{Summary, batch};
+use crate::model::{self, Bounds};
 use crate::run::run;
 
 /// Entries of the trace that are shown of a violation.
@@ -12,8 +14,10 @@ const SHOWN: usize = 150;
 
 /// Runs whole clusters in virtual time, one for each seed, and checks what must always hold.
 #[derive(Debug, Parser)]
-#[command(name = "simulation", version)]
+#[command(name = "simulation", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// How many seeds to run.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     seeds: u64,
@@ -31,12 +35,23 @@ pub struct Cli {
     violations: usize,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Checks every order of events of a small cluster: within these bounds, or, if none are given,
+    /// within several that take minutes.
+    Model {
+        #[command(flatten)]
+        bounds: Option<Bounds>,
+    },
+}
+
 impl Cli {
     /// Does what was asked for; fails if a property was violated or a situation never reached.
     pub fn execute(&self) -> ExitCode {
-        match self.seed {
-            Some(seed) => self.one(seed),
-            None => self.many(),
+        match (&self.command, self.seed) {
+            (Some(Command::Model { bounds }), _) => check(bounds.as_ref()),
+            (None, Some(seed)) => self.one(seed),
+            (None, None) => self.many(),
         }
     }
 
@@ -81,6 +96,29 @@ impl Cli {
         }
         ExitCode::SUCCESS
     }
+}
+
+fn check(bounds: Option<&Bounds>) -> ExitCode {
+    let searches = bounds.map_or_else(model::standard, |bounds| vec![bounds.clone()]);
+    let mut unreached: Option<BTreeSet<&str>> = None;
+    for search in &searches {
+        let report = model::check(search);
+        println!("{report}");
+        if !report.violated().is_empty() {
+            return ExitCode::FAILURE;
+        }
+        let here = BTreeSet::from_iter(report.unreached());
+        unreached = Some(match unreached {
+            Some(before) => &before & &here,
+            None => here,
+        });
+    }
+    let unreached = Vec::from_iter(unreached.unwrap_or_default());
+    if bounds.is_none() && !unreached.is_empty() {
+        println!("never reached: {}", unreached.join(", "));
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }
 
 fn tell(seed: u64, violation: &str) {

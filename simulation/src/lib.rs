@@ -17,6 +17,7 @@ pub mod fact;
 mod file_thread;
 pub mod job;
 mod mesh;
+pub mod model;
 mod network;
 mod process;
 pub mod reached;

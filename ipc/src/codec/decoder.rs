@@ -60,6 +60,12 @@ impl Decoder {
         &mut self.buffer
     }
 
+    /// Bytes that are kept of an unfinished long message.
+    #[cfg(test)]
+    pub(crate) fn joined(&self) -> usize {
+        self.joined.capacity()
+    }
+
     /// The next thing that is complete, or none until more bytes come.
     ///
     /// # Errors

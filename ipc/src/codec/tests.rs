@@ -40,7 +40,16 @@ fn message() -> impl Strategy<Value = Message> {
     let attempts = || vec((operation(), any::<u32>()), 0..5);
     prop_oneof![
         epoch().prop_map(|highest| Message::Election { highest }),
+        epoch().prop_map(|highest| Message::Answer { highest }),
+        epoch().prop_map(|highest| Message::Stale { highest }),
+        epoch().prop_map(|epoch| Message::Following { epoch }),
+        epoch().prop_map(|epoch| Message::Collect { epoch }),
+        epoch().prop_map(|epoch| Message::Victory { epoch }),
         epoch().prop_map(|epoch| Message::Heartbeat { epoch }),
+        epoch().prop_map(|epoch| Message::Pulse { epoch }),
+        (epoch(), operations()).prop_map(|(epoch, operations)| Message::Pull { epoch, operations }),
+        (epoch(), operations())
+            .prop_map(|(epoch, operations)| Message::Missing { epoch, operations }),
         (epoch(), operations())
             .prop_map(|(epoch, operations)| Message::Assign { epoch, operations }),
         vec(product(), 0..8).prop_map(|products| Message::Products { products }),
@@ -107,6 +116,59 @@ fn decode_split(bytes: &[u8], splits: &[usize]) -> Result<Vec<Incoming>, CodecEr
     Ok(incoming)
 }
 
+/// All that a decoder says of these bytes, and the error that ends it, if one does. After each part
+/// the memory behind it has a bound in what had arrived.
+fn decode_to_the_end(bytes: &[u8], splits: &[usize]) -> (Vec<Incoming>, Option<String>) {
+    let mut decoder = Decoder::new(PIECE);
+    let mut incoming = Vec::new();
+    let mut arrived = 0;
+    let mut splits = splits.iter();
+    while arrived < bytes.len() {
+        let rest = &bytes[arrived..];
+        let at = splits.next().map_or(rest.len(), |s| 1 + s % rest.len());
+        decoder.push(&rest[..at]);
+        arrived += at;
+        loop {
+            match decoder.decode() {
+                Ok(Some(next)) => incoming.push(next),
+                Ok(None) => break,
+                Err(error) => return (incoming, Some(error.to_string())),
+            }
+        }
+        let held = decoder.room(0).capacity() + decoder.joined();
+        assert!(held <= 4 * arrived + 1024, "{held} bytes for {arrived}");
+    }
+    (incoming, None)
+}
+
+/// Bytes such as a link may carry that somebody has damaged: frames, pieces, and neither.
+fn stream() -> impl Strategy<Value = Vec<u8>> {
+    let encoded = |message: Message| {
+        let mut bytes = Vec::new();
+        Encoder::new()
+            .message(&message)
+            .unwrap()
+            .write_to(&mut bytes);
+        bytes
+    };
+    let pieces = (message(), 1..40_usize, any::<bool>()).prop_map(move |(message, size, ends)| {
+        let whole = encoded(message).split_off(LENGTH);
+        let parts: Vec<&[u8]> = whole.chunks(size).collect();
+        let frames = parts.iter().enumerate().map(|(at, bytes)| {
+            let last = ends && at + 1 == parts.len();
+            framed(&rmp_serde::to_vec(&Frame::Piece { last, bytes }).unwrap())
+        });
+        frames.collect::<Vec<_>>().concat()
+    });
+    let part = prop_oneof![
+        4 => message().prop_map(encoded),
+        2 => pieces,
+        1 => vec(any::<u8>(), 0..60).prop_map(|payload| framed(&payload)),
+        1 => vec(any::<u8>(), 0..20),
+    ];
+    vec(part, 1..8).prop_map(|parts| parts.concat())
+}
+
 /// A frame with this payload, well formed or not.
 fn framed(payload: &[u8]) -> Vec<u8> {
     let mut bytes = (payload.len() as u32).to_be_bytes().to_vec();
@@ -140,6 +202,17 @@ proptest! {
             stream.extend(framed(payload));
         }
         let _ = decode_split(&stream, &splits);
+    }
+
+    #[test]
+    fn what_a_stream_says_does_not_depend_on_how_it_arrives(
+        bytes in stream(),
+        splits in vec(0_usize..200, 0..60),
+    ) {
+        let at_once = decode_to_the_end(&bytes, &[]);
+        prop_assert_eq!(&decode_to_the_end(&bytes, &splits), &at_once);
+        let one_by_one = vec![0; bytes.len()];
+        prop_assert_eq!(&decode_to_the_end(&bytes, &one_by_one), &at_once);
     }
 
     #[test]

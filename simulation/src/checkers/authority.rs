@@ -1,7 +1,8 @@
 //! S3: a node that knows a higher epoch starts no assignment, checkpoint or file call of its own.
 
 use protocol::event::Action;
-use protocol::id::Epoch;
+use protocol::id::{Epoch, Term};
+use protocol::trace::Trace;
 
 use super::Checker;
 use crate::fact::{Fact, Life, Step};
@@ -17,10 +18,7 @@ impl Checker for Authority {
 
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Step(step) => step
-                .actions
-                .iter()
-                .try_for_each(|action| check(step, action)),
+            Fact::Step(step) => check(step),
             Fact::Called {
                 life,
                 epoch,
@@ -37,7 +35,28 @@ impl Checker for Authority {
     }
 }
 
-fn check(step: &Step<'_>, action: &Action) -> Result<(), String> {
+fn check(step: &Step<'_>) -> Result<(), String> {
+    let mut known = step.after.highest;
+    for action in step.actions.iter().rev() {
+        // A node that is alone may win, act, and have to win again in one step: what it did before
+        // is held against what it knew before, one term less.
+        if let Action::Trace {
+            term,
+            trace: Trace::ElectionWon,
+            ..
+        } = *action
+        {
+            known = Epoch {
+                term: Term(term.0.saturating_sub(1)),
+                ..Epoch::NONE
+            };
+        }
+        check_action(step.life, action, known)?;
+    }
+    Ok(())
+}
+
+fn check_action(life: Life, action: &Action, known: Epoch) -> Result<(), String> {
     let (what, epoch) = match action {
         Action::Send { message, .. } => match message.authority() {
             Some(epoch) => (message.name(), epoch),
@@ -46,16 +65,14 @@ fn check(step: &Step<'_>, action: &Action) -> Result<(), String> {
         Action::File { epoch, .. } => ("a file call", *epoch),
         _ => return Ok(()),
     };
-    let life = step.life;
     if !owns(life, epoch) {
         return Err(format!(
             "{life} starts {what} in epoch {epoch}, which is another's"
         ));
     }
-    if epoch < step.after.highest {
-        let highest = step.after.highest;
+    if epoch < known {
         return Err(format!(
-            "{life} starts {what} in epoch {epoch} although it knows {highest}"
+            "{life} starts {what} in epoch {epoch} although it knows {known}"
         ));
     }
     Ok(())

@@ -1,0 +1,304 @@
+//! The state of the search: processes, what is on its way between them, and how often something may
+//! still go wrong.
+//!
+//! Links are first-in first-out, one for each life of a sender. A process that dies loses its memory
+//! and its mail; what it had sent still arrives, then its end. What a dead life has sent may arrive
+//! after its successor has linked, although the mesh never lets it: the protocol has a check of its
+//! own for that. What the supervisor tells comes at any moment, the latest state only.
+//!
+//! A Pulse is not carried: it says that its sender is there, which no timer asks in this model.
+//!
+//! In mid-job the jobs directory holds one job, of two operations that depend on each other. It is read at
+//! once, and a call that would change it never ends.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use protocol::config::Config;
+use protocol::id::{Epoch, Incarnation, NodeId, Term};
+use protocol::message::Message;
+use protocol::node::Node;
+use protocol::plan::OperationId;
+
+use super::Bounds;
+use super::watch::{Broken, Watch};
+use crate::fact::Life;
+
+/// Where a search begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Start {
+    /// All processes have just been started, and nothing has happened to them.
+    Cold,
+    /// The highest node coordinates, all have joined, and there is nothing to do.
+    Led,
+    /// The same, and a worker computes.
+    MidJob,
+}
+
+/// A cluster at one moment; its identity is all that decides what can come.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Cluster {
+    pub(super) processes: Vec<Shared<Process>>,
+    pub(super) links: BTreeMap<Direction, Shared<VecDeque<Item>>>,
+    /// Who has not been told the latest state of whom.
+    pub(super) hints: BTreeSet<(NodeId, NodeId)>,
+    /// The supervisor tells what becomes of processes.
+    pub(super) has_hints: bool,
+    /// There is a job in the directory.
+    pub(super) has_job: bool,
+    pub(super) born: u64,
+    pub(super) crashes: u8,
+    pub(super) pauses: u8,
+    pub(super) timeouts: u8,
+    pub(super) watch: Shared<Watch>,
+}
+
+/// One direction of a link: what this life sends to that node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Direction {
+    pub(super) to: NodeId,
+    pub(super) from: Life,
+}
+
+/// What arrives on a link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Item {
+    /// The link stands; said with this highest epoch.
+    Up(Epoch),
+    Message(Message),
+    /// That life is over.
+    Down,
+}
+
+/// A static ID and the process that has it at the moment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Process {
+    pub(super) life: Life,
+    /// None while it is dead.
+    pub(super) running: Option<Running>,
+}
+
+/// A process that is not dead.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Running {
+    pub(super) node: Shared<Node>,
+    pub(super) started: bool,
+    pub(super) paused: bool,
+    /// The lives that it has a link to.
+    pub(super) linked: BTreeMap<NodeId, Incarnation>,
+    /// What the arithmetic was asked for, in order.
+    pub(super) computing: VecDeque<OperationId>,
+}
+
+/// A large value that many states share. Its hash is taken once.
+#[derive(Clone, Debug)]
+pub(super) struct Shared<T>(Arc<(u64, T)>);
+
+impl<T: Hash + Clone> Shared<T> {
+    pub(super) fn new(value: T) -> Shared<T> {
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        Shared(Arc::new((hasher.finish(), value)))
+    }
+
+    /// Changes the value for this state alone.
+    pub(super) fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
+        let mut value = self.0.1.clone();
+        let result = change(&mut value);
+        *self = Shared::new(value);
+        result
+    }
+}
+
+impl<T: Hash + Clone + Default> Default for Shared<T> {
+    fn default() -> Shared<T> {
+        Shared::new(T::default())
+    }
+}
+
+impl<T> std::ops::Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.1
+    }
+}
+
+impl<T: PartialEq> PartialEq for Shared<T> {
+    fn eq(&self, other: &Shared<T>) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || *self.0 == *other.0
+    }
+}
+
+impl<T: Eq> Eq for Shared<T> {}
+
+impl<T> Hash for Shared<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.0);
+    }
+}
+
+impl Cluster {
+    /// The state in which a search begins.
+    pub fn new(bounds: &Bounds) -> Cluster {
+        let mut cluster = Cluster {
+            processes: Vec::new(),
+            links: BTreeMap::new(),
+            hints: BTreeSet::new(),
+            has_hints: bounds.hints,
+            has_job: bounds.start == Start::MidJob,
+            born: 0,
+            crashes: 0,
+            pauses: 0,
+            timeouts: 0,
+            watch: Shared::new(Watch::default()),
+        };
+        for id in 0..bounds.nodes {
+            let life = Life {
+                node: NodeId(id),
+                incarnation: Incarnation(0),
+            };
+            let unborn = Process {
+                life,
+                running: None,
+            };
+            cluster.processes.push(Shared::new(unborn));
+        }
+        for id in 0..bounds.nodes {
+            cluster.give_birth(NodeId(id));
+        }
+        // Hints are of no use before anything went wrong.
+        cluster.hints.clear();
+        if bounds.start != Start::Cold {
+            cluster.run_smoothly();
+        }
+        cluster.crashes = bounds.crashes;
+        cluster.pauses = bounds.pauses;
+        cluster.timeouts = bounds.timeouts;
+        cluster
+    }
+
+    pub(super) fn process(&self, id: NodeId) -> &Process {
+        &self.processes[usize::from(id.0)]
+    }
+
+    pub(super) fn set_process(&mut self, id: NodeId, process: Process) {
+        self.processes[usize::from(id.0)] = Shared::new(process);
+    }
+
+    /// Changes a process, unless it is dead.
+    pub(super) fn change(&mut self, id: NodeId, change: impl FnOnce(&mut Running)) {
+        self.processes[usize::from(id.0)].change(|process| {
+            if let Some(running) = &mut process.running {
+                change(running);
+            }
+        });
+    }
+
+    /// All nodes that are not dead.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (Life, &Node)> + '_ {
+        self.processes
+            .iter()
+            .filter_map(|process| Some((process.life, &*process.running.as_ref()?.node)))
+    }
+
+    /// Starts a process, with the highest term that the supervisor has been told of, and dials.
+    pub(super) fn give_birth(&mut self, id: NodeId) {
+        self.born += 1;
+        let life = Life {
+            node: id,
+            incarnation: Incarnation(self.born),
+        };
+        let term = self.watch.highest_won().map_or(Term(0), |epoch| epoch.term);
+        let config = Config {
+            nodes: self.processes.len() as u8,
+            ..Config::default()
+        };
+        let node = Node::new(config, id, life.incarnation, term);
+        let highest = node.highest();
+        let others: Vec<(Life, Epoch)> = self
+            .nodes()
+            .map(|(other, node)| (other, node.highest()))
+            .collect();
+        for (other, seen) in others {
+            self.carry(life, other.node, Item::Up(highest));
+            self.carry(other, id, Item::Up(seen));
+        }
+        let running = Running {
+            node: Shared::new(node),
+            started: false,
+            paused: false,
+            linked: BTreeMap::new(),
+            computing: VecDeque::new(),
+        };
+        let running = Some(running);
+        self.set_process(id, Process { life, running });
+        self.owe_hints_of(id);
+        if !self.has_hints {
+            return;
+        }
+        for index in 0..self.processes.len() {
+            let other = &self.processes[index];
+            let needs_telling = other.running.as_ref().is_none_or(|other| other.paused);
+            if needs_telling && other.life.node != id {
+                self.hints.insert((id, other.life.node));
+            }
+        }
+    }
+
+    /// Everybody is to be told the latest state of a node.
+    pub(super) fn owe_hints_of(&mut self, id: NodeId) {
+        if !self.has_hints {
+            return;
+        }
+        for process in &self.processes {
+            if process.life.node != id && process.running.is_some() {
+                self.hints.insert((process.life.node, id));
+            }
+        }
+    }
+
+    pub(super) fn carry(&mut self, from: Life, to: NodeId, item: Item) {
+        let direction = Direction { to, from };
+        let link = self.links.entry(direction).or_default();
+        link.change(|items| items.push_back(item));
+    }
+
+    /// What must not have happened and has.
+    pub fn broken(&self) -> Option<&Broken> {
+        self.watch.broken()
+    }
+
+    /// The epochs in which nodes act at this moment.
+    pub fn acting(&self) -> impl Iterator<Item = Epoch> + '_ {
+        self.nodes().filter_map(|(_, node)| node.acting())
+    }
+
+    /// Whether one node acts and all others follow it.
+    pub fn is_led(&self) -> bool {
+        let mut acting = self.acting();
+        let Some(leader) = acting.next() else {
+            return false;
+        };
+        self.nodes()
+            .all(|(_, node)| node.coordinator() == Some(leader.node) && node.highest() == leader)
+    }
+
+    /// Whether a node that has acted follows another.
+    pub fn has_deposed(&self) -> bool {
+        self.nodes().any(|(life, node)| {
+            let deposed = self.watch.has_acted(life) && node.acting().is_none();
+            deposed && node.coordinator().is_some_and(|other| other != life.node)
+        })
+    }
+
+    /// Whether somebody acts after a takeover, and holds a product.
+    pub fn has_inherited(&self) -> bool {
+        self.nodes().any(|(_, node)| {
+            let takeover = node.acting().is_some_and(|epoch| epoch.term > Term(1));
+            takeover && node.held().next().is_some()
+        })
+    }
+}

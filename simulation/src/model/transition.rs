@@ -1,0 +1,329 @@
+//! What can happen next, and what comes of it.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use bytes::Bytes;
+use protocol::event::{Action, ChildState, Event};
+use protocol::file::{FileCall, FileReply, Folder, Probe};
+use protocol::id::NodeId;
+use protocol::message::{Message, Product};
+use protocol::node::Node;
+use protocol::time::Time;
+use protocol::timer::Timer;
+
+use super::cluster::{Cluster, Direction, Item, Process, Running, Shared};
+use crate::fact::{Life, Step, View};
+
+/// Every step happens at this moment: nothing is ever late, and everything may be.
+const NOW: Time = Time(1);
+/// The job that is there: 4! has one multiplication, and its digits.
+const JOB: &[u8] = b"4!\n";
+
+/// One thing that can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// What is next on a link arrives.
+    Arrive {
+        /// Whose link.
+        from: Life,
+        /// At whom.
+        to: NodeId,
+    },
+    /// The supervisor says that the cluster starts.
+    Begin(NodeId),
+    /// The supervisor tells the latest state of a node.
+    Hint {
+        /// Tells whom.
+        to: NodeId,
+        /// Of whom.
+        about: NodeId,
+    },
+    /// The arithmetic finishes an operation.
+    Compute(NodeId),
+    /// A timer fires.
+    Fire(NodeId, Timer),
+    /// A process dies.
+    Crash(NodeId),
+    /// A dead process is replaced.
+    Restart(NodeId),
+    /// A process is stopped.
+    Pause(NodeId),
+    /// A stopped process goes on.
+    Resume(NodeId),
+}
+
+impl Cluster {
+    /// All that can happen next.
+    pub(super) fn choices(&self, choices: &mut Vec<Choice>) {
+        self.smooth_choices(choices);
+        for process in &self.processes {
+            let id = process.life.node;
+            let Some(running) = &process.running else {
+                choices.push(Choice::Restart(id));
+                continue;
+            };
+            if self.crashes > 0 {
+                choices.push(Choice::Crash(id));
+            }
+            if running.paused {
+                choices.push(Choice::Resume(id));
+                continue;
+            }
+            if self.pauses > 0 {
+                choices.push(Choice::Pause(id));
+            }
+            if !running.computing.is_empty() {
+                choices.push(Choice::Compute(id));
+            }
+            if self.timeouts > 0 && running.started {
+                let timers = running
+                    .node
+                    .armed_timers()
+                    .filter(|&timer| !is_of_files(timer));
+                choices.extend(timers.map(|timer| Choice::Fire(id, timer)));
+            }
+        }
+    }
+
+    /// What can happen while nothing goes wrong and nobody computes.
+    fn smooth_choices(&self, choices: &mut Vec<Choice>) {
+        let awake = |id: NodeId| {
+            let running = self.process(id).running.as_ref();
+            running.is_some_and(|running| !running.paused)
+        };
+        let links = self.links.keys().filter(|direction| awake(direction.to));
+        choices.extend(links.map(|&Direction { to, from }| Choice::Arrive { from, to }));
+        let hints = self.hints.iter().filter(|(to, _)| awake(*to));
+        choices.extend(hints.map(|&(to, about)| Choice::Hint { to, about }));
+        for process in &self.processes {
+            let begins = process.running.as_ref();
+            if begins.is_some_and(|running| !running.started && !running.paused) {
+                choices.push(Choice::Begin(process.life.node));
+            }
+        }
+    }
+
+    /// Lets happen what can, until nothing can but computing and what goes wrong.
+    pub(super) fn run_smoothly(&mut self) {
+        let mut choices = Vec::new();
+        loop {
+            choices.clear();
+            self.smooth_choices(&mut choices);
+            match choices.first() {
+                Some(&choice) => self.make(choice),
+                None => return,
+            }
+        }
+    }
+
+    /// Lets one thing happen.
+    pub(super) fn make(&mut self, choice: Choice) {
+        match choice {
+            Choice::Arrive { from, to } => self.arrive(from, to),
+            Choice::Begin(id) => {
+                self.change(id, |running| running.started = true);
+                self.step(id, Event::Start);
+            }
+            Choice::Hint { to, about } => self.tell(to, about),
+            Choice::Compute(id) => {
+                let mut products = Vec::new();
+                self.change(id, |running| {
+                    let operation = running.computing.pop_front();
+                    products.extend(operation.map(|operation| Product {
+                        operation,
+                        value: Bytes::from_static(b"1"),
+                    }));
+                });
+                self.step(id, Event::Computed { products });
+            }
+            Choice::Fire(id, timer) => {
+                self.timeouts -= 1;
+                self.step(id, Event::Timeout(timer));
+            }
+            Choice::Crash(id) => self.crash(id),
+            Choice::Restart(id) => self.give_birth(id),
+            Choice::Pause(id) => {
+                self.pauses -= 1;
+                self.set_paused(id, true);
+            }
+            Choice::Resume(id) => self.set_paused(id, false),
+        }
+    }
+
+    fn arrive(&mut self, from: Life, to: NodeId) {
+        let direction = Direction { to, from };
+        let Some(link) = self.links.get_mut(&direction) else {
+            return;
+        };
+        let item = link.change(VecDeque::pop_front);
+        if link.is_empty() {
+            self.links.remove(&direction);
+        }
+        let (peer, incarnation) = (from.node, from.incarnation);
+        let event = match item {
+            Some(Item::Up(highest)) => Event::LinkUp {
+                peer,
+                incarnation,
+                highest,
+            },
+            Some(Item::Message(message)) => Event::Received {
+                from: peer,
+                incarnation,
+                message,
+            },
+            Some(Item::Down) => Event::LinkDown { peer, incarnation },
+            None => return,
+        };
+        match event {
+            Event::LinkUp { .. } => self.change(to, |running| {
+                let linked = running.linked.entry(peer).or_default();
+                *linked = incarnation.max(*linked);
+            }),
+            Event::LinkDown { .. } => self.change(to, |running| {
+                running
+                    .linked
+                    .retain(|&id, life| id != peer || *life > incarnation);
+            }),
+            _ => {}
+        }
+        self.step(to, event);
+    }
+
+    fn tell(&mut self, to: NodeId, about: NodeId) {
+        self.hints.remove(&(to, about));
+        let process = self.process(about);
+        let state = match &process.running {
+            None => ChildState::Gone,
+            Some(running) if running.paused => ChildState::Stopped,
+            Some(_) => ChildState::Running,
+        };
+        let hint = Event::Hint {
+            peer: about,
+            incarnation: process.life.incarnation,
+            state,
+        };
+        self.step(to, hint);
+    }
+
+    fn crash(&mut self, id: NodeId) {
+        self.crashes -= 1;
+        let life = self.process(id).life;
+        let running = None;
+        self.set_process(id, Process { life, running });
+        self.links.retain(|direction, _| direction.to != id);
+        self.hints.retain(|&(to, _)| to != id);
+        self.watch.change(|watch| watch.died(life));
+        let others: Vec<NodeId> = self.nodes().map(|(other, _)| other.node).collect();
+        for other in others {
+            self.carry(life, other, Item::Down);
+        }
+        self.owe_hints_of(id);
+    }
+
+    fn set_paused(&mut self, id: NodeId, paused: bool) {
+        self.change(id, |running| running.paused = paused);
+        self.owe_hints_of(id);
+    }
+
+    /// One step of a node, and those that answer its looks at the jobs directory.
+    fn step(&mut self, id: NodeId, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let process = self.process(id);
+            let life = process.life;
+            let Some(running) = &process.running else {
+                return;
+            };
+            let mut node = Node::clone(&running.node);
+            let before = View::of(&node);
+            let actions = node.step(NOW, event.clone());
+            let unchanged = matches!(event, Event::Received { .. }).then(|| node == *running.node);
+            let step = Step {
+                at: NOW,
+                life,
+                event: &event,
+                before,
+                after: View::of(&node),
+                actions: &actions,
+                unchanged,
+                held: &|| node.held().map(|(id, _)| id).collect(),
+            };
+            self.watch.change(|watch| watch.see(&step));
+            let highest = node.highest();
+            self.change(id, |running| running.node = Shared::new(node));
+            for action in actions {
+                match action {
+                    Action::File { epoch, tag, call } if epoch >= highest => {
+                        let reply = answer(&call, self.has_job);
+                        events.extend(reply.map(|reply| Event::FileDone { epoch, tag, reply }));
+                    }
+                    action => self.perform(life, action),
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, life: Life, action: Action) {
+        match action {
+            Action::Send {
+                message: Message::Pulse { .. },
+                ..
+            } => {}
+            Action::Send { to, message } => {
+                for to in to {
+                    if self.is_linked(life.node, to) {
+                        self.carry(life, to, Item::Message(message.clone()));
+                    }
+                }
+            }
+            Action::Compute { operation, .. } => {
+                self.change(life.node, |running| running.computing.push_back(operation));
+            }
+            // The first has begun.
+            Action::CancelCompute => {
+                self.change(life.node, |running| running.computing.truncate(1))
+            }
+            _ => {}
+        }
+    }
+
+    fn is_linked(&self, from: NodeId, to: NodeId) -> bool {
+        let receiver = self.process(to);
+        let linked = |running: &Running| running.linked.get(&to).copied();
+        let link = self.process(from).running.as_ref().and_then(linked);
+        receiver.running.is_some() && link == Some(receiver.life.incarnation)
+    }
+}
+
+/// Timers of the jobs directory, in which nothing happens.
+fn is_of_files(timer: Timer) -> bool {
+    matches!(timer, Timer::Rescan | Timer::Debounce | Timer::RetryFiles)
+}
+
+/// What a look at the jobs directory finds; a change never ends.
+fn answer(call: &FileCall, has_job: bool) -> Option<FileReply> {
+    Some(match call {
+        FileCall::List(Folder::Running) if has_job => FileReply::Listed(vec![b"four.job".to_vec()]),
+        FileCall::List(_) => FileReply::Listed(Vec::new()),
+        FileCall::Probe(_) => FileReply::Probed(Probe::Complete),
+        FileCall::Read { .. } => FileReply::Content(Bytes::from_static(JOB)),
+        _ => return None,
+    })
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Choice::Arrive { from, to } => write!(f, "node {to} gets what is next of {from}"),
+            Choice::Begin(id) => write!(f, "node {id} is told to start"),
+            Choice::Hint { to, about } => write!(f, "node {to} is told the state of node {about}"),
+            Choice::Compute(id) => write!(f, "the arithmetic of node {id} finishes an operation"),
+            Choice::Fire(id, timer) => write!(f, "node {id}: the timer {timer:?} fires"),
+            Choice::Crash(id) => write!(f, "node {id} dies"),
+            Choice::Restart(id) => write!(f, "node {id} is started again"),
+            Choice::Pause(id) => write!(f, "node {id} is stopped"),
+            Choice::Resume(id) => write!(f, "node {id} goes on"),
+        }
+    }
+}

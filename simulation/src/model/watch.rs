@@ -1,0 +1,212 @@
+//! What must hold in every order of events, and the little that has to be remembered for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::event::{Action, ChildState, Event};
+use protocol::id::{Epoch, Incarnation, NodeId};
+use protocol::message::Message;
+use protocol::plan::OperationId;
+use protocol::timer::Timer;
+use protocol::trace::Trace;
+
+use crate::checkers::authority::Authority;
+use crate::checkers::obedience::Obedience;
+use crate::checkers::{Checker, covers};
+use crate::fact::{Fact, Life, Step};
+
+/// What must always hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Law {
+    /// An epoch has one owner, and is won once.
+    UniqueEpoch,
+    /// The highest epoch that a process has seen never falls.
+    MonotonicEpoch,
+    /// Nobody acts or obeys below the highest epoch that it has seen.
+    Fence,
+    /// A coordinator computes nothing.
+    CoordinatorIdle,
+    /// Who begins to act holds all that the promises name that it took.
+    Merge,
+}
+
+/// Something that must not happen has happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Broken {
+    /// Against which law.
+    pub law: Law,
+    /// What, in a sentence.
+    pub message: String,
+}
+
+/// What is remembered of the past.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Watch {
+    /// The epochs that were won, and whether their owner has acted.
+    won: BTreeMap<Epoch, bool>,
+    /// By winner that collects, and by peer: which life promised, and what it named.
+    promised: BTreeMap<Life, BTreeMap<NodeId, Promise>>,
+    broken: Option<Broken>,
+}
+
+/// What a life has, as it said under its promise.
+type Promise = (Incarnation, BTreeSet<OperationId>);
+
+impl Watch {
+    pub(super) fn broken(&self) -> Option<&Broken> {
+        self.broken.as_ref()
+    }
+
+    pub(super) fn highest_won(&self) -> Option<Epoch> {
+        self.won.keys().next_back().copied()
+    }
+
+    pub(super) fn has_acted(&self, life: Life) -> bool {
+        let mut won = self.won.iter();
+        won.any(|(epoch, acted)| *acted && owns(life, *epoch))
+    }
+
+    pub(super) fn died(&mut self, life: Life) {
+        self.promised.remove(&life);
+    }
+
+    pub(super) fn see(&mut self, step: &Step<'_>) {
+        if self.broken.is_none() {
+            self.broken = self.look(step).err();
+        }
+    }
+
+    fn look(&mut self, step: &Step<'_>) -> Result<(), Broken> {
+        epochs_rise(step).map_err(|message| Law::MonotonicEpoch.broken(message))?;
+        self.epochs_are_owned(step)
+            .map_err(|message| Law::UniqueEpoch.broken(message))?;
+        let fact = Fact::Step(step);
+        Authority
+            .see(&fact)
+            .and_then(|()| Obedience::default().see(&fact))
+            .map_err(|message| Law::Fence.broken(message))?;
+        coordinator_is_idle(step).map_err(|message| Law::CoordinatorIdle.broken(message))?;
+        self.promises_are_merged(step)
+            .map_err(|message| Law::Merge.broken(message))
+    }
+
+    fn epochs_are_owned(&mut self, step: &Step<'_>) -> Result<(), String> {
+        for action in step.actions {
+            if let Action::Trace {
+                term,
+                trace: Trace::ElectionWon,
+                ..
+            } = *action
+            {
+                let epoch = Epoch {
+                    term,
+                    node: step.life.node,
+                    incarnation: step.life.incarnation,
+                };
+                if self.won.insert(epoch, false).is_some() {
+                    return Err(format!("{} won epoch {epoch} twice", step.life));
+                }
+            }
+        }
+        let Some(epoch) = step.after.acting else {
+            return Ok(());
+        };
+        match self.won.get_mut(&epoch) {
+            Some(acted) if owns(step.life, epoch) => {
+                *acted = true;
+                Ok(())
+            }
+            _ => Err(format!(
+                "{} acts in epoch {epoch}, which it has not won",
+                step.life
+            )),
+        }
+    }
+
+    fn promises_are_merged(&mut self, step: &Step<'_>) -> Result<(), String> {
+        if step.before.acting.is_some() || step.before.highest != step.after.highest {
+            self.promised.remove(&step.life);
+        }
+        match step.event {
+            Event::Received {
+                from,
+                incarnation,
+                message: Message::Promise { epoch, inventory },
+            } if *epoch == step.after.highest && owns(step.life, *epoch) => {
+                let named = inventory.held.iter().chain(&inventory.kept).copied();
+                let promises = self.promised.entry(step.life).or_default();
+                promises.insert(*from, (*incarnation, named.collect()));
+            }
+            Event::Timeout(Timer::Collect(peer))
+            | Event::LinkDown { peer, .. }
+            | Event::Hint {
+                peer,
+                state: ChildState::Gone | ChildState::Stopped,
+                ..
+            } => {
+                if let Some(promises) = self.promised.get_mut(&step.life) {
+                    promises.remove(peer);
+                }
+            }
+            // A newer life is proof that the one which promised is over.
+            Event::LinkUp {
+                peer, incarnation, ..
+            }
+            | Event::Hint {
+                peer, incarnation, ..
+            } => {
+                if let Some(promises) = self.promised.get_mut(&step.life) {
+                    promises.retain(|id, (life, _)| id != peer || *life >= *incarnation);
+                }
+            }
+            _ => {}
+        }
+        let Some(epoch) = step.after.acting.filter(|_| step.before.acting.is_none()) else {
+            return Ok(());
+        };
+        let promises = self.promised.remove(&step.life).unwrap_or_default();
+        let held = (step.held)();
+        for (peer, (_, named)) in promises {
+            let is_held = |id: &OperationId| held.iter().any(|&by| covers(by, *id));
+            if let Some(lost) = named.iter().find(|id| !is_held(id)) {
+                return Err(format!(
+                    "{} begins to act in epoch {epoch} without {lost:?}, which node {peer} promised",
+                    step.life
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Law {
+    fn broken(self, message: String) -> Broken {
+        Broken { law: self, message }
+    }
+}
+
+fn epochs_rise(step: &Step<'_>) -> Result<(), String> {
+    let (before, after) = (step.before.highest, step.after.highest);
+    if after < before {
+        return Err(format!(
+            "{} went back from epoch {before} to {after}",
+            step.life
+        ));
+    }
+    Ok(())
+}
+
+fn coordinator_is_idle(step: &Step<'_>) -> Result<(), String> {
+    let mut computing = step.actions.iter();
+    let computes = computing.find(|action| matches!(action, Action::Compute { .. }));
+    match (computes, step.after.acting) {
+        (Some(action), Some(epoch)) => Err(format!(
+            "{} coordinates in epoch {epoch} and computes: {action:?}",
+            step.life
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn owns(life: Life, epoch: Epoch) -> bool {
+    epoch.node == life.node && epoch.incarnation == life.incarnation
+}
