@@ -2,8 +2,8 @@
 //!
 //! The same `Node` as everywhere. Its state knows no time, so any armed timer may fire at any
 //! moment, and whatever real time may do is among the orders. What is bounded is how often something
-//! goes wrong, never how it falls together with the rest. See [`cluster`] for what surrounds the
-//! nodes here, [`transition`] for what can happen next, [`watch`] for what must hold.
+//! goes wrong, never how it falls together with the rest. See `cluster` for what surrounds the
+//! nodes here, `transition` for what can happen next, `watch` for what must hold.
 
 mod cluster;
 mod report;
