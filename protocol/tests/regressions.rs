@@ -265,7 +265,7 @@ fn attempts_do_not_overflow() {
     node.link_down(0, FIRST);
 }
 
-/// A stale coordinator's claim arrives late in running/ (DESIGN section 6: scan running/ and the
+/// A stale coordinator's claim arrives late in running/ (scan running/ and the
 /// inbox ... every 2 s regardless).
 #[test]
 fn a_late_claim_in_running_is_found() {

@@ -1,4 +1,4 @@
-//! The verdict on a run: what DESIGN calls the invariants, checked against the event log that the
+//! The verdict on a run: the invariants that ARCHITECTURE.md names, checked against the event log that the
 //! run has traced and the jobs directory that it leaves.
 //!
 //! ```text
@@ -63,7 +63,7 @@ pub(crate) struct Run {
 /// One broken invariant.
 #[derive(Clone, Debug)]
 pub(crate) struct Violation {
-    /// Its name in DESIGN, section 8.
+    /// Its name in ARCHITECTURE.md.
     pub(crate) invariant: &'static str,
     /// What happened.
     pub(crate) message: String,
