@@ -42,7 +42,7 @@ fn a_missing_operation_that_is_part_of_no_plan_harms_nobody() {
         Stimulus::Stray(Timer::Collect(NodeId(0))),
         said(0, Saying::Missing(EpochOf::Highest, vec![of_four(1)])),
     ];
-    run(config(2), 1, &stimuli).unwrap();
+    run(&config(2), 1, &stimuli).unwrap();
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_message_that_makes_a_node_win_is_not_obeyed_after_that() {
             Stimulus::Stray(Timer::Answers),
             said(0, message),
         ];
-        run(immediate.clone(), 2, &stimuli).unwrap();
+        run(&immediate, 2, &stimuli).unwrap();
     }
 }
 
@@ -73,5 +73,5 @@ fn a_node_that_is_told_of_a_stopped_successor_may_win_twice_at_once() {
         Stimulus::Stray(Timer::Elect),
         stopped(1, 100),
     ];
-    run(config(3), 0, &stimuli).unwrap();
+    run(&config(3), 0, &stimuli).unwrap();
 }

@@ -21,6 +21,6 @@ proptest! {
         id in 0..4_u8,
         stimuli in vec(stimulus(), 1..150),
     ) {
-        run(config, id, &stimuli)?;
+        run(&config, id, &stimuli)?;
     }
 }

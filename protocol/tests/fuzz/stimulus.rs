@@ -177,7 +177,7 @@ pub(crate) fn stimulus() -> impl Strategy<Value = Stimulus> {
 }
 
 /// Tells a node all of it, and checks after every step what must hold.
-pub(crate) fn run(config: Config, id: u8, stimuli: &[Stimulus]) -> TestCaseResult {
+pub(crate) fn run(config: &Config, id: u8, stimuli: &[Stimulus]) -> TestCaseResult {
     let id = NodeId(id % config.nodes);
     let mut subject = Subject {
         node: Node::new(config.clone(), id, Incarnation(100), Term(0)),
