@@ -95,7 +95,7 @@ impl Driver {
             let wake = self.wait(&mut mail, &mut terminate).await;
             match wake {
                 Wake::Terminate => {
-                    self.output.drain(Duration::from_millis(200));
+                    self.output.mark().wait();
                     return Ok(End::Terminated);
                 }
                 Wake::Control => {
@@ -237,7 +237,9 @@ impl Driver {
                 self.passing.cancel();
                 self.arithmetic.cancel();
             }
-            Action::File { epoch, tag, call } => self.files.call(epoch, tag, call),
+            Action::File { epoch, tag, call } => {
+                self.files.call(epoch, tag, call, self.output.mark());
+            }
             Action::Log { lines } => self.output.write(lines),
             Action::Trace {
                 trace: Trace::JobDone { job },

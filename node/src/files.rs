@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use self::rename::Renames;
+use crate::output::Mark;
 use bytes::Bytes;
 use nix::errno::Errno;
 use protocol::event::Event;
@@ -34,6 +35,8 @@ struct Request {
     epoch: Epoch,
     tag: FileTag,
     call: FileCall,
+    /// Written before the call is made.
+    logged: Mark,
 }
 
 impl Files {
@@ -67,10 +70,16 @@ impl Files {
         })
     }
 
-    /// Asks for a call; the reply comes out of [`Files::reply`].
-    pub(crate) fn call(&self, epoch: Epoch, tag: FileTag, call: FileCall) {
+    /// Asks for a call, to be made after those lines are written: a text that has its name was
+    /// logged. The reply comes out of [`Files::reply`].
+    pub(crate) fn call(&self, epoch: Epoch, tag: FileTag, call: FileCall, logged: Mark) {
         // The thread lives as long as this end of the channel.
-        let _ = self.requests.send(Request { epoch, tag, call });
+        let _ = self.requests.send(Request {
+            epoch,
+            tag,
+            call,
+            logged,
+        });
     }
 
     /// Calls of lower epochs are not made from now on.
@@ -95,7 +104,13 @@ fn reply(
     replied: &UnboundedSender<Event>,
     request: Request,
 ) -> Result<(), ()> {
-    let Request { epoch, tag, call } = request;
+    let Request {
+        epoch,
+        tag,
+        call,
+        logged,
+    } = request;
+    logged.wait();
     let fenced = epoch < *highest.lock().unwrap_or_else(PoisonError::into_inner);
     let reply = if fenced {
         FileReply::Fenced

@@ -212,6 +212,7 @@ fn a_call_of_an_epoch_that_is_over_is_not_made() {
             epoch: epoch(term),
             tag: FileTag::Sweep,
             call,
+            logged: Mark::default(),
         };
         reply(&folders, &highest, &replied, request).unwrap();
         let Ok(Event::FileDone { reply, .. }) = replies.try_recv() else {
