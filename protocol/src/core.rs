@@ -99,6 +99,11 @@ impl Core {
         self.outbox.push(Action::Warn(sentence));
     }
 
+    /// Whether the cluster has a node of this ID.
+    pub(crate) fn is_member(&self, node: NodeId) -> bool {
+        node == self.id || self.peers.contains_key(&node)
+    }
+
     /// Whether a peer can be talked to.
     pub(crate) fn is_live(&self, peer: NodeId) -> bool {
         self.peers.get(&peer).is_some_and(Peer::is_live)

@@ -44,7 +44,7 @@ impl Node {
         match &mut self.role {
             Role::Candidate(candidate) => {
                 candidate.link_up(&mut self.core, id);
-                if candidate.obeys() && id == self.core.highest.node {
+                if candidate.obeys() && !candidate.has_won() && id == self.core.highest.node {
                     self.promise();
                 }
             }
@@ -164,7 +164,6 @@ impl Node {
         match &mut self.role {
             Role::Candidate(candidate) => {
                 candidate.lost(id, coordinated);
-                self.evaluate_candidacy();
             }
             Role::Winner(takeover) => {
                 takeover.lost(&mut self.core, id);

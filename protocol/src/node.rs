@@ -146,6 +146,7 @@ impl Node {
             Event::Timeout(timer) if gap && timer.measures_silence() => {}
             Event::Timeout(timer) => self.timeout(timer),
         }
+        self.conclude_election();
         if let Role::Coordinator(coordinator) = &mut self.role {
             coordinator.finish_turn(&mut self.core);
         }
