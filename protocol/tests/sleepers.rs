@@ -77,6 +77,22 @@ fn a_sleeper_that_wins_waits_for_the_next_lives_of_the_others() {
     assert!(node.node.acting().is_some(), "it does not wait for ever");
 }
 
+/// It slept from its start on, and the others have long begun: what it takes for the first term is
+/// the second coordinatorship.
+#[test]
+fn a_sleeper_takes_no_cluster_for_one_that_starts() {
+    let mut node = Solo::alone(2, config(3));
+    node.hint(0, ChildState::Running);
+    node.stand_still(Duration::from_millis(300));
+    node.hint(1, ChildState::Running);
+    node.step(Event::Start);
+    assert_eq!(node.node.acting(), None, "nodes 0 and 1 have not answered");
+    assert!(node.link_up(0, FIRST).sent(0, "collect"));
+    promise(&mut node, 0, vec![leaf(8, 0)]);
+    node.pass(Duration::from_millis(250));
+    assert!(node.node.acting().is_some(), "it does not wait for ever");
+}
+
 #[test]
 fn one_that_was_awake_does_not_wait_for_the_dead() {
     let mut node = Solo::following(2, config(4), epoch(1, 3));

@@ -4,14 +4,17 @@
 pub mod authority;
 pub mod coordinator_death;
 pub mod coordinator_idle;
+pub mod dead_lives;
 pub mod forgetting;
 pub mod job_files;
 pub mod liveness;
 pub mod merge;
 pub mod obedience;
 pub mod operands;
+mod promises;
 pub mod recomputation;
 pub mod results;
+pub mod sleepers;
 pub mod unique_epoch;
 pub mod whole_files;
 
@@ -60,6 +63,7 @@ impl Default for Checkers {
         Checkers(vec![
             Box::<unique_epoch::UniqueEpoch>::default(),
             Box::<obedience::Obedience>::default(),
+            Box::<dead_lives::DeadLives>::default(),
             Box::<authority::Authority>::default(),
             Box::<results::Results>::default(),
             Box::<operands::Operands>::default(),

@@ -10,6 +10,7 @@ use protocol::id::NodeId;
 use protocol::time::Time;
 
 use crate::checkers::coordinator_death::CoordinatorDeath;
+use crate::checkers::sleepers::Sleepers;
 use crate::checkers::whole_files::WholeFiles;
 use crate::checkers::{Checkers, Violation, liveness};
 use crate::cluster::Cluster;
@@ -82,6 +83,7 @@ pub fn run(seed: u64, recording: bool) -> Outcome {
 fn checkers(scenario: &Scenario) -> Checkers {
     let mut checkers = Checkers::default();
     checkers.add(WholeFiles::new(scenario.surroundings.mount.leases));
+    checkers.add(Sleepers::new(scenario.config.heartbeat));
     if scenario.only_deaths() {
         checkers.add(CoordinatorDeath::new(scenario.asked_once()));
     }
@@ -103,6 +105,7 @@ enum Doing {
     Deed(Deed),
     WriteOn(usize, usize, usize),
     GoOn(NodeId),
+    KillOthers(NodeId),
     StallOver(NodeId),
     Empty,
 }
@@ -139,6 +142,7 @@ impl Run {
         for id in 0..self.scenario.config.nodes {
             if let Some(process) = self.cluster.process(NodeId(id)) {
                 process.interrupt = None;
+                process.stops_at_commit = false;
             }
             self.cluster.go_on(NodeId(id));
             self.cluster.stall_over(NodeId(id));
@@ -173,8 +177,15 @@ impl Run {
             Doing::GoOn(id) => {
                 if let Some(process) = self.cluster.process(id) {
                     process.interrupt = process.interrupt.filter(|interrupt| interrupt.kills);
+                    process.stops_at_commit = false;
                 }
                 self.cluster.go_on(id);
+            }
+            Doing::KillOthers(id) => {
+                let all = (0..self.scenario.config.nodes).map(NodeId);
+                for other in all.filter(|&other| other != id) {
+                    self.cluster.kill(other)?;
+                }
             }
             Doing::StallOver(id) => self.cluster.stall_over(id),
             Doing::Empty => {
@@ -213,6 +224,17 @@ impl Run {
                     self.cluster.interrupt(id, after, false);
                 }
                 self.enter(now + length, Doing::GoOn(id));
+            }
+            Deed::StopAtCommit(target, length) => {
+                let id = self.resolve(target);
+                self.cluster.stop_at_commit(id);
+                self.enter(now + length, Doing::GoOn(id));
+            }
+            Deed::Outlive(target, first, length) => {
+                let id = self.resolve(target);
+                self.cluster.stop(id);
+                self.enter(now + first, Doing::KillOthers(id));
+                self.enter(now + first + length, Doing::GoOn(id));
             }
             Deed::Stall(target, length) => {
                 let id = self.resolve(target);

@@ -46,6 +46,11 @@ pub enum Deed {
     KillAll,
     /// SIGSTOP after so many more actions of the process, and SIGCONT later.
     Stop(Target, usize, Duration),
+    /// SIGSTOP at the next commit of a job that the process has decided on and not made, and SIGCONT
+    /// later: the commit comes late.
+    StopAtCommit(Target, Duration),
+    /// One is stopped, all others die and come back, and after a while it goes on.
+    Outlive(Target, Duration, Duration),
     /// A process gets no processor time for a while.
     Stall(Target, Duration),
     /// No process gets any for a while.
@@ -223,14 +228,19 @@ fn drop_deed(chance: &mut Chance, number: usize) -> Deed {
 }
 
 /// How often each kind of fault is drawn in this run.
-struct Kinds([usize; 8]);
+struct Kinds([usize; KINDS]);
+
+/// Number of kinds of faults.
+const KINDS: usize = 10;
 
 impl Kinds {
     fn draw(chance: &mut Chance) -> Kinds {
         if chance.percent(25) {
-            return Kinds([1, 0, 0, 0, 0, 0, 0, 0]);
+            let mut deaths = [0; KINDS];
+            deaths[0] = 1;
+            return Kinds(deaths);
         }
-        let mut weights = [0; 8];
+        let mut weights = [0; KINDS];
         for (index, weight) in weights.iter_mut().enumerate() {
             *weight = chance.below(if index < 4 { 5 } else { 2 });
         }
@@ -261,6 +271,12 @@ impl Kinds {
             4 => Deed::Freeze(one, other, chance.duration(Span::us(500, 1_500_000))),
             5 => Deed::StallAll(chance.duration(Span::us(500, 1_500_000))),
             6 => Deed::Fill(chance.duration(Span::us(500, 1_500_000))),
+            7 => Deed::StopAtCommit(one, chance.duration(Span::us(100_000, 3_000_000))),
+            8 => Deed::Outlive(
+                one,
+                chance.duration(Span::us(500, 100_000)),
+                chance.duration(Span::us(20_000, 2_000_000)),
+            ),
             _ if chance.percent(30) => Deed::KillAll,
             _ => Deed::Kill(one, after),
         }

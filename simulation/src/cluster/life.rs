@@ -11,6 +11,7 @@ use crate::checkers::Violation;
 use crate::fact::{Fact, Life};
 use crate::network::End;
 use crate::process::{Held, Interrupt, Process};
+use crate::record::Lane;
 
 impl Cluster {
     pub(super) fn spawn(&mut self, id: NodeId) -> Result<(), Violation> {
@@ -109,16 +110,34 @@ impl Cluster {
 
     /// SIGSTOP.
     pub(crate) fn stop(&mut self, id: NodeId) {
-        let Some(process) = self.process(id).filter(|process| !process.stopped) else {
+        if let Some(mut process) = self.processes[usize::from(id.0)].take() {
+            self.halt(&mut process);
+            self.processes[usize::from(id.0)] = Some(process);
+            self.show_lane(id);
+        }
+    }
+
+    /// SIGSTOP to a process in the midst of something.
+    pub(super) fn halt(&mut self, process: &mut Process) {
+        if std::mem::replace(&mut process.stopped, true) {
             return;
-        };
-        process.stopped = true;
+        }
         let life = process.life;
-        self.show_lane(id);
+        self.record.lane(life.node, Lane::Stopped);
         self.record
-            .note(self.now, Some(id), || "stopped".to_owned());
+            .note(self.now, Some(life.node), || "stopped".to_owned());
         let at = self.now + self.chance.duration(self.surroundings.supervision);
         self.agenda.enter(at, Happening::Signalled(life));
+    }
+
+    /// SIGSTOP as soon as the process has decided on the next commit, before it makes it.
+    pub(crate) fn stop_at_commit(&mut self, id: NodeId) {
+        let now = self.now;
+        if let Some(process) = self.process(id) {
+            process.stops_at_commit = true;
+            let text = || "will be stopped at its next commit".to_owned();
+            self.record.note(now, Some(id), text);
+        }
     }
 
     /// SIGCONT.
