@@ -15,6 +15,7 @@ mod promises;
 pub mod recomputation;
 pub mod results;
 pub mod sleepers;
+pub mod stopping;
 pub mod unique_epoch;
 pub mod whole_files;
 
@@ -72,6 +73,7 @@ impl Default for Checkers {
             Box::<forgetting::Forgetting>::default(),
             Box::<merge::Merge>::default(),
             Box::<job_files::JobFiles>::default(),
+            Box::<stopping::Stopping>::default(),
         ])
     }
 }

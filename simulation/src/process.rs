@@ -57,6 +57,7 @@ pub(crate) struct Process {
 #[derive(Clone, Debug)]
 pub(crate) enum Control {
     Start,
+    Stopping,
     Hints(Vec<Hint>),
 }
 

@@ -22,6 +22,8 @@ use crate::scenario::{Deed, Scenario, Target};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// It must stay so for this long: the regular looks at the directory are in it.
 const STAYS: Duration = Duration::from_millis(2_500);
+/// A cluster that is asked to stop has stopped by then.
+const GRACE: Duration = Duration::from_secs(5);
 /// Pause between the parts of a file that is being written.
 const WRITER_PAUSE: Duration = Duration::from_millis(120);
 
@@ -139,6 +141,9 @@ impl Run {
             self.cluster.run_until(at)?;
             self.execute(doing)?;
         }
+        if self.scenario.stops_early {
+            return self.shut_down();
+        }
         for id in 0..self.scenario.config.nodes {
             if let Some(process) = self.cluster.process(NodeId(id)) {
                 process.interrupt = None;
@@ -166,7 +171,20 @@ impl Run {
         let violation = liveness::unwell(scenario, &self.cluster)
             .or_else(|| liveness::left_over(scenario, &self.cluster))
             .or_else(|| liveness::too_many_elections(scenario, &self.cluster, elections));
-        violation.map_or(Ok(()), Err)
+        violation.map_or_else(|| self.shut_down(), Err)
+    }
+
+    /// The cluster is asked to stop, and does.
+    fn shut_down(&mut self) -> Result<(), Violation> {
+        self.cluster.stop_all();
+        self.cluster.run_until(self.cluster.now + GRACE)?;
+        match self.cluster.nodes().next() {
+            None => Ok(()),
+            Some((id, _)) => Err(Violation {
+                property: "L4",
+                message: format!("node {id} lives {GRACE:?} after the cluster was stopped"),
+            }),
+        }
     }
 
     fn execute(&mut self, doing: Doing) -> Result<(), Violation> {

@@ -29,6 +29,8 @@ pub struct Scenario {
     pub deeds: Vec<(Time, Deed)>,
     /// How many of the deeds are faults.
     pub faults: usize,
+    /// The cluster is stopped after the last fault, with whatever is still to be done.
+    pub stops_early: bool,
     /// The seed of all that the surroundings leave to chance.
     pub seed: u64,
 }
@@ -106,6 +108,7 @@ impl Scenario {
             jobs,
             deeds,
             faults,
+            stops_early: chance.percent(5),
             seed: chance.fork(),
         }
     }
@@ -151,6 +154,8 @@ fn surroundings(chance: &mut Chance) -> Surroundings {
         supervision: chance.pick(&[Span::us(20, 500), Span::us(20, 10_000)]),
         hints: chance.percent(65),
         socket_room: chance.pick(&[16, 64, 256]),
+        // The jobs are small here; 64 MiB would never be reached.
+        most_unsent: chance.pick(&[2 << 10, 16 << 10, 64 << 20]),
         mount: Mount {
             renames_in_one_step: chance.percent(80),
             leases: chance.percent(80),
@@ -242,7 +247,12 @@ impl Kinds {
         }
         let mut weights = [0; KINDS];
         for (index, weight) in weights.iter_mut().enumerate() {
-            *weight = chance.below(if index < 4 { 5 } else { 2 });
+            *weight = chance.below(match index {
+                0..4 => 5,
+                // What needs several things to go wrong at once is drawn more often for it.
+                7 | 8 => 3,
+                _ => 2,
+            });
         }
         weights[0] += 1;
         Kinds(weights)
@@ -267,7 +277,7 @@ impl Kinds {
             0 => Deed::Kill(one, after),
             1 => Deed::Stop(one, after, length(chance)),
             2 => Deed::Cut(one, other),
-            3 => Deed::Stall(one, chance.duration(Span::us(500, 1_500_000))),
+            3 => Deed::Stall(one, hang(chance)),
             4 => Deed::Freeze(one, other, chance.duration(Span::us(500, 1_500_000))),
             5 => Deed::StallAll(chance.duration(Span::us(500, 1_500_000))),
             6 => Deed::Fill(chance.duration(Span::us(500, 1_500_000))),
@@ -289,6 +299,15 @@ fn target(chance: &mut Chance, nodes: u8) -> Target {
         Target::Coordinator(node)
     } else {
         Target::Node(node)
+    }
+}
+
+/// How long a process gets no processor time: now and then until the supervisor kills it.
+fn hang(chance: &mut Chance) -> Duration {
+    if chance.percent(2) {
+        Duration::from_secs(12)
+    } else {
+        chance.duration(Span::us(500, 1_500_000))
     }
 }
 

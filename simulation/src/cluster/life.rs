@@ -13,9 +13,12 @@ use crate::network::End;
 use crate::process::{Held, Interrupt, Process};
 use crate::record::Lane;
 
+/// A node that runs and does not answer for so long is killed.
+const HANGS_AFTER: Duration = Duration::from_secs(10);
+
 impl Cluster {
     pub(super) fn spawn(&mut self, id: NodeId) -> Result<(), Violation> {
-        if self.processes[usize::from(id.0)].is_some() {
+        if self.processes[usize::from(id.0)].is_some() || self.supervisor.stopping {
             return Ok(());
         }
         let term = self.supervisor.term;
@@ -89,6 +92,27 @@ impl Cluster {
         self.check(&Fact::Died(life))
     }
 
+    pub(super) fn terminate(&mut self, life: Life) -> Result<(), Violation> {
+        if self.is_life(life) {
+            return self.kill(life.node);
+        }
+        Ok(())
+    }
+
+    /// A node that runs and does not answer is killed; what a user stopped is not.
+    pub(super) fn watchdog(&mut self, life: Life) -> Result<(), Violation> {
+        let process = self.processes[usize::from(life.node.0)].as_ref();
+        let hangs = process.is_some_and(|process| {
+            process.life == life && !process.stopped && !process.runs(self.now)
+        });
+        if hangs && !self.supervisor.stopping {
+            let text = || "the supervisor kills a node that does not answer".to_owned();
+            self.record.note(self.now, Some(life.node), text);
+            return self.kill(life.node);
+        }
+        Ok(())
+    }
+
     pub(super) fn reap(&mut self, life: Life, uptime: Duration) {
         let wait = self.supervisor.end(life.node, uptime, &mut self.chance);
         self.agenda
@@ -157,8 +181,14 @@ impl Cluster {
 
     /// The process gets no processor time until a moment; nobody is told.
     pub(crate) fn stall(&mut self, id: NodeId, until: Time) {
+        let now = self.now;
         if let Some(process) = self.process(id) {
             process.stalled_until = process.stalled_until.max(until);
+            let life = process.life;
+            if until.since(now) >= HANGS_AFTER {
+                self.agenda
+                    .enter(now + HANGS_AFTER, Happening::Watchdog(life));
+            }
             let text = || format!("stands still until {} ms", until.0 / 1_000_000);
             self.record.note(self.now, Some(id), text);
         }

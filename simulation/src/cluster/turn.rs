@@ -7,7 +7,7 @@ use protocol::id::Epoch;
 use protocol::message::Message;
 use protocol::plan::OperationId;
 
-use super::{Cluster, Happening, describe};
+use super::{Cluster, Happening};
 use crate::checkers::Violation;
 use crate::fact::{Fact, Life, Standing, Step, Takeover, View};
 use crate::job::Job;
@@ -69,6 +69,7 @@ impl Cluster {
     fn control(&mut self, process: &mut Process, control: Control) -> Result<Passed, Violation> {
         match control {
             Control::Start => process.mail.push_back(Event::Start),
+            Control::Stopping => process.mail.push_back(Event::Stopping),
             Control::Hints(mut hints) => {
                 let coordinator = process.node.coordinator();
                 hints.sort_by_key(|&(peer, ..)| Some(peer) == coordinator);
@@ -277,4 +278,19 @@ fn is_minor(message: &Message) -> bool {
 
 fn is_minor_action(action: &Action) -> bool {
     matches!(action, Action::Send { message, .. } if is_minor(message))
+}
+
+/// An action, as the trace shows it; nothing for what only fills it.
+fn describe(action: &Action) -> String {
+    match action {
+        Action::Send { to, message } => {
+            let to: Vec<String> = to.iter().map(ToString::to_string).collect();
+            format!("→ {}: {message:?}", to.join(","))
+        }
+        Action::Trace { trace, .. } => format!("* {trace:?}"),
+        Action::File { epoch, tag, call } => format!("file {epoch} {tag:?} {call:?}"),
+        Action::Compute { operation, .. } => format!("compute {operation:?}"),
+        Action::Warn(sentence) => format!("warns: {sentence}"),
+        other => format!("{other:?}"),
+    }
 }
