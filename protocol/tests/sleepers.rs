@@ -201,6 +201,31 @@ fn a_found_job_is_not_read_while_it_is_being_written() {
     assert!(reads(&complete), "{complete:?}");
 }
 
+/// Who wrote it may have decided on the commit and been stopped before it made it: once that comes,
+/// this is the job's text.
+#[test]
+fn the_text_of_a_commit_that_may_come_late_is_kept() {
+    let text = ".job.run.1.0.1.done.txt";
+    let half = ".job.run.1.0.1.part";
+    let stray = ".other.run.1.0.1.done.txt";
+    let mut node = Solo::coordinating(1, config(2));
+    let names = ["job.job", text, half, stray];
+    node.file_done(FileTag::Folder(Folder::Running), listed(&names));
+    node.file_done(FileTag::Folder(Folder::Done), listed(&[]));
+    let actions = node.file_done(FileTag::Folder(Folder::Failed), listed(&[]));
+    let removes = |name: &str| {
+        let is_it = |action: &Action| {
+            matches!(
+                action,
+                Action::File { call: FileCall::Remove(path), .. } if path.name == name.as_bytes()
+            )
+        };
+        actions.0.iter().any(is_it)
+    };
+    assert!(!removes(text), "{actions:?}");
+    assert!(removes(half) && removes(stray), "{actions:?}");
+}
+
 /// What a committed job without a text needs is not forgotten before that job has been read.
 #[test]
 fn a_committed_job_without_a_text_needs_its_factorials() {
