@@ -30,6 +30,8 @@ impl Node {
         if let Some(peer) = self.core.peers.get_mut(&id) {
             peer.link = Link::Up;
             peer.silent = false;
+            // It has just greeted: the news that it goes on is still on its way.
+            peer.stopped = false;
         }
         if !relinked {
             self.core.trace(Trace::PeerUp {

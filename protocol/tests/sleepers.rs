@@ -61,6 +61,25 @@ fn a_peer_that_runs_again_is_asked_again() {
     assert!(node.node.acting().is_some());
 }
 
+/// A node in a new life knows of the others by hints at first; who greets it goes on, and may hold
+/// all there is.
+#[test]
+fn a_peer_that_links_is_not_stopped_any_more() {
+    let mut node = Solo::alone(2, config(3));
+    node.hint(0, ChildState::Stopped);
+    node.hint(1, ChildState::Stopped);
+    node.step(Event::Start);
+    node.step(Event::LinkUp {
+        peer: NodeId(0),
+        incarnation: FIRST,
+        highest: epoch(4, 1),
+    });
+    let highest = epoch(4, 1);
+    let actions = node.receive(0, Message::Election { highest });
+    assert!(actions.sent(0, "collect"), "{actions:?}");
+    assert_eq!(node.node.acting(), None, "node 0 has not answered");
+}
+
 /// All that it knew may have died and come back while it slept.
 #[test]
 fn a_sleeper_that_wins_waits_for_the_next_lives_of_the_others() {

@@ -3,7 +3,7 @@
 use protocol::event::Action;
 use protocol::event::{ChildState, Event};
 use protocol::file::{FileCall, FileTag};
-use protocol::id::{Epoch, Incarnation, NodeId};
+use protocol::id::{Incarnation, NodeId};
 use protocol::message::Message;
 use protocol::trace::{StepDownCause, Trace};
 
