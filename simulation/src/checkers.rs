@@ -26,6 +26,7 @@ use std::fmt;
 
 use protocol::plan::{Kind, OperationId, Plan};
 
+use crate::directory::Change;
 use crate::fact::Fact;
 
 /// Something that must not happen has happened.
@@ -97,6 +98,17 @@ impl Checkers {
             })?;
         }
         Ok(())
+    }
+}
+
+/// Looks at a change of the jobs directory, if that is what happened.
+pub(crate) fn on_change(
+    fact: &Fact<'_>,
+    look: impl FnOnce(&Change) -> Result<(), String>,
+) -> Result<(), String> {
+    match fact {
+        Fact::Changed { change, .. } => look(change),
+        _ => Ok(()),
     }
 }
 
