@@ -60,7 +60,7 @@ impl Node {
     /// Asks every higher node that is not known to be down. If there is none it has won, which
     /// counts from the end of the step on.
     pub(crate) fn start_election(&mut self, why: ElectionCause) {
-        if !self.core.elects {
+        if !self.core.elects() {
             self.become_role(Role::Leaderless { cause: why }, RoleName::Recovering);
             return;
         }
@@ -87,7 +87,7 @@ impl Node {
     /// so a step wins one epoch at most, and nothing is done in the name of one that it wins but
     /// after all else.
     pub(crate) fn conclude_election(&mut self) {
-        if self.core.elects && self.has_won() {
+        if self.core.elects() && self.has_won() {
             self.win();
         }
     }
@@ -220,7 +220,7 @@ impl Node {
             Preemption::Immediate => true,
             Preemption::Never => false,
         };
-        if wanted && self.core.elects && self.core.highest.node < self.core.id {
+        if wanted && self.core.elects() && self.core.highest.node < self.core.id {
             self.start_election(ElectionCause::Preemption);
         }
     }

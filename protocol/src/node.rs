@@ -74,7 +74,8 @@ impl Node {
                 peers: peers.map(|peer| (peer, Peer::new(peer))).collect(),
                 checkpoint: Checkpoint::default(),
                 timers: Timers::default(),
-                elects: false,
+                started: false,
+                stopping: false,
                 now: Untimed::default(),
                 late_commits: BTreeMap::new(),
                 woke: Untimed::default(),
@@ -103,7 +104,7 @@ impl Node {
         let gap = self.notice_gap();
         match event {
             Event::Start => self.start(),
-            Event::Stopping => self.core.elects = false,
+            Event::Stopping => self.core.stopping = true,
             Event::LinkUp {
                 peer,
                 incarnation,
@@ -222,7 +223,7 @@ impl Node {
     }
 
     fn start(&mut self) {
-        self.core.elects = true;
+        self.core.started = true;
         self.core.trace(Trace::Started);
         if let Role::Leaderless { .. } = self.role {
             let fresh = self.core.highest == Epoch::NONE;

@@ -448,6 +448,16 @@ fn no_election_is_held_once_the_cluster_stops() {
 }
 
 /// The highest dies and comes back; returns the cluster after it has settled, and its elections.
+/// The supervisor tells a node that was just bound both, in whatever order.
+#[test]
+fn a_start_that_comes_after_the_stop_begins_no_election() {
+    let mut node = Solo::linked(2, config(3));
+    node.step(Event::Stopping);
+    let mut actions = node.step(Event::Start);
+    actions.0.extend(node.pass(Duration::from_secs(3)).0);
+    assert!(!actions.traced(|trace| matches!(trace, Trace::ElectionStarted { .. })));
+}
+
 #[test]
 fn who_is_a_candidate_when_the_cluster_stops_wins_nothing() {
     let mut node = Solo::following(1, config(4), epoch(1, 3));

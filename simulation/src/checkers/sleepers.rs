@@ -35,8 +35,10 @@ struct Awake {
     woke: Time,
     /// Nodes that have answered it since it won, or were passed over.
     dealt_with: BTreeSet<NodeId>,
-    /// Nodes of which it was told that they are stopped, or that were silent.
-    away: BTreeSet<NodeId>,
+    /// Nodes of which it was told that they are stopped.
+    stopped: BTreeSet<NodeId>,
+    /// Nodes that were silent for too long, and are.
+    silent: BTreeSet<NodeId>,
 }
 
 impl Sleepers {
@@ -89,7 +91,8 @@ impl Sleepers {
             // Who knows of a higher epoch refuses this one.
             other.highest <= takeover.epoch
                 && !awake.dealt_with.contains(&id)
-                && !awake.away.contains(&id)
+                && !awake.stopped.contains(&id)
+                && !awake.silent.contains(&id)
         };
         for other in takeover.others.iter().filter(unheard) {
             let lacks = |id: &&OperationId| {
@@ -115,9 +118,9 @@ impl Awake {
         match step.event {
             Event::Hint { peer, state, .. } => {
                 if *state == ChildState::Stopped {
-                    self.away.insert(*peer);
+                    self.stopped.insert(*peer);
                 } else {
-                    self.away.remove(peer);
+                    self.stopped.remove(peer);
                 }
             }
             Event::Received {
@@ -143,10 +146,11 @@ impl Awake {
                     by: DownBy::Silence,
                     ..
                 } => {
-                    self.away.insert(*peer);
+                    self.silent.insert(*peer);
                 }
                 Trace::PeerUp { peer, .. } => {
-                    self.away.remove(peer);
+                    self.stopped.remove(peer);
+                    self.silent.remove(peer);
                 }
                 _ => {}
             }
