@@ -49,14 +49,20 @@ impl Checker for Operands {
 impl Operands {
     fn compute(&mut self, id: OperationId, task: &Task) -> Result<(), String> {
         match task {
-            Task::Numbers(numbers) if numbers.len() > 4 => {
-                Err(format!("{id:?} multiplies {} numbers", numbers.len()))
+            Task::Numbers(leaves) => {
+                if let Some(numbers) = leaves.iter().find(|leaf| leaf.clone().count() > 4) {
+                    return Err(format!("{id:?} multiplies the numbers {numbers:?}"));
+                }
+                let numbers: Vec<u32> = leaves.iter().cloned().flatten().collect();
+                self.leaf(id, &numbers)
             }
-            Task::Numbers(numbers) => self.leaf(id, numbers),
+            Task::Block { groups, .. } if groups.iter().any(|group| !(1..=4).contains(group)) => {
+                Err(format!("{id:?} multiplies {groups:?} products"))
+            }
             Task::Products(values) if values.len() > 4 || values.is_empty() => {
                 Err(format!("{id:?} multiplies {} products", values.len()))
             }
-            Task::Products(_) | Task::Decimal(_) => Ok(()),
+            Task::Products(_) | Task::Block { .. } | Task::Decimal(_) => Ok(()),
         }
     }
 
