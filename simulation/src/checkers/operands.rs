@@ -2,6 +2,7 @@
 //! here is sound, two values for one operation are the protocol's fault.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use protocol::event::{Action, Task};
 use protocol::plan::OperationId;
@@ -50,11 +51,13 @@ impl Operands {
     fn compute(&mut self, id: OperationId, task: &Task) -> Result<(), String> {
         match task {
             Task::Numbers(leaves) => {
-                if let Some(numbers) = leaves.iter().find(|leaf| leaf.clone().count() > 4) {
-                    return Err(format!("{id:?} multiplies the numbers {numbers:?}"));
+                for numbers in leaves {
+                    if numbers.clone().count() > 4 {
+                        return Err(format!("{id:?} multiplies the numbers {numbers:?}"));
+                    }
+                    self.leaf(id, numbers.clone())?;
                 }
-                let numbers: Vec<u32> = leaves.iter().cloned().flatten().collect();
-                self.leaf(id, &numbers)
+                Ok(())
             }
             Task::Block { groups, .. } if groups.iter().any(|group| !(1..=4).contains(group)) => {
                 Err(format!("{id:?} multiplies {groups:?} products"))
@@ -66,9 +69,9 @@ impl Operands {
         }
     }
 
-    fn leaf(&mut self, id: OperationId, numbers: &[u32]) -> Result<(), String> {
+    fn leaf(&mut self, id: OperationId, numbers: RangeInclusive<u32>) -> Result<(), String> {
         let leaves = self.leaves.entry(id.n).or_default();
-        for &number in numbers {
+        for number in numbers {
             if number == 0 || number > id.n {
                 return Err(format!("{id:?} multiplies {number}"));
             }
