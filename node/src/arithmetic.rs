@@ -2,6 +2,7 @@
 //! multiplication.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use malachite_nz::natural::Natural;
 use protocol::event::Task;
 use protocol::message::Product;
+use protocol::packed::{pack, unpack};
 use protocol::plan::OperationId;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -173,25 +175,41 @@ fn run(
     }
 }
 
-/// Computes an operation. Products are little-endian bytes without zeros at the end; the result of
-/// a conversion is ASCII digits.
+/// Computes an operation, or a block of them. Products are little-endian bytes without zeros at the
+/// end; the result of a conversion is ASCII digits.
 pub(crate) fn compute(task: Task) -> Bytes {
     match task {
-        Task::Numbers(numbers) => {
-            // Four numbers below 2^32 fit 128 bits.
-            let product: u128 = numbers.into_iter().map(u128::from).product();
-            let bytes = product.to_le_bytes();
-            let used = bytes
-                .iter()
-                .rposition(|&byte| byte != 0)
-                .map_or(0, |last| last + 1);
-            Bytes::copy_from_slice(&bytes[..used])
+        Task::Numbers(leaves) => join(leaves.into_iter().map(multiply_numbers)),
+        Task::Products(values) => {
+            let values = values.iter().map(|value| decode(value));
+            encode(&multiply(values.collect())).into()
         }
-        Task::Products(values) => encode(&multiply(
-            values.iter().map(|value| decode(value)).collect(),
-        )),
+        Task::Block { below, groups } => {
+            let mut values = unpack(&below).map(decode);
+            let products = groups.into_iter().map(|group| {
+                let values = values.by_ref().take(usize::from(group));
+                encode(&multiply(values.collect()))
+            });
+            join(products)
+        }
         Task::Decimal(value) => decode(&value).to_string().into(),
     }
+}
+
+/// The product of a single operation by itself, those of a block packed.
+fn join(mut products: impl ExactSizeIterator<Item = Vec<u8>>) -> Bytes {
+    if products.len() == 1 {
+        products.next().unwrap_or_default().into()
+    } else {
+        pack(products)
+    }
+}
+
+/// Multiplies at most four numbers.
+fn multiply_numbers(numbers: RangeInclusive<u32>) -> Vec<u8> {
+    // Four numbers below 2^32 fit 128 bits.
+    let product: u128 = numbers.map(u128::from).product();
+    trim(product.to_le_bytes().to_vec())
 }
 
 /// Multiplies in pairs: operands of like size are multiplied fastest.
@@ -211,55 +229,58 @@ fn multiply(mut values: Vec<Natural>) -> Natural {
 }
 
 fn decode(bytes: &[u8]) -> Natural {
-    let limbs = bytes.chunks(8).map(|chunk| {
-        let mut limb = [0; 8];
-        limb[..chunk.len()].copy_from_slice(chunk);
-        u64::from_le_bytes(limb)
-    });
+    let (limbs, rest) = bytes.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let last = (!rest.is_empty()).then_some(&last);
+    let limbs = limbs.iter().chain(last).copied().map(u64::from_le_bytes);
     Natural::from_owned_limbs_asc(limbs.collect())
 }
 
-fn encode(value: &Natural) -> Bytes {
-    let mut bytes: Vec<u8> = value
-        .as_limbs_asc()
-        .iter()
-        .flat_map(|limb| limb.to_le_bytes())
-        .collect();
-    let used = bytes
-        .iter()
-        .rposition(|&byte| byte != 0)
-        .map_or(0, |last| last + 1);
-    bytes.truncate(used);
-    bytes.into()
+fn encode(value: &Natural) -> Vec<u8> {
+    let limbs = value.as_limbs_asc();
+    let mut bytes = Vec::with_capacity(limbs.len() * 8);
+    for limb in limbs {
+        bytes.extend_from_slice(&limb.to_le_bytes());
+    }
+    trim(bytes)
+}
+
+/// Cuts the zeros off at the end.
+fn trim(mut bytes: Vec<u8>) -> Vec<u8> {
+    let used = bytes.iter().rposition(|&byte| byte != 0);
+    bytes.truncate(used.map_or(0, |last| last + 1));
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn numbers(numbers: &[u32]) -> Bytes {
-        compute(Task::Numbers(numbers.to_vec()))
+    fn numbers(numbers: RangeInclusive<u32>) -> Bytes {
+        compute(Task::Numbers(vec![numbers]))
     }
 
     #[test]
     fn multiplies_numbers_up_to_the_largest_four() {
-        assert_eq!(compute(Task::Decimal(numbers(&[10, 9, 8, 7]))), "5040");
-        let largest = u128::from(u32::MAX).pow(4).to_string();
-        assert_eq!(compute(Task::Decimal(numbers(&[u32::MAX; 4]))), largest);
+        assert_eq!(compute(Task::Decimal(numbers(7..=10))), "5040");
+        let top = u128::from(u32::MAX);
+        let largest = (top * (top - 1) * (top - 2) * (top - 3)).to_string();
+        let product = numbers(u32::MAX - 3..=u32::MAX);
+        assert_eq!(compute(Task::Decimal(product)), largest);
     }
 
     #[test]
     fn no_number_at_all_gives_one() {
-        assert_eq!(compute(Task::Decimal(numbers(&[]))), "1");
+        assert_eq!(
+            compute(Task::Decimal(numbers(RangeInclusive::new(1, 0)))),
+            "1"
+        );
     }
 
     #[test]
     fn multiplies_one_to_four_products() {
-        let leaves = [
-            numbers(&[10, 9, 8, 7]),
-            numbers(&[6, 5, 4, 3]),
-            numbers(&[2, 1]),
-        ];
+        let leaves = [numbers(7..=10), numbers(3..=6), numbers(1..=2)];
         let product = compute(Task::Products(leaves.to_vec()));
         assert_eq!(compute(Task::Decimal(product.clone())), "3628800");
         assert_eq!(compute(Task::Products(vec![product.clone()])), product);
@@ -268,5 +289,25 @@ mod tests {
             compute(Task::Decimal(fourth)),
             3_628_800_u128.pow(4).to_string()
         );
+    }
+
+    #[test]
+    fn a_block_gives_what_its_operations_give_one_by_one() {
+        let leaves = vec![7..=10, 3..=6, 1..=2];
+        let block = compute(Task::Numbers(leaves.clone()));
+        let single: Vec<Bytes> = leaves.into_iter().map(numbers).collect();
+        assert!(unpack(&block).eq(single.iter().map(|value| &value[..])));
+        let groups = vec![2, 1];
+        let block = compute(Task::Block {
+            below: block,
+            groups,
+        });
+        let expected = [single[..2].to_vec(), single[2..].to_vec()].map(Task::Products);
+        assert!(unpack(&block).eq(expected.map(compute).iter().map(|value| &value[..])));
+        let root = compute(Task::Block {
+            below: block,
+            groups: vec![2],
+        });
+        assert_eq!(compute(Task::Decimal(root)), "3628800");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::message::Product;
-use crate::plan::OperationId;
+use crate::plan::{OperationId, Shape};
 use crate::products::{Insertion, Products};
 
 /// Most bytes of products that one message carries, unless a single one is larger: so that a
@@ -13,13 +13,21 @@ use crate::products::{Insertion, Products};
 const BATCH_BYTES: usize = 1 << 20;
 
 /// The finished operations, and how often an operation killed the worker that computed it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Checkpoint {
     pub(crate) products: Products<Bytes>,
     pub(crate) attempts: BTreeMap<OperationId, u32>,
 }
 
 impl Checkpoint {
+    /// Nothing finished yet, of plans of this shape.
+    pub(crate) fn new(shape: Shape) -> Checkpoint {
+        Checkpoint {
+            products: Products::new(shape),
+            attempts: BTreeMap::new(),
+        }
+    }
+
     /// Whether the operation is done: held, or covered by what is held.
     pub(crate) fn covers(&self, id: OperationId) -> bool {
         self.products.covers(id)
@@ -58,7 +66,10 @@ impl Checkpoint {
         });
         let mut products: Vec<Product> = products.collect();
         products.sort_unstable_by_key(|product| product.operation);
-        Snapshot { products }
+        Snapshot {
+            shape: self.products.shape(),
+            products,
+        }
     }
 }
 
@@ -68,6 +79,7 @@ impl Checkpoint {
 /// and a winner compares several before it acts.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
+    shape: Shape,
     products: Vec<Product>,
 }
 
@@ -93,7 +105,7 @@ impl Snapshot {
     /// What a peer that holds this, in order, lacks of what is held.
     pub(crate) fn lacking(&self, theirs: &[OperationId]) -> Vec<Product> {
         // What both hold covers nothing else of what is held here.
-        let mut cover = Products::default();
+        let mut cover = Products::new(self.shape);
         for id in self.others(theirs) {
             cover.insert(id, ());
         }

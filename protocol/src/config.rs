@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::Shape;
+
 /// Fewest nodes of a cluster: a coordinator and a worker.
 pub const MIN_NODES: u8 = 2;
 /// Most nodes of a cluster.
@@ -30,8 +32,11 @@ pub struct Config {
     /// An operation that was being computed when its worker died, this many times over, fails
     /// its job.
     pub attempts: u32,
-    /// Most operations that a worker has at once. Under a `delay` it is one, whatever this says.
+    /// Most operations, or blocks of them, that a worker has at once. Under a `delay` it is one,
+    /// whatever this says.
     pub window: usize,
+    /// What shapes the plans.
+    pub shape: Shape,
     /// What a higher ID does when it comes back.
     pub preemption: Preemption,
     /// Largest N of a job.
@@ -70,6 +75,7 @@ impl Default for Config {
             operation_deadline: Duration::from_secs(60),
             attempts: 10,
             window: DEFAULT_WINDOW,
+            shape: Shape::default(),
             preemption: Preemption::Graceful,
             max_n: 10_000_000,
             log_digits: 1_000,

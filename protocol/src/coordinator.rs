@@ -15,7 +15,7 @@ use crate::inbox::Inbox;
 use crate::jobs::Jobs;
 use crate::message::{Inventory, Message, Product, Update};
 use crate::peer::Link;
-use crate::plan::{Operands, OperationId, Plan};
+use crate::plan::OperationId;
 use crate::pool::Pool;
 use crate::products::Insertion;
 use crate::timer::Timer;
@@ -89,9 +89,8 @@ impl Coordinator {
             if !self.pool.outstanding(peer).contains(&id) || core.checkpoint.covers(id) {
                 continue;
             }
-            let Operands::Products(operands) = Plan::new(id.n).operands(id) else {
-                continue;
-            };
+            let operands = core.plan(id.n).operands(id);
+            let operands = operands.products();
             if !operands
                 .iter()
                 .all(|&operand| core.checkpoint.products.get(operand).is_some())
@@ -100,7 +99,7 @@ impl Coordinator {
                 self.work.put_back(id, &core.checkpoint.products);
                 continue;
             }
-            let held = operands.into_iter().filter_map(|operation| {
+            let held = operands.iter().filter_map(|&operation| {
                 let value = core.checkpoint.products.get(operation)?.clone();
                 Some(Product { operation, value })
             });
@@ -233,17 +232,17 @@ impl Coordinator {
 
     fn product(&mut self, core: &mut Core, product: Product) {
         let id = product.operation;
-        self.pool.release_covered_by(id);
+        let plan = core.plan(id.n);
+        self.pool.release_covered_by(&plan, id);
         // Late, and nobody asks for it any more.
         if self.jobs.settled() && !self.work.needs(id.n) {
             return;
         }
         match core.checkpoint.insert(id, product.value.clone()) {
             Insertion::New => {
-                core.trace_operation(Trace::Checkpointed { op: id });
+                core.trace_operations(id, |op| Trace::Checkpointed { op });
                 self.update.products.push(product);
                 self.work.finished(id, &core.checkpoint.products);
-                let plan = Plan::new(id.n);
                 if id == plan.root() {
                     core.trace(Trace::ProductDone { n: id.n });
                 } else if id == plan.decimal() {
@@ -252,7 +251,7 @@ impl Coordinator {
             }
             Insertion::Same | Insertion::Covered => {
                 if let Some(why) = self.work.take_reassigned(id) {
-                    core.trace(Trace::OperationRecomputed { op: id, why });
+                    core.trace_block(id, |op| Trace::OperationRecomputed { op, why });
                 }
             }
             Insertion::Differs => core.values_differ(id),
@@ -271,7 +270,7 @@ impl Coordinator {
             }
             self.work.note_reassigned(op, why);
             self.work.put_back(op, &core.checkpoint.products);
-            core.trace(Trace::OperationReassigned { op, why });
+            core.trace_block(op, |op| Trace::OperationReassigned { op, why });
         }
     }
 
@@ -313,7 +312,7 @@ impl Coordinator {
                 continue;
             }
             self.pool.assign(core, worker, id);
-            core.trace_operation(Trace::Assigned { op: id, worker });
+            core.trace_operations(id, |op| Trace::Assigned { op, worker });
             assignments.entry(worker).or_default().push(id);
         }
         assignments

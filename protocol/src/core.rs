@@ -96,9 +96,26 @@ impl Core {
         });
     }
 
-    pub(crate) fn trace_operation(&mut self, trace: Trace) {
+    /// Traces each operation of a block, if operations are traced.
+    pub(crate) fn trace_operations(
+        &mut self,
+        block: OperationId,
+        trace: impl Fn(OperationId) -> Trace,
+    ) {
         if self.config.trace_operations {
-            self.trace(trace);
+            for operation in self.plan(block.n).operations(block) {
+                self.trace(trace(operation));
+            }
+        }
+    }
+
+    /// Traces what happened to a block: its first operation stands for all of them, unless
+    /// operations are traced.
+    pub(crate) fn trace_block(&mut self, block: OperationId, trace: impl Fn(OperationId) -> Trace) {
+        if self.config.trace_operations {
+            self.trace_operations(block, trace);
+        } else {
+            self.trace(trace(block));
         }
     }
 
@@ -143,9 +160,14 @@ impl Core {
         })
     }
 
+    /// The plan of n!.
+    pub(crate) fn plan(&self, n: u32) -> Plan {
+        self.config.shape.plan(n)
+    }
+
     /// Whether an operation that somebody named exists, within the limit of this cluster.
     pub(crate) fn is_valid(&self, operation: OperationId) -> bool {
-        operation.n <= self.config.max_n && Plan::new(operation.n).contains(operation)
+        operation.n <= self.config.max_n && self.plan(operation.n).contains(operation)
     }
 
     /// Two values for one operation: somebody's arithmetic or memory is broken.

@@ -1,5 +1,7 @@
 //! What goes into [`Node::step`](crate::node::Node::step) and what comes out of it.
 
+use std::ops::RangeInclusive;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -138,13 +140,21 @@ pub enum Action {
     Warn(String),
 }
 
-/// The arithmetic of an operation.
+/// The arithmetic of an operation, or of a block of them: then the values go into one
+/// [`packed`](crate::packed) product.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Task {
-    /// Multiply up to four numbers; none at all gives 1.
-    Numbers(Vec<u32>),
+    /// For each operation, multiply up to four numbers; none at all gives 1.
+    Numbers(Vec<RangeInclusive<u32>>),
     /// Multiply up to four products.
     Products(Vec<Bytes>),
+    /// For each operation, multiply the next few values of a block.
+    Block {
+        /// The packed values.
+        below: Bytes,
+        /// How many values, up to four, go into each operation.
+        groups: Vec<u8>,
+    },
     /// Convert a product to decimal digits.
     Decimal(Bytes),
 }

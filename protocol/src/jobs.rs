@@ -11,7 +11,6 @@ use crate::file::{FilePath, FileReply, Folder, Probe};
 use crate::id::Epoch;
 use crate::inbox::suffixed;
 use crate::job;
-use crate::plan::Plan;
 use crate::publish::HiddenText;
 use crate::recovery::Recovery;
 use crate::status::{JobState, JobStatus};
@@ -300,15 +299,13 @@ impl Coordinator {
                 .open(n, &core.checkpoint.products, &self.pool.assigned_of(n));
             for op in reached {
                 self.work.note_reassigned(op, ReassignCause::Takeover);
-                core.trace(Trace::OperationReassigned {
-                    op,
-                    why: ReassignCause::Takeover,
-                });
+                let why = ReassignCause::Takeover;
+                core.trace_block(op, |op| Trace::OperationReassigned { op, why });
             }
         }
         let missing = distinct
             .into_iter()
-            .filter(|&n| !core.checkpoint.covers(Plan::new(n).decimal()));
+            .filter(|&n| !core.checkpoint.covers(core.plan(n).decimal()));
         let missing: BTreeSet<u32> = missing.collect();
         if let Some(job) = self.jobs.open.get_mut(&key) {
             if job.home == Folder::Running {
@@ -389,7 +386,7 @@ impl Coordinator {
                     .iter()
                     .map(|&n| core.checkpoint.products.done(n))
                     .sum(),
-                total: distinct.iter().map(|&n| Plan::new(n).total()).sum(),
+                total: distinct.iter().map(|&n| core.plan(n).total()).sum(),
             }
         };
         self.jobs.open.values().map(status).collect()

@@ -29,6 +29,7 @@ mod jobs;
 mod links;
 pub mod message;
 pub mod node;
+pub mod packed;
 mod peer;
 pub mod plan;
 mod pool;

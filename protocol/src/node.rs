@@ -62,6 +62,7 @@ impl Node {
     ///
     /// `term` is the highest that the cluster is known to have reached, 0 in a cluster that starts.
     pub fn new(config: Config, id: NodeId, incarnation: Incarnation, term: Term) -> Node {
+        let shape = config.shape;
         let peers = (0..config.nodes).map(NodeId).filter(|&peer| peer != id);
         Node {
             core: Core {
@@ -72,7 +73,7 @@ impl Node {
                     ..Epoch::NONE
                 },
                 peers: peers.map(|peer| (peer, Peer::new(peer))).collect(),
-                checkpoint: Checkpoint::default(),
+                checkpoint: Checkpoint::new(config.shape),
                 timers: Timers::default(),
                 started: false,
                 stopping: false,
@@ -86,7 +87,7 @@ impl Node {
             role: Role::Leaderless {
                 cause: ElectionCause::Start,
             },
-            worker: Worker::default(),
+            worker: Worker::new(shape),
         }
     }
 

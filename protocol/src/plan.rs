@@ -5,8 +5,19 @@
 //! into `ceil(w / 4)` operations of the next, as evenly as possible, so that no group has a single
 //! member while the level has several; the last level has one operation, the root, whose product
 //! is n!. The conversion of n! to decimal digits follows it.
+//!
+//! A large tree has so many small operations that to name each one would cost more than to compute
+//! it. They travel in *blocks*: the operations of one level that lie below one operation of the
+//! *grain* level are assigned, computed, delivered and checkpointed together. A block is named by
+//! its first operation. From the grain level up, and in small factorials everywhere, a block is a
+//! single operation.
 
-use std::ops::Range;
+mod block;
+mod shape;
+
+pub use shape::Shape;
+
+use std::ops::{Range, RangeInclusive};
 
 use serde::{Deserialize, Serialize};
 
@@ -40,27 +51,52 @@ pub enum Kind {
     Decimal,
 }
 
-/// Where the values of an operation come from.
+/// Where the values of a block of operations come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operands {
-    /// At most four numbers, largest first; none at all for 0!.
-    Numbers(Vec<u32>),
-    /// The products of at most four operations.
+    /// For each leaf at most four numbers; none at all for 0!.
+    Numbers(Vec<RangeInclusive<u32>>),
+    /// The products of at most four operations, for a single one.
     Products(Vec<OperationId>),
+    /// The products of the block below.
+    Block {
+        /// The name of the block below.
+        below: OperationId,
+        /// How many of its products, at most four, go into each operation of this block, in order.
+        groups: Vec<u8>,
+    },
 }
 
-/// The tree of one factorial. A pure function of n; building it costs a few divisions.
+impl Operands {
+    /// The blocks whose products are needed.
+    pub fn products(&self) -> &[OperationId] {
+        match self {
+            Operands::Numbers(_) => &[],
+            Operands::Products(ids) => ids,
+            Operands::Block { below, .. } => std::slice::from_ref(below),
+        }
+    }
+}
+
+/// The tree of one factorial. A pure function of n and the cluster's [`Shape`]; building it costs a
+/// few divisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Plan {
     n: u32,
     levels: u8,
     /// Number of operations of each level.
     widths: [u32; MAX_LEVELS],
+    /// Below this level operations travel in blocks.
+    grain: u8,
 }
 
 impl Plan {
-    /// The plan of n!.
+    /// The plan of n! in which every operation travels by itself.
     pub fn new(n: u32) -> Plan {
+        Shape::SINGLE.plan(n)
+    }
+
+    fn of_grain(n: u32, grain: impl FnOnce(u32) -> u8) -> Plan {
         let mut widths = [0; MAX_LEVELS];
         widths[0] = n.div_ceil(ARITY).max(1);
         let mut levels = 1;
@@ -72,6 +108,7 @@ impl Plan {
             n,
             levels: levels as u8,
             widths,
+            grain: grain(widths[0]).min(levels as u8 - 1),
         }
     }
 
@@ -99,7 +136,7 @@ impl Plan {
             + 1
     }
 
-    /// The leaf at a position.
+    /// The leaf at a position; where leaves travel in blocks it may be in the middle of one.
     pub fn leaf(&self, index: u32) -> OperationId {
         self.multiply(0, index)
     }
@@ -119,25 +156,28 @@ impl Plan {
         }
     }
 
-    /// Whether an operation is part of this plan.
+    /// Whether this names a block of this plan.
     pub fn contains(&self, id: OperationId) -> bool {
         id.n == self.n
             && match id.kind {
-                Kind::Multiply => id.level < self.levels && id.index < self.width(id.level),
+                Kind::Multiply => {
+                    id.level < self.levels
+                        && id.index < self.width(id.level)
+                        && self.block(id).start == id.index
+                }
                 Kind::Decimal => id == self.decimal(),
             }
     }
 
-    /// What goes into an operation of this plan.
+    /// What goes into a block of this plan.
     pub fn operands(&self, id: OperationId) -> Operands {
         debug_assert!(self.contains(id));
         match id.kind {
             Kind::Decimal => Operands::Products(vec![self.root()]),
             Kind::Multiply if id.level == 0 => {
-                let top = self.n - ARITY * id.index;
-                let bottom = top.saturating_sub(ARITY - 1).max(1);
-                Operands::Numbers((bottom..=top).rev().collect())
+                Operands::Numbers(self.block(id).map(|leaf| self.numbers(leaf)).collect())
             }
+            Kind::Multiply if id.level <= self.grain => self.operands_of_block(id),
             Kind::Multiply => Operands::Products(
                 self.children(id.level, id.index)
                     .map(|index| self.multiply(id.level - 1, index))
@@ -146,32 +186,23 @@ impl Plan {
         }
     }
 
-    /// The operation that needs the product of `id`; none needs the digits.
+    /// The block that needs the products of `id`; none needs the digits.
     pub fn parent(&self, id: OperationId) -> Option<OperationId> {
         debug_assert!(self.contains(id));
         match id.kind {
             Kind::Decimal => None,
             Kind::Multiply if id == self.root() => Some(self.decimal()),
-            Kind::Multiply => {
-                // The inverse of `first_child`: the group whose range holds this index.
-                let below = u64::from(self.width(id.level));
-                let groups = u64::from(self.width(id.level + 1));
-                let index = ((u64::from(id.index) + 1) * groups - 1) / below;
-                Some(self.multiply(id.level + 1, index as u32))
-            }
+            Kind::Multiply => Some(self.multiply(id.level + 1, self.above(id.level, id.index))),
         }
     }
 
-    /// The leaves below a multiplication, itself if it is one; all leaves for the conversion.
+    /// The leaves below a block of multiplications, itself if it is one of leaves; all leaves for
+    /// the conversion.
     pub fn span(&self, id: OperationId) -> Range<u32> {
         debug_assert!(self.contains(id));
         match id.kind {
             Kind::Decimal => 0..self.leaves(),
-            Kind::Multiply => (1..=id.level)
-                .rev()
-                .fold(id.index..id.index + 1, |range, level| {
-                    self.first_child(level, range.start)..self.first_child(level, range.end)
-                }),
+            Kind::Multiply => self.leaves_below(id.level, self.block(id)),
         }
     }
 
@@ -182,7 +213,7 @@ impl Plan {
             Kind::Decimal => self.root(),
             Kind::Multiply => id,
         };
-        let mut range = top.index..top.index + 1;
+        let mut range = self.block(top);
         (0..=top.level).rev().map(move |level| {
             let names = plan.multiply(level, range.start)..plan.multiply(level, range.end);
             if level > 0 {
@@ -192,19 +223,35 @@ impl Plan {
         })
     }
 
-    /// Number of operations that are done once `id` is: itself and all below it.
+    /// Number of operations that are done once `id` is: those of the block and all below it.
     pub fn covered(&self, id: OperationId) -> u64 {
         debug_assert!(self.contains(id));
         if id.kind == Kind::Decimal {
             return self.total();
         }
-        let mut range = id.index..id.index + 1;
-        let mut count = 1;
-        for level in (1..=id.level).rev() {
-            range = self.first_child(level, range.start)..self.first_child(level, range.end);
-            count += u64::from(range.end - range.start);
-        }
-        count
+        let count = |names: Range<OperationId>| u64::from(names.end.index - names.start.index);
+        self.below(id).map(count).sum()
+    }
+
+    /// The numbers of a leaf.
+    fn numbers(&self, leaf: u32) -> RangeInclusive<u32> {
+        let top = self.n - ARITY * leaf;
+        top.saturating_sub(ARITY - 1).max(1)..=top
+    }
+
+    /// The leaves below operations of one level.
+    fn leaves_below(&self, level: u8, indices: Range<u32>) -> Range<u32> {
+        (1..=level).rev().fold(indices, |range, level| {
+            self.first_child(level, range.start)..self.first_child(level, range.end)
+        })
+    }
+
+    /// Position, one level up, of the operation that needs the product of operation `index`.
+    fn above(&self, level: u8, index: u32) -> u32 {
+        // The inverse of `first_child`: the group whose range holds this index.
+        let below = u64::from(self.width(level));
+        let groups = u64::from(self.width(level + 1));
+        (((u64::from(index) + 1) * groups - 1) / below) as u32
     }
 
     fn multiply(&self, level: u8, index: u32) -> OperationId {

@@ -26,9 +26,16 @@ struct Slot {
     admitted: bool,
     /// Let an operation's deadline pass, and has delivered nothing since: gets no more.
     overdue: bool,
-    /// By operation: its order of assignment and its deadline.
-    outstanding: BTreeMap<OperationId, (u64, Untimed)>,
+    outstanding: BTreeMap<OperationId, Assignment>,
     /// Leaves below the outstanding operations.
+    leaves: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Assignment {
+    order: u64,
+    deadline: Untimed,
+    /// How long it takes, roughly: the leaves below it.
     leaves: u64,
 }
 
@@ -75,7 +82,7 @@ impl Pool {
         let mut operations: Vec<(u64, OperationId)> = slot
             .outstanding
             .iter()
-            .map(|(&id, &(order, _))| (order, id))
+            .map(|(&id, assignment)| (assignment.order, id))
             .collect();
         operations.sort_unstable();
         operations.into_iter().map(|(_, id)| id).collect()
@@ -125,12 +132,14 @@ impl Pool {
         let allowed = core.config.operation_deadline
             + core.config.delay.saturating_mul(ahead.saturating_add(1));
         let deadline = Untimed(core.after(allowed));
-        if slot
-            .outstanding
-            .insert(id, (self.next_order, deadline))
-            .is_none()
-        {
-            slot.leaves += weight(id);
+        let leaves = core.plan(id.n).span(id).len() as u64;
+        let assignment = Assignment {
+            order: self.next_order,
+            deadline,
+            leaves,
+        };
+        if slot.outstanding.insert(id, assignment).is_none() {
+            slot.leaves += leaves;
         }
         self.next_order += 1;
         self.holders.insert(id, peer);
@@ -140,16 +149,15 @@ impl Pool {
     pub(crate) fn release(&mut self, id: OperationId) {
         if let Some(peer) = self.holders.remove(&id)
             && let Some(slot) = self.slots.get_mut(&peer)
-            && slot.outstanding.remove(&id).is_some()
+            && let Some(assignment) = slot.outstanding.remove(&id)
         {
-            slot.leaves = slot.leaves.saturating_sub(weight(id));
+            slot.leaves = slot.leaves.saturating_sub(assignment.leaves);
         }
     }
 
     /// An operation is done, and with it all that lies below it: who has any of that drops it
     /// without a word.
-    pub(crate) fn release_covered_by(&mut self, id: OperationId) {
-        let plan = Plan::new(id.n);
+    pub(crate) fn release_covered_by(&mut self, plan: &Plan, id: OperationId) {
         let covered: Vec<OperationId> = plan
             .below(id)
             .flat_map(|range| self.holders.range(range).map(|(&held, _)| held))
@@ -172,7 +180,7 @@ impl Pool {
         let is_late = |slot: &Slot| {
             slot.outstanding
                 .values()
-                .any(|(_, deadline)| deadline.0 < now)
+                .any(|assignment| assignment.deadline.0 < now)
         };
         let late: Vec<NodeId> = self
             .slots
@@ -193,10 +201,4 @@ impl Pool {
             })
             .collect()
     }
-}
-
-/// How long an operation takes, roughly: the leaves below it.
-fn weight(id: OperationId) -> u64 {
-    let span = Plan::new(id.n).span(id);
-    u64::from(span.end - span.start)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::plan::{Kind, OperationId, Plan};
+use crate::plan::{Kind, OperationId, Plan, Shape};
 
 /// Finished operations of any number of factorials, each with a `V` (its value, or nothing).
 ///
@@ -12,6 +12,7 @@ use crate::plan::{Kind, OperationId, Plan};
 /// "is it covered" a single look-up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Products<V> {
+    shape: Shape,
     factorials: BTreeMap<u32, Frontier<V>>,
 }
 
@@ -44,21 +45,13 @@ pub(crate) enum Insertion {
     Covered,
 }
 
-impl<V> Default for Products<V> {
-    fn default() -> Products<V> {
-        Products {
-            factorials: BTreeMap::new(),
-        }
-    }
-}
-
 impl<V: PartialEq> Products<V> {
     /// Adds a finished operation, and drops those that it covers.
     ///
     /// The operation must belong to the plan of its factorial.
     pub(crate) fn insert(&mut self, id: OperationId, value: V) -> Insertion {
         let frontier = self.factorials.entry(id.n).or_insert_with(|| Frontier {
-            plan: Plan::new(id.n),
+            plan: self.shape.plan(id.n),
             multiplied: BTreeMap::new(),
             decimal: None,
         });
@@ -85,6 +78,19 @@ impl<V: PartialEq> Products<V> {
 }
 
 impl<V> Products<V> {
+    /// No products, of plans of this shape.
+    pub(crate) fn new(shape: Shape) -> Products<V> {
+        Products {
+            shape,
+            factorials: BTreeMap::new(),
+        }
+    }
+
+    /// What shapes the plans of what is in here.
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
     /// Whether an operation, or one made of it, is in here.
     pub(crate) fn covers(&self, id: OperationId) -> bool {
         self.covering(id).is_some()
@@ -162,7 +168,8 @@ impl<V> Frontier<V> {
         }
         let span = self.plan.span(id);
         let (_, found) = self.multiplied.range(..=span.start).next_back()?;
-        (found.end >= span.end).then_some((found.id, &found.value))
+        // Blocks one above the other have one span.
+        (found.end >= span.end && found.id.level >= id.level).then_some((found.id, &found.value))
     }
 
     fn remove_covered_by(&mut self, id: OperationId) {
@@ -174,7 +181,7 @@ impl<V> Frontier<V> {
         let span = self.plan.span(id);
         while let Some((&start, found)) = self.multiplied.range(span.clone()).next() {
             // A span that reaches further belongs to an operation made of `id`.
-            if found.end > span.end {
+            if found.end > span.end || found.id.level > id.level {
                 break;
             }
             self.multiplied.remove(&start);

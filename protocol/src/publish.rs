@@ -13,7 +13,6 @@ use crate::id::{Epoch, Incarnation, NodeId, Term};
 use crate::inbox::suffixed;
 use crate::job;
 use crate::jobs::{Job, Stage, job_file, text_file};
-use crate::plan::Plan;
 use crate::trace::Trace;
 
 /// A text under a hidden name, `.NAME.RUN.EPOCH.done.txt`, `….failed.txt` or `….part`.
@@ -97,7 +96,7 @@ impl Job {
                 .map(|reason| Bytes::from(format!("{reason}\n")))
                 .collect();
         }
-        let digits = |n: u32| core.checkpoint.products.get(Plan::new(n).decimal());
+        let digits = |n: u32| core.checkpoint.products.get(core.plan(n).decimal());
         job::result_text(
             self.factorials
                 .iter()
@@ -370,7 +369,7 @@ impl Coordinator {
             return;
         };
         let limit = core.config.log_digits;
-        let digits = |n: u32| core.checkpoint.products.get(Plan::new(n).decimal());
+        let digits = |n: u32| core.checkpoint.products.get(core.plan(n).decimal());
         let lines = job
             .factorials
             .iter()

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::plan::{Kind, Operands, OperationId, Plan};
+use crate::plan::{Kind, OperationId, Plan};
 use crate::products::Products;
 use crate::trace::ReassignCause;
 
@@ -57,7 +57,7 @@ impl Work {
         if self.needs(n) {
             return Vec::new();
         }
-        let plan = Plan::new(n);
+        let plan = done.shape().plan(n);
         let mut factorial = Factorial {
             plan,
             order: self.next_order,
@@ -78,7 +78,7 @@ impl Work {
         spans.sort_unstable_by_key(|span| (span.start, span.end));
         for span in spans {
             if gap_start < span.start {
-                reached.extend((gap_start..span.start).map(|index| plan.leaf(index)));
+                reached.extend(plan.leaf_blocks(gap_start..span.start));
             }
             gap_start = gap_start.max(span.end);
         }
@@ -170,10 +170,8 @@ impl Factorial {
         if done.covers(id) {
             return;
         }
-        if let Operands::Products(operands) = self.plan.operands(id)
-            && !is_ready(&self.plan, id, done)
-        {
-            for operand in operands {
+        if !is_ready(&self.plan, id, done) {
+            for &operand in self.plan.operands(id).products() {
                 self.put_back(operand, done);
             }
         } else if id.level > 0 || id.kind == Kind::Decimal || !self.is_fresh(id.index) {
@@ -225,7 +223,7 @@ impl Factorial {
         }
         let range = self.leaves.front_mut()?;
         let leaf = self.plan.leaf(range.start);
-        range.start += 1;
+        range.start = self.plan.block(leaf).end;
         if range.start == range.end {
             self.leaves.pop_front();
         }
@@ -238,8 +236,7 @@ fn key(id: OperationId) -> ReadyKey {
 }
 
 fn is_ready(plan: &Plan, id: OperationId, done: &Products<Bytes>) -> bool {
-    match plan.operands(id) {
-        Operands::Numbers(_) => true,
-        Operands::Products(operands) => operands.iter().all(|&operand| done.get(operand).is_some()),
-    }
+    let operands = plan.operands(id);
+    let mut operands = operands.products().iter();
+    operands.all(|&operand| done.get(operand).is_some())
 }

@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::event::{Action, Task};
 use crate::id::{Epoch, NodeId};
 use crate::message::{Inventory, Message, Product, Update};
-use crate::plan::{Kind, Operands, OperationId, Plan};
+use crate::plan::{Kind, Operands, OperationId, Shape};
 use crate::products::Products;
 use crate::timer::Timer;
 use crate::trace::Trace;
@@ -20,7 +20,7 @@ const COMPUTING_LIMIT: usize = 256;
 
 /// What a node does as a worker. It outlives changes of coordinator: work that was begun for one
 /// goes on for the next.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Worker {
     /// Assigned, in order, and not yet with the arithmetic.
     queue: VecDeque<OperationId>,
@@ -33,6 +33,16 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// A worker that has nothing to do, for plans of this shape.
+    pub(crate) fn new(shape: Shape) -> Worker {
+        Worker {
+            queue: VecDeque::new(),
+            computing: VecDeque::new(),
+            delayed: None,
+            kept: Products::new(shape),
+        }
+    }
+
     /// Takes operations into the queue; answers those that are done with their products.
     pub(crate) fn assign(&mut self, core: &mut Core, epoch: Epoch, operations: &[OperationId]) {
         let mut missing = Vec::new();
@@ -77,9 +87,7 @@ impl Worker {
             if position.is_none_or(|position| self.computing.remove(position).is_none()) {
                 continue;
             }
-            core.trace_operation(Trace::Completed {
-                op: product.operation,
-            });
+            core.trace_operations(product.operation, |op| Trace::Completed { op });
             if !core.checkpoint.covers(product.operation) {
                 finished.push(product);
             }
@@ -151,7 +159,7 @@ impl Worker {
         if !self.computing.is_empty() {
             core.outbox.push(Action::CancelCompute);
         }
-        let finished = std::mem::take(self);
+        let finished = std::mem::replace(self, Worker::new(core.config.shape));
         for (id, value) in finished.kept.iter() {
             core.checkpoint.insert(id, value.clone());
         }
@@ -196,7 +204,7 @@ impl Worker {
             let Some(task) = task(core, operation) else {
                 continue;
             };
-            core.trace_operation(Trace::Computing { op: operation });
+            core.trace_operations(operation, |op| Trace::Computing { op });
             self.computing.push_back(operation);
             core.outbox.push(Action::Compute { operation, task });
         }
@@ -238,12 +246,16 @@ impl Worker {
 /// What the arithmetic is to do for an operation; nothing if the checkpoint lacks an operand.
 fn task(core: &Core, id: OperationId) -> Option<Task> {
     let value = |id: OperationId| core.checkpoint.products.get(id).cloned();
-    match Plan::new(id.n).operands(id) {
+    match core.plan(id.n).operands(id) {
         Operands::Numbers(numbers) => Some(Task::Numbers(numbers)),
         Operands::Products(ids) if id.kind == Kind::Decimal => Some(Task::Decimal(value(ids[0])?)),
         Operands::Products(ids) => Some(Task::Products(
             ids.into_iter().map(value).collect::<Option<_>>()?,
         )),
+        Operands::Block { below, groups } => Some(Task::Block {
+            below: value(below)?,
+            groups,
+        }),
     }
 }
 

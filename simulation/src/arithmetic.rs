@@ -10,6 +10,7 @@ use malachite_base::num::arithmetic::traits::Factorial;
 use malachite_nz::natural::Natural;
 use protocol::event::Task;
 use protocol::message::Product;
+use protocol::packed::{pack, unpack};
 use protocol::plan::OperationId;
 
 use crate::chance::{Chance, Span};
@@ -92,8 +93,18 @@ fn compute(task: Task) -> Bytes {
             return value.clone();
         }
         let value = match &task {
-            Task::Numbers(numbers) => encode(&numbers.iter().map(|&n| Natural::from(n)).product()),
+            Task::Numbers(leaves) => join(leaves.iter().map(|numbers| {
+                let numbers = numbers.clone().map(Natural::from);
+                encode(&numbers.product())
+            })),
             Task::Products(values) => encode(&values.iter().map(|value| decode(value)).product()),
+            Task::Block { below, groups } => {
+                let mut values = unpack(below).map(decode);
+                join(groups.iter().map(|&group| {
+                    let values = values.by_ref().take(usize::from(group));
+                    encode(&values.product())
+                }))
+            }
             Task::Decimal(value) => decode(value).to_string().into(),
         };
         if known.len() < REMEMBERED {
@@ -112,6 +123,14 @@ pub(crate) fn factorial(n: u32) -> Bytes {
         let digits = || Natural::factorial(u64::from(n)).to_string().into();
         known.entry(n).or_insert_with(digits).clone()
     })
+}
+
+/// The product of a single operation by itself, those of a block packed.
+fn join(mut products: impl ExactSizeIterator<Item = Bytes>) -> Bytes {
+    match products.len() {
+        1 => products.next().unwrap_or_default(),
+        _ => pack(products),
+    }
 }
 
 fn decode(bytes: &[u8]) -> Natural {
@@ -134,8 +153,8 @@ mod tests {
 
     #[test]
     fn a_product_of_products_has_the_digits_of_the_factorial() {
-        let leaves = [vec![10, 9, 8, 7], vec![6, 5, 4, 3], vec![2, 1]];
-        let values = leaves.map(|numbers| compute(Task::Numbers(numbers)));
+        let leaves = [7..=10, 3..=6, 1..=2];
+        let values = leaves.map(|numbers| compute(Task::Numbers(vec![numbers])));
         let product = compute(Task::Products(values.to_vec()));
         assert_eq!(compute(Task::Decimal(product)), factorial(10));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol::config::{Config, Preemption};
 use protocol::id::NodeId;
+use protocol::plan::Shape;
 use protocol::time::Time;
 
 use crate::chance::{Chance, Span};
@@ -185,6 +186,9 @@ fn config(chance: &mut Chance, surroundings: &Surroundings) -> Config {
         ]),
         attempts: chance.pick(&[10, 10, 1_000]),
         window: chance.pick(&[256, 16, 4, 1]),
+        shape: Shape {
+            least_blocks: chance.pick(&[u32::MAX, 16, 4, 1]),
+        },
         preemption: chance.pick(&[
             Preemption::Graceful,
             Preemption::Graceful,

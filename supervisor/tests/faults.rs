@@ -45,7 +45,7 @@ fn a_death_before_the_commit_leaves_one_result_and_no_hidden_text() {
     assert_ne!(published.process(), dead);
     trial.await_job("job_done", "ten");
     assert_eq!(trial.in_folder("done"), ["ten.job", "ten.txt"]);
-    assert_eq!(trial.in_folder("running"), [""; 0]);
+    trial.await_swept();
     assert_eq!(trial.publications("ten"), 1);
     assert_eq!(trial.reigns(), [5, 4]);
     drop(held_back);
@@ -130,7 +130,7 @@ fn sleeps_unnoticed(at: &str) {
     assert_eq!(trial.await_results("ten.3", PATIENCE), "6!=720\n");
     trial.settle(PATIENCE);
     assert_eq!(trial.in_folder("done").len(), 6);
-    assert_eq!(trial.in_folder("running"), [""; 0]);
+    trial.await_swept();
     assert!(trial.publications("ten") <= 1);
     assert!(trial.count("acting") > 1);
     trial.conclude();

@@ -21,12 +21,16 @@ fn evaluate(plan: &Plan, id: OperationId, leaves: &mut u32, seen: &mut Vec<u32>)
     let span_start = *leaves;
     let product = match plan.operands(id) {
         Operands::Numbers(numbers) => {
-            assert!(numbers.len() <= 4);
+            let [numbers] = &numbers[..] else {
+                panic!("{id:?} is no single leaf")
+            };
+            assert!(numbers.clone().count() <= 4);
             assert_eq!(id, plan.leaf(*leaves), "leaves come in order");
             *leaves += 1;
-            seen.extend(&numbers);
-            numbers.into_iter().map(Natural::from).product()
+            seen.extend(numbers.clone());
+            numbers.clone().map(Natural::from).product()
         }
+        Operands::Block { .. } => panic!("{id:?} is in a block"),
         Operands::Products(operands) => {
             assert!(
                 (2..=4).contains(&operands.len()),
@@ -63,7 +67,7 @@ fn ten_is_three_leaves_and_their_product() {
     let leaves: Vec<Operands> = (0..3)
         .map(|index| plan.operands(plan.leaf(index)))
         .collect();
-    let expected = [vec![10, 9, 8, 7], vec![6, 5, 4, 3], vec![2, 1]].map(Operands::Numbers);
+    let expected = [7..=10, 3..=6, 1..=2].map(|leaf| Operands::Numbers(vec![leaf]));
     assert_eq!(leaves, expected);
     assert_eq!(
         plan.operands(plan.root()),
@@ -80,7 +84,10 @@ fn ten_is_three_leaves_and_their_product() {
 fn zero_is_one_operation_without_operands_and_its_digits() {
     let plan = Plan::new(0);
     assert_eq!(plan.root(), plan.leaf(0));
-    assert_eq!(plan.operands(plan.root()), Operands::Numbers(vec![]));
+    assert_eq!(
+        plan.operands(plan.root()),
+        Operands::Numbers(vec![RangeInclusive::new(1, 0)])
+    );
     assert_eq!(plan.total(), 2);
 }
 
@@ -90,7 +97,7 @@ fn the_largest_plan_fits() {
     assert_eq!(plan.span(plan.root()), 0..plan.leaves());
     assert_eq!(
         plan.operands(plan.leaf(plan.leaves() - 1)),
-        Operands::Numbers(vec![3, 2, 1])
+        Operands::Numbers(vec![1..=3])
     );
     assert_eq!(plan.covered(plan.root()), plan.total() - 1);
 }
@@ -124,5 +131,72 @@ proptest! {
             id = parent;
         }
         prop_assert_eq!(covered, plan.total() - 1);
+    }
+}
+
+#[test]
+fn blocks_are_as_large_as_leaves_enough_of_them() {
+    let shape = Shape { least_blocks: 4 };
+    let grains = [60, 64, 252, 256, 1_020, 1_024, 1_000_000].map(|n| (n, shape.plan(n).grain()));
+    let expected = [0, 1, 1, 2, 2, 3, 3];
+    assert!(
+        grains.iter().map(|&(_, grain)| grain).eq(expected),
+        "{grains:?}"
+    );
+    assert_eq!(Shape::SINGLE.plan(1_000_000).grain(), 0);
+    assert_eq!(Shape::default().plan(10).grain(), 0);
+}
+
+proptest! {
+    #[test]
+    fn blocks_hold_every_operation_once_and_have_what_they_need_below(n in 0u32..20_000, least_blocks in 1u32..40) {
+        let shape = Shape { least_blocks };
+        let (plan, single) = (shape.plan(n), Plan::new(n));
+        let mut next = plan.leaf(0);
+        let mut total = 1;
+        // Each level from its first block to its last.
+        loop {
+            let width = single.below(single.root()).nth(usize::from(plan.root().level - next.level));
+            let width = width.map_or(0, |names| names.end.index);
+            while next.index < width {
+                prop_assert!(plan.contains(next));
+                let operations: Vec<OperationId> = plan.operations(next).collect();
+                prop_assert_eq!(operations[0], next);
+                prop_assert!(operations.len() <= 64);
+                total += operations.len() as u64;
+                for &other in &operations[1..] {
+                    prop_assert!(!plan.contains(other), "a name for each block alone");
+                    prop_assert_eq!(plan.block(other), plan.block(next));
+                }
+                let alone: Vec<Operands> = operations.iter().map(|&id| single.operands(id)).collect();
+                match plan.operands(next) {
+                    Operands::Numbers(leaves) => {
+                        let alone = alone.into_iter().map(|operands| match operands {
+                            Operands::Numbers(leaf) => leaf[0].clone(),
+                            other => panic!("{other:?}"),
+                        });
+                        prop_assert!(alone.eq(leaves));
+                    }
+                    Operands::Products(_) => prop_assert_eq!(vec![plan.operands(next)], alone),
+                    Operands::Block { below, groups } => {
+                        let mut operands = plan.operations(below);
+                        for (group, alone) in groups.into_iter().zip(alone) {
+                            let group: Vec<_> = operands.by_ref().take(usize::from(group)).collect();
+                            prop_assert_eq!(Operands::Products(group), alone);
+                        }
+                        prop_assert_eq!(operands.next(), None);
+                        prop_assert_eq!(plan.parent(below), Some(next));
+                    }
+                }
+                next.index += operations.len() as u32;
+            }
+            if next.level == plan.root().level {
+                break;
+            }
+            next = OperationId { level: next.level + 1, index: 0, ..next };
+        }
+        prop_assert_eq!(total, plan.total());
+        let blocks: u64 = plan.leaf_blocks(0..plan.leaves()).map(|leaf| plan.covered(leaf)).sum();
+        prop_assert_eq!(blocks, u64::from(plan.leaves()));
     }
 }

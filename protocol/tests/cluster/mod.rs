@@ -14,6 +14,7 @@ use protocol::file::{FileCall, FilePath, FileReply, Folder, Probe};
 use protocol::id::{Epoch, Incarnation, NodeId, Term};
 use protocol::message::{Message, Product};
 use protocol::node::Node;
+use protocol::packed::{pack, unpack};
 use protocol::plan::OperationId;
 use protocol::time::Time;
 use protocol::trace::Trace;
@@ -412,19 +413,31 @@ impl Cluster {
 
 /// Values are decimal digits here: to all but the arithmetic they are opaque anyway.
 pub(crate) fn compute(task: &Task) -> Bytes {
-    let number = |bytes: &Bytes| -> Natural {
-        {
-            let digits = std::str::from_utf8(bytes).expect("digits are text");
-            digits.parse().expect("digits are a number")
-        }
+    let number = |bytes: &[u8]| -> Natural {
+        let digits = std::str::from_utf8(bytes).expect("digits are text");
+        digits.parse().expect("digits are a number")
     };
-    let product = match task {
-        Task::Numbers(numbers) => numbers.iter().map(|&n| Natural::from(n)).product(),
-        Task::Products(values) => values.iter().map(number).product(),
+    let products: Vec<Natural> = match task {
+        Task::Numbers(leaves) => {
+            let leaves = leaves.iter().cloned();
+            leaves
+                .map(|numbers| numbers.map(Natural::from).product())
+                .collect()
+        }
+        Task::Products(values) => vec![values.iter().map(|value| number(value)).product()],
+        Task::Block { below, groups } => {
+            let mut values = unpack(below).map(number);
+            let operations = groups.iter();
+            operations
+                .map(|&group| values.by_ref().take(usize::from(group)).product())
+                .collect()
+        }
         Task::Decimal(value) => return value.clone(),
     };
-    let product: Natural = product;
-    product.to_string().into()
+    match &products[..] {
+        [product] => product.to_string().into(),
+        products => pack(products.iter().map(Natural::to_string)),
+    }
 }
 
 /// A config for tests: operations are traced.

@@ -2,6 +2,7 @@
 //! here is sound, two values for one operation are the protocol's fault.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use protocol::event::{Action, Task};
 use protocol::plan::OperationId;
@@ -49,20 +50,28 @@ impl Checker for Operands {
 impl Operands {
     fn compute(&mut self, id: OperationId, task: &Task) -> Result<(), String> {
         match task {
-            Task::Numbers(numbers) if numbers.len() > 4 => {
-                Err(format!("{id:?} multiplies {} numbers", numbers.len()))
+            Task::Numbers(leaves) => {
+                for numbers in leaves {
+                    if numbers.clone().count() > 4 {
+                        return Err(format!("{id:?} multiplies the numbers {numbers:?}"));
+                    }
+                    self.leaf(id, numbers.clone())?;
+                }
+                Ok(())
             }
-            Task::Numbers(numbers) => self.leaf(id, numbers),
+            Task::Block { groups, .. } if groups.iter().any(|group| !(1..=4).contains(group)) => {
+                Err(format!("{id:?} multiplies {groups:?} products"))
+            }
             Task::Products(values) if values.len() > 4 || values.is_empty() => {
                 Err(format!("{id:?} multiplies {} products", values.len()))
             }
-            Task::Products(_) | Task::Decimal(_) => Ok(()),
+            Task::Products(_) | Task::Block { .. } | Task::Decimal(_) => Ok(()),
         }
     }
 
-    fn leaf(&mut self, id: OperationId, numbers: &[u32]) -> Result<(), String> {
+    fn leaf(&mut self, id: OperationId, numbers: RangeInclusive<u32>) -> Result<(), String> {
         let leaves = self.leaves.entry(id.n).or_default();
-        for &number in numbers {
+        for number in numbers {
             if number == 0 || number > id.n {
                 return Err(format!("{id:?} multiplies {number}"));
             }

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use node::args::LogFormat;
 use node::faults::FaultConfig;
 use protocol::config::{Config, ConfigError, DEFAULT_WINDOW, Preemption};
+use protocol::plan::Shape;
 
 use crate::cli::faults::FaultArgs;
 use crate::memory;
@@ -106,6 +107,7 @@ impl ClusterArgs {
     ///
     /// The first setting that cannot work.
     pub(crate) fn config(&self, log_results: bool) -> Result<Config, ConfigError> {
+        let faulty = self.faults.config().is_some();
         let config = Config {
             nodes: self.nodes,
             delay: self.delay,
@@ -114,10 +116,12 @@ impl ClusterArgs {
             operation_deadline: self.operation_deadline,
             attempts: self.attempts,
             // A fault drawn for each operation should hit the one that was begun, and lose no more.
-            window: if self.faults.config().is_some() {
-                1
+            window: if faulty { 1 } else { DEFAULT_WINDOW },
+            // Whoever slows operations down, or has faults hit them, means each single one.
+            shape: if faulty || !self.delay.is_zero() {
+                Shape::SINGLE
             } else {
-                DEFAULT_WINDOW
+                Shape::default()
             },
             preemption: self.preemption.into(),
             max_n: memory::default_max_n(self.max_n),

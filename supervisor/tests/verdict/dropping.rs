@@ -29,6 +29,13 @@ impl Trial {
         })
     }
 
+    /// Waits until nothing is left in `running/`: hidden texts are swept after the job is done.
+    pub(crate) fn await_swept(&self) {
+        eventually(PATIENCE, "running/ is swept", || {
+            self.in_folder("running").is_empty().then_some(())
+        });
+    }
+
     /// The names in a folder of the jobs directory, sorted.
     pub(crate) fn in_folder(&self, folder: &str) -> Vec<String> {
         names(&self.home.jobs().join(folder))

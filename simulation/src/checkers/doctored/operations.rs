@@ -1,6 +1,7 @@
 //! S5 to S8: what is computed, by whom, and what is not computed again.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use protocol::event::{Action, ChildState, Event, Task};
@@ -29,10 +30,10 @@ fn promise(epoch: Epoch, held: &[OperationId]) -> Message {
     }
 }
 
-fn compute(operation: OperationId, numbers: &[u32]) -> Action {
+fn compute(operation: OperationId, numbers: RangeInclusive<u32>) -> Action {
     Action::Compute {
         operation,
-        task: Task::Numbers(numbers.to_vec()),
+        task: Task::Numbers(vec![numbers]),
     }
 }
 
@@ -53,17 +54,17 @@ fn s5_too_many_operands_and_leaves_that_do_not_partition() {
     let me = life(0, 1);
     let step = || Doctored::knowing(me, Epoch::NONE);
     let done = || step().trace(Trace::ProductDone { n: 6 });
-    let five = step().does(compute(plan.leaf(0), &[6, 5, 4, 3, 2]));
+    let five = step().does(compute(plan.leaf(0), 2..=6));
     assert!(five.shown_to(&mut Operands::default()).is_err());
     let twice = step()
-        .does(compute(plan.leaf(0), &[6, 5, 4, 3]))
-        .does(compute(plan.leaf(1), &[3, 2, 1]));
+        .does(compute(plan.leaf(0), 3..=6))
+        .does(compute(plan.leaf(1), 1..=3));
     assert!(twice.shown_to(&mut Operands::default()).is_err());
     let mut checker = Operands::default();
-    let first = step().does(compute(plan.leaf(0), &[6, 5, 4, 3]));
+    let first = step().does(compute(plan.leaf(0), 3..=6));
     assert_eq!(first.shown_to(&mut checker), Ok(()));
     assert!(done().shown_to(&mut checker).is_err());
-    let second = step().does(compute(plan.leaf(1), &[2, 1]));
+    let second = step().does(compute(plan.leaf(1), 1..=2));
     assert_eq!(second.shown_to(&mut checker), Ok(()));
     assert_eq!(done().shown_to(&mut checker), Ok(()));
     let differs = step().trace(Trace::ValuesDiffer { op: plan.root() });
@@ -73,7 +74,8 @@ fn s5_too_many_operands_and_leaves_that_do_not_partition() {
 #[test]
 fn s6_a_coordinator_that_computes() {
     let me = life(2, 3);
-    let computing = || Doctored::acting(me, 1).does(compute(Plan::new(0).leaf(0), &[]));
+    let computing =
+        || Doctored::acting(me, 1).does(compute(Plan::new(0).leaf(0), RangeInclusive::new(1, 0)));
     let mut checker = CoordinatorIdle::default();
     assert_eq!(Doctored::winning(me, 1).shown_to(&mut checker), Ok(()));
     assert!(computing().shown_to(&mut checker).is_err());
@@ -81,7 +83,7 @@ fn s6_a_coordinator_that_computes() {
     let down = Doctored::knowing(me, epoch(2, life(3, 4))).trace(Trace::SteppedDown { why });
     assert_eq!(down.shown_to(&mut checker), Ok(()));
     let worker = Doctored::knowing(me, epoch(2, life(3, 4)));
-    let worker = worker.does(compute(Plan::new(0).leaf(0), &[]));
+    let worker = worker.does(compute(Plan::new(0).leaf(0), RangeInclusive::new(1, 0)));
     assert_eq!(worker.shown_to(&mut checker), Ok(()));
 }
 
@@ -193,7 +195,7 @@ fn s7_assigning_what_a_worker_has_to_keep() {
     let mut checker = Recomputation::default();
     let (winner, worker, leaf) = silent_about_what_it_keeps(&mut checker);
     assert!(assign(winner, leaf).shown_to(&mut checker).is_err());
-    let again = || Doctored::knowing(worker, epoch(2, winner)).does(compute(leaf, &[40]));
+    let again = || Doctored::knowing(worker, epoch(2, winner)).does(compute(leaf, 37..=40));
     assert!(again().shown_to(&mut checker).is_err());
     // Once the stream has shown it, the stream answers for it.
     let update = Update {

@@ -1,0 +1,45 @@
+//! What shapes the plans of a cluster.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ARITY, Plan};
+
+/// Most levels that travel in blocks below the grain level. So a block has at most 64 operations,
+/// which multiply at most 64 numbers each, in 256 bytes.
+const MAX_GRAIN: u8 = 3;
+
+/// What shapes the plans of a cluster. All nodes have the same, since it gives operations their
+/// names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Shape {
+    /// Operations travel in the largest blocks with which a factorial has at least so many blocks of
+    /// leaves.
+    pub least_blocks: u32,
+}
+
+impl Shape {
+    /// Every operation travels by itself.
+    pub const SINGLE: Shape = Shape {
+        least_blocks: u32::MAX,
+    };
+
+    /// The plan of n!.
+    pub fn plan(self, n: u32) -> Plan {
+        Plan::of_grain(n, |leaves| self.grain(leaves))
+    }
+
+    fn grain(self, leaves: u32) -> u8 {
+        let blocks = |grain: u8| leaves / ARITY.pow(u32::from(grain));
+        (1..=MAX_GRAIN)
+            .rev()
+            .find(|&grain| blocks(grain) >= self.least_blocks.max(1))
+            .unwrap_or(0)
+    }
+}
+
+impl Default for Shape {
+    /// Enough blocks that all workers have some.
+    fn default() -> Shape {
+        Shape { least_blocks: 64 }
+    }
+}
