@@ -28,8 +28,10 @@ pub(crate) struct Core {
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) timers: Timers,
-    /// Between [`Event::Start`](crate::event::Event::Start) and the stop of the cluster.
-    pub(crate) elects: bool,
+    /// The cluster starts, or has started.
+    pub(crate) started: bool,
+    /// The cluster stops: no elections from now on, whatever else is said.
+    pub(crate) stopping: bool,
     /// The time of the event that is being handled.
     pub(crate) now: Untimed,
     /// Commits that were on their way when a coordinatorship of this node ended, and the names that
@@ -45,6 +47,11 @@ pub(crate) struct Core {
 }
 
 impl Core {
+    /// Whether this node may hold an election.
+    pub(crate) fn elects(&self) -> bool {
+        self.started && !self.stopping
+    }
+
     pub(crate) fn now(&self) -> Time {
         self.now.0
     }
@@ -114,6 +121,11 @@ impl Core {
 
     pub(crate) fn warn(&mut self, sentence: String) {
         self.outbox.push(Action::Warn(sentence));
+    }
+
+    /// Whether the cluster has a node of this ID.
+    pub(crate) fn is_member(&self, node: NodeId) -> bool {
+        node == self.id || self.peers.contains_key(&node)
     }
 
     /// Whether a peer can be talked to.

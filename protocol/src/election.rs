@@ -51,15 +51,16 @@ impl Candidate {
         self.preempting
     }
 
-    fn has_won(&self) -> bool {
+    pub(crate) fn has_won(&self) -> bool {
         self.awaited.is_empty() && self.answered.is_empty()
     }
 }
 
 impl Node {
-    /// Asks every higher node that is not known to be down; wins if there is none.
+    /// Asks every higher node that is not known to be down. If there is none it has won, which
+    /// counts from the end of the step on.
     pub(crate) fn start_election(&mut self, why: ElectionCause) {
-        if !self.core.elects {
+        if !self.core.elects() {
             self.become_role(Role::Leaderless { cause: why }, RoleName::Recovering);
             return;
         }
@@ -78,18 +79,22 @@ impl Node {
                 candidate.link_up(&mut self.core, peer);
             }
         }
-        self.evaluate_candidacy();
     }
 
-    /// After an answer, a loss or a timeout: has this candidate won, or must it start over?
-    pub(crate) fn evaluate_candidacy(&mut self) {
-        let Role::Candidate(candidate) = &self.role else {
-            return;
-        };
-        if candidate.has_won() {
-            // Only those that answered could be waited for, and they are gone.
+    /// The end of a step: a candidate with nobody left to wait for has won.
+    ///
+    /// Not before, since the rest of the same news may tell of a higher epoch or of another loss;
+    /// so a step wins one epoch at most, and nothing is done in the name of one that it wins but
+    /// after all else.
+    pub(crate) fn conclude_election(&mut self) {
+        if self.core.elects() && self.has_won() {
             self.win();
         }
+    }
+
+    /// Whether this node will have won at the end of the step.
+    pub(crate) fn has_won(&self) -> bool {
+        matches!(&self.role, Role::Candidate(candidate) if candidate.has_won())
     }
 
     /// A higher node answered and no victory came of it.
@@ -120,7 +125,6 @@ impl Node {
                 by: DownBy::Silence,
             });
         }
-        self.evaluate_candidacy();
     }
 
     /// A lower node holds an election.
@@ -189,7 +193,7 @@ impl Node {
         if self.yield_to(epoch, StepDownCause::Promised) {
             self.promise();
         }
-        self.core.highest == epoch
+        !self.has_won()
     }
 
     /// This node has caught up with the coordinator's checkpoint.
@@ -216,7 +220,7 @@ impl Node {
             Preemption::Immediate => true,
             Preemption::Never => false,
         };
-        if wanted && self.core.elects && self.core.highest.node < self.core.id {
+        if wanted && self.core.elects() && self.core.highest.node < self.core.id {
             self.start_election(ElectionCause::Preemption);
         }
     }
@@ -231,9 +235,10 @@ impl Node {
     }
 
     /// Told of an epoch: if it is higher than any seen, what this node does in the name of a lower
-    /// one ends, and it follows the owner, or, if that is dead, elects after a back-off.
+    /// one ends, and it follows the owner, or, if that is dead, elects after a back-off. An epoch of
+    /// a node that does not exist is nobody's.
     pub(crate) fn learn(&mut self, highest: Epoch) {
-        if highest <= self.core.highest {
+        if highest <= self.core.highest || !self.core.is_member(highest.node) {
             return;
         }
         if highest.node != self.core.id && self.core.owner_lives(highest) {

@@ -30,6 +30,8 @@ impl Node {
         if let Some(peer) = self.core.peers.get_mut(&id) {
             peer.link = Link::Up;
             peer.silent = false;
+            // It has just greeted: the news that it goes on is still on its way.
+            peer.stopped = false;
         }
         if !relinked {
             self.core.trace(Trace::PeerUp {
@@ -44,7 +46,7 @@ impl Node {
         match &mut self.role {
             Role::Candidate(candidate) => {
                 candidate.link_up(&mut self.core, id);
-                if candidate.obeys() && id == self.core.highest.node {
+                if candidate.obeys() && !candidate.has_won() && id == self.core.highest.node {
                     self.promise();
                 }
             }
@@ -164,7 +166,6 @@ impl Node {
         match &mut self.role {
             Role::Candidate(candidate) => {
                 candidate.lost(id, coordinated);
-                self.evaluate_candidacy();
             }
             Role::Winner(takeover) => {
                 takeover.lost(&mut self.core, id);

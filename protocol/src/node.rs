@@ -75,7 +75,8 @@ impl Node {
                 peers: peers.map(|peer| (peer, Peer::new(peer))).collect(),
                 checkpoint: Checkpoint::new(config.shape),
                 timers: Timers::default(),
-                elects: false,
+                started: false,
+                stopping: false,
                 now: Untimed::default(),
                 late_commits: BTreeMap::new(),
                 woke: Untimed::default(),
@@ -104,7 +105,7 @@ impl Node {
         let gap = self.notice_gap();
         match event {
             Event::Start => self.start(),
-            Event::Stopping => self.core.elects = false,
+            Event::Stopping => self.core.stopping = true,
             Event::LinkUp {
                 peer,
                 incarnation,
@@ -147,6 +148,7 @@ impl Node {
             Event::Timeout(timer) if gap && timer.measures_silence() => {}
             Event::Timeout(timer) => self.timeout(timer),
         }
+        self.conclude_election();
         if let Role::Coordinator(coordinator) = &mut self.role {
             coordinator.finish_turn(&mut self.core);
         }
@@ -222,7 +224,7 @@ impl Node {
     }
 
     fn start(&mut self) {
-        self.core.elects = true;
+        self.core.started = true;
         self.core.trace(Trace::Started);
         if let Role::Leaderless { .. } = self.role {
             let fresh = self.core.highest == Epoch::NONE;

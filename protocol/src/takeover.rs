@@ -44,9 +44,9 @@ impl Takeover {
     /// Asks every peer that is not known to be down, also one whose link does not stand yet. In a
     /// cluster that starts such a one holds nothing, and is admitted later. A node that woke just
     /// now knows of lives that may be over long since, and their successors may hold all there is:
-    /// it waits for those too.
+    /// it waits for those too, and takes no cluster for one that starts.
     pub(crate) fn start(&mut self, core: &mut Core) {
-        let first = self.epoch.term == Term::default().next();
+        let first = self.epoch.term == Term::default().next() && !core.woke_just_now();
         let may_hold = |peer: &&Peer| {
             let linked = peer.link == Link::Up || !first || peer.incarnation < core.incarnation;
             let succeeded = peer.link == Link::Down && core.woke_just_now();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cluster::{Cluster, config};
 use protocol::config::Preemption;
-use protocol::event::{ChildState, Event};
+use protocol::event::{Action, ChildState, Event};
 use protocol::id::{Epoch, Incarnation, NodeId, Term};
 use protocol::message::{Inventory, Message};
 use protocol::status::RoleName;
@@ -448,6 +448,58 @@ fn no_election_is_held_once_the_cluster_stops() {
 }
 
 /// The highest dies and comes back; returns the cluster after it has settled, and its elections.
+/// The supervisor tells a node that was just bound both, in whatever order.
+#[test]
+fn a_start_that_comes_after_the_stop_begins_no_election() {
+    let mut node = Solo::linked(2, config(3));
+    node.step(Event::Stopping);
+    let mut actions = node.step(Event::Start);
+    actions.0.extend(node.pass(Duration::from_secs(3)).0);
+    assert!(!actions.traced(|trace| matches!(trace, Trace::ElectionStarted { .. })));
+}
+
+#[test]
+fn who_is_a_candidate_when_the_cluster_stops_wins_nothing() {
+    let mut node = Solo::following(1, config(4), epoch(1, 3));
+    node.link_down(3, FIRST);
+    assert_eq!(node.node.role(), RoleName::Candidate);
+    node.step(Event::Stopping);
+    let mut actions = node.link_down(2, FIRST);
+    actions.0.extend(node.pass(Duration::from_secs(3)).0);
+    assert!(!actions.traced(|trace| matches!(trace, Trace::ElectionWon)));
+}
+
+/// A hint tells of two losses, of the life that was known and of its successor: each of them lets
+/// the node win.
+#[test]
+fn a_step_wins_one_election_at_most() {
+    let mut node = Solo::linked(0, config(3));
+    node.step(Event::Start);
+    node.hint(2, ChildState::Stopped);
+    node.pass(SUSPECT);
+    assert_eq!(node.node.role(), RoleName::Candidate);
+    let actions = node.step(Event::Hint {
+        peer: NodeId(1),
+        incarnation: Incarnation(9),
+        state: ChildState::Stopped,
+    });
+    let won = |action: &&Action| {
+        let trace = Trace::ElectionWon;
+        matches!(action, Action::Trace { trace: traced, .. } if *traced == trace)
+    };
+    assert_eq!(actions.0.iter().filter(won).count(), 1, "{actions:?}");
+    assert_eq!(node.node.highest().term, Term(1));
+}
+
+#[test]
+fn an_epoch_of_a_node_that_does_not_exist_is_not_learnt() {
+    let mut node = Solo::following(1, config(3), epoch(1, 2));
+    let unknown = epoch(7, 9);
+    let actions = node.receive(0, Message::Stale { highest: unknown });
+    assert!(actions.0.is_empty(), "{actions:?}");
+    assert_eq!(node.node.highest(), epoch(1, 2));
+}
+
 fn come_back(preemption: Preemption) -> Cluster {
     let mut cluster = Cluster::new(protocol::config::Config {
         preemption,

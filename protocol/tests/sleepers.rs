@@ -61,6 +61,25 @@ fn a_peer_that_runs_again_is_asked_again() {
     assert!(node.node.acting().is_some());
 }
 
+/// A node in a new life knows of the others by hints at first; who greets it goes on, and may hold
+/// all there is.
+#[test]
+fn a_peer_that_links_is_not_stopped_any_more() {
+    let mut node = Solo::alone(2, config(3));
+    node.hint(0, ChildState::Stopped);
+    node.hint(1, ChildState::Stopped);
+    node.step(Event::Start);
+    node.step(Event::LinkUp {
+        peer: NodeId(0),
+        incarnation: FIRST,
+        highest: epoch(4, 1),
+    });
+    let highest = epoch(4, 1);
+    let actions = node.receive(0, Message::Election { highest });
+    assert!(actions.sent(0, "collect"), "{actions:?}");
+    assert_eq!(node.node.acting(), None, "node 0 has not answered");
+}
+
 /// All that it knew may have died and come back while it slept.
 #[test]
 fn a_sleeper_that_wins_waits_for_the_next_lives_of_the_others() {
@@ -74,6 +93,22 @@ fn a_sleeper_that_wins_waits_for_the_next_lives_of_the_others() {
     assert!(actions.sent(1, "collect"), "{actions:?}");
     assert_eq!(node.node.acting(), None);
     node.pass(Duration::from_millis(150));
+    assert!(node.node.acting().is_some(), "it does not wait for ever");
+}
+
+/// It slept from its start on, and the others have long begun: what it takes for the first term is
+/// the second coordinatorship.
+#[test]
+fn a_sleeper_takes_no_cluster_for_one_that_starts() {
+    let mut node = Solo::alone(2, config(3));
+    node.hint(0, ChildState::Running);
+    node.stand_still(Duration::from_millis(300));
+    node.hint(1, ChildState::Running);
+    node.step(Event::Start);
+    assert_eq!(node.node.acting(), None, "nodes 0 and 1 have not answered");
+    assert!(node.link_up(0, FIRST).sent(0, "collect"));
+    promise(&mut node, 0, vec![leaf(8, 0)]);
+    node.pass(Duration::from_millis(250));
     assert!(node.node.acting().is_some(), "it does not wait for ever");
 }
 
@@ -183,6 +218,31 @@ fn a_found_job_is_not_read_while_it_is_being_written() {
     assert_eq!(later.probe(), tag);
     let complete = node.file_done(tag, FileReply::Probed(Probe::Complete));
     assert!(reads(&complete), "{complete:?}");
+}
+
+/// Who wrote it may have decided on the commit and been stopped before it made it: once that comes,
+/// this is the job's text.
+#[test]
+fn the_text_of_a_commit_that_may_come_late_is_kept() {
+    let text = ".job.run.1.0.1.done.txt";
+    let half = ".job.run.1.0.1.part";
+    let stray = ".other.run.1.0.1.done.txt";
+    let mut node = Solo::coordinating(1, config(2));
+    let names = ["job.job", text, half, stray];
+    node.file_done(FileTag::Folder(Folder::Running), listed(&names));
+    node.file_done(FileTag::Folder(Folder::Done), listed(&[]));
+    let actions = node.file_done(FileTag::Folder(Folder::Failed), listed(&[]));
+    let removes = |name: &str| {
+        let is_it = |action: &Action| {
+            matches!(
+                action,
+                Action::File { call: FileCall::Remove(path), .. } if path.name == name.as_bytes()
+            )
+        };
+        actions.0.iter().any(is_it)
+    };
+    assert!(!removes(text), "{actions:?}");
+    assert!(removes(half) && removes(stray), "{actions:?}");
 }
 
 /// What a committed job without a text needs is not forgotten before that job has been read.

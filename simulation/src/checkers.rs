@@ -4,14 +4,18 @@
 pub mod authority;
 pub mod coordinator_death;
 pub mod coordinator_idle;
+pub mod dead_lives;
 pub mod forgetting;
 pub mod job_files;
 pub mod liveness;
 pub mod merge;
 pub mod obedience;
 pub mod operands;
+mod promises;
 pub mod recomputation;
 pub mod results;
+pub mod sleepers;
+pub mod stopping;
 pub mod unique_epoch;
 pub mod whole_files;
 
@@ -22,6 +26,7 @@ use std::fmt;
 
 use protocol::plan::{Kind, OperationId, Plan};
 
+use crate::directory::Change;
 use crate::fact::Fact;
 
 /// Something that must not happen has happened.
@@ -60,6 +65,7 @@ impl Default for Checkers {
         Checkers(vec![
             Box::<unique_epoch::UniqueEpoch>::default(),
             Box::<obedience::Obedience>::default(),
+            Box::<dead_lives::DeadLives>::default(),
             Box::<authority::Authority>::default(),
             Box::<results::Results>::default(),
             Box::<operands::Operands>::default(),
@@ -68,6 +74,7 @@ impl Default for Checkers {
             Box::<forgetting::Forgetting>::default(),
             Box::<merge::Merge>::default(),
             Box::<job_files::JobFiles>::default(),
+            Box::<stopping::Stopping>::default(),
         ])
     }
 }
@@ -91,6 +98,17 @@ impl Checkers {
             })?;
         }
         Ok(())
+    }
+}
+
+/// Looks at a change of the jobs directory, if that is what happened.
+pub(crate) fn on_change(
+    fact: &Fact<'_>,
+    look: impl FnOnce(&Change) -> Result<(), String>,
+) -> Result<(), String> {
+    match fact {
+        Fact::Changed { change, .. } => look(change),
+        _ => Ok(()),
     }
 }
 

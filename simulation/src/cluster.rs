@@ -11,6 +11,7 @@
 //! ```
 
 mod life;
+mod schedule;
 mod telling;
 mod threads;
 mod turn;
@@ -18,7 +19,6 @@ mod turn;
 use std::time::Duration;
 
 use protocol::config::Config;
-use protocol::event::Action;
 use protocol::id::{Incarnation, NodeId, Term};
 use protocol::node::Node;
 use protocol::time::Time;
@@ -54,6 +54,8 @@ pub struct Surroundings {
     pub hints: bool,
     /// Chunks that a socket holds.
     pub socket_room: usize,
+    /// Bytes that may wait for a peer that takes nothing before it is cut off.
+    pub most_unsent: usize,
     /// The file system of the jobs directory.
     pub mount: Mount,
 }
@@ -96,6 +98,10 @@ enum Happening {
     Spawn(NodeId),
     /// A process has bound its socket.
     Bind(Life),
+    /// SIGTERM ends a process, since the cluster stops.
+    Terminate(Life),
+    /// A process has not answered for so long that the supervisor ends it, if it runs.
+    Watchdog(Life),
     /// The supervisor tells the nodes what they are owed.
     Tell,
     /// The supervisor reads a node's report.
@@ -211,6 +217,8 @@ impl Cluster {
             Happening::Signalled(life) => self.signalled(life),
             Happening::Spawn(id) => self.spawn(id)?,
             Happening::Bind(life) => self.bind(life),
+            Happening::Terminate(life) => self.terminate(life)?,
+            Happening::Watchdog(life) => self.watchdog(life)?,
             Happening::Tell => self.tell(),
             Happening::Report(term) => {
                 self.supervisor.term = self.supervisor.term.max(term);
@@ -220,74 +228,6 @@ impl Cluster {
         Ok(())
     }
 
-    fn wake(&mut self, id: NodeId, at: Time) -> Result<(), Violation> {
-        let index = usize::from(id.0);
-        let now = self.now;
-        let Some(process) = self.processes[index].take_if(|process| process.wake_at == at) else {
-            return Ok(());
-        };
-        let mut process = process;
-        process.wake_at = Time(u64::MAX);
-        if !process.runs(now) {
-            self.processes[index] = Some(process);
-            return Ok(());
-        }
-        let turn = self.turn(&mut process);
-        let life = process.life;
-        self.schedule(&mut process);
-        self.processes[index] = Some(process);
-        match turn? {
-            Ok(()) => self.show_lane(id),
-            Err(interrupted) if interrupted.kills => self.kill(life.node)?,
-            Err(_) => self.stop(life.node),
-        }
-        Ok(())
-    }
-
-    /// Plans the next turn of a process, by what it waits for.
-    fn schedule(&mut self, process: &mut Process) {
-        let due = [
-            process.node.next_timeout().map(|(due, _)| due),
-            process
-                .mesh
-                .next_wake(&self.network)
-                .filter(|_| process.bound),
-            process.control.front().map(|&(at, _)| at),
-            process.computed.front().map(|&(at, _)| at),
-            process.replies.front().map(|&(at, _)| at),
-            process.inbox_changed,
-            process.is_midway().then_some(self.now),
-        ];
-        if let Some(due) = due.into_iter().flatten().min() {
-            let at = due.max(self.now) + self.chance.duration(self.surroundings.scheduling);
-            if at < process.wake_at {
-                process.wake_at = at;
-                self.agenda.enter(at, Happening::Wake(process.life.node));
-            }
-        }
-    }
-
-    /// Wakes a process no later than `at`.
-    fn rouse(&mut self, id: NodeId, at: Time) {
-        let at = at.max(self.now);
-        let Some(process) = &mut self.processes[usize::from(id.0)] else {
-            return;
-        };
-        if process.runs(at) && process.bound && at < process.wake_at {
-            let at = at + self.chance.duration(self.surroundings.scheduling);
-            if at < process.wake_at {
-                process.wake_at = at;
-                self.agenda.enter(at, Happening::Wake(id));
-            }
-        }
-    }
-
-    fn rouse_all(&mut self) {
-        for (id, at) in std::mem::take(&mut self.roused) {
-            self.rouse(id, at);
-        }
-    }
-
     fn wire(&mut self) -> Wire<'_> {
         Wire {
             now: self.now,
@@ -295,6 +235,7 @@ impl Cluster {
             chance: &mut self.chance,
             latency: self.surroundings.latency,
             socket_room: self.surroundings.socket_room,
+            most_unsent: self.surroundings.most_unsent,
             roused: &mut self.roused,
         }
     }
@@ -356,20 +297,5 @@ impl Cluster {
     pub(crate) fn life_of(&self, id: NodeId) -> Option<Incarnation> {
         let process = self.processes[usize::from(id.0)].as_ref();
         process.map(|process| process.life.incarnation)
-    }
-}
-
-/// An action, as the trace shows it; nothing for what only fills it.
-fn describe(action: &Action) -> String {
-    match action {
-        Action::Send { to, message } => {
-            let to: Vec<String> = to.iter().map(ToString::to_string).collect();
-            format!("→ {}: {message:?}", to.join(","))
-        }
-        Action::Trace { trace, .. } => format!("* {trace:?}"),
-        Action::File { epoch, tag, call } => format!("file {epoch} {tag:?} {call:?}"),
-        Action::Compute { operation, .. } => format!("compute {operation:?}"),
-        Action::Warn(sentence) => format!("warns: {sentence}"),
-        other => format!("{other:?}"),
     }
 }

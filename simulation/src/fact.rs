@@ -1,5 +1,6 @@
 //! What happened, as the checkers are told of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use protocol::event::{Action, Event};
@@ -68,10 +69,38 @@ pub struct Step<'a> {
     pub held: &'a dyn Fn() -> Vec<OperationId>,
 }
 
+/// How the cluster stands when a node begins to act as coordinator.
+pub struct Takeover<'a> {
+    /// When.
+    pub at: Time,
+    /// Who.
+    pub life: Life,
+    /// In which epoch.
+    pub epoch: Epoch,
+    /// The names of what it holds.
+    pub held: &'a [OperationId],
+    /// The other processes that run.
+    pub others: &'a [Standing],
+    /// The factorials that claimed jobs ask for.
+    pub needed: &'a BTreeSet<u32>,
+}
+
+/// How a process stands.
+pub struct Standing {
+    /// Which.
+    pub life: Life,
+    /// The highest epoch that it has seen or promised.
+    pub highest: Epoch,
+    /// The names of what it holds.
+    pub held: Vec<OperationId>,
+}
+
 /// Something that happened.
 pub enum Fact<'a> {
     /// A node handled an event.
     Step(&'a Step<'a>),
+    /// A node has begun to act as coordinator.
+    Acts(&'a Takeover<'a>),
     /// A process was started.
     Born(Life),
     /// A process ended.

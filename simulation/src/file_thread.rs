@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use protocol::event::Event;
-use protocol::file::{FileCall, FileReply, FileTag};
+use protocol::file::{FileCall, FileReply, FileTag, Folder};
 use protocol::id::Epoch;
 
 use crate::directory::Step;
@@ -75,6 +75,16 @@ impl FileThread {
     /// The call that was decided on: its moment has come.
     pub(crate) fn take_decided(&mut self) -> Option<Decided> {
         self.decided.take()
+    }
+
+    /// Whether the call that was decided on commits a job.
+    pub(crate) fn is_at_commit(&self) -> bool {
+        let step = self.decided.as_ref().map(|decided| &decided.step);
+        matches!(
+            step,
+            Some(Step::Call(FileCall::Rename { from, to }))
+                if from.folder == Folder::Running && to.name.ends_with(b".job")
+        )
     }
 
     /// Another step of the call follows.

@@ -1,6 +1,7 @@
 //! The links of one node, as `ipc::mesh` keeps them: which connection counts, when a peer is up,
 //! what is redialled. The same rules over sockets that are modelled; the bytes are the real ones.
 
+mod link;
 mod peer;
 
 use std::collections::VecDeque;
@@ -24,7 +25,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// A turn that comes so long after the last one finds that this node was not there.
 const GAP: Duration = Duration::from_secs(2);
 /// A stranger that has not said who it is by then is shown the door.
-const GREETING_LIMIT: Duration = Duration::from_secs(5);
+const GREETING_LIMIT: Duration = Duration::from_secs(1);
 
 /// What a mesh touches while it works.
 pub(crate) struct Wire<'a> {
@@ -35,6 +36,8 @@ pub(crate) struct Wire<'a> {
     pub(crate) latency: Span,
     /// Chunks that a socket holds before it takes no more.
     pub(crate) socket_room: usize,
+    /// Bytes that may wait for a peer that takes nothing.
+    pub(crate) most_unsent: usize,
     /// Who has something to read, and from when.
     pub(crate) roused: &'a mut Vec<(NodeId, Time)>,
 }

@@ -46,6 +46,8 @@ pub(crate) struct Process {
     /// What its threads would have done while they stood still.
     pub(crate) held_up: Vec<Held>,
     pub(crate) interrupt: Option<Interrupt>,
+    /// A signal stops it when it has decided on a commit, and has not made it.
+    pub(crate) stops_at_commit: bool,
     /// When it will be woken; `Time(u64::MAX)` for never.
     pub(crate) wake_at: Time,
     pub(crate) reported: Term,
@@ -55,6 +57,7 @@ pub(crate) struct Process {
 #[derive(Clone, Debug)]
 pub(crate) enum Control {
     Start,
+    Stopping,
     Hints(Vec<Hint>),
 }
 
@@ -100,6 +103,7 @@ impl Process {
             stalled_until: Time(0),
             held_up: Vec::new(),
             interrupt: None,
+            stops_at_commit: false,
             wake_at: Time(u64::MAX),
             reported: term,
         }

@@ -10,6 +10,7 @@ use protocol::id::NodeId;
 use protocol::time::Time;
 
 use crate::checkers::coordinator_death::CoordinatorDeath;
+use crate::checkers::sleepers::Sleepers;
 use crate::checkers::whole_files::WholeFiles;
 use crate::checkers::{Checkers, Violation, liveness};
 use crate::cluster::Cluster;
@@ -21,6 +22,8 @@ use crate::scenario::{Deed, Scenario, Target};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// It must stay so for this long: the regular looks at the directory are in it.
 const STAYS: Duration = Duration::from_millis(2_500);
+/// A cluster that is asked to stop has stopped by then.
+const GRACE: Duration = Duration::from_secs(5);
 /// Pause between the parts of a file that is being written.
 const WRITER_PAUSE: Duration = Duration::from_millis(120);
 
@@ -82,6 +85,7 @@ pub fn run(seed: u64, recording: bool) -> Outcome {
 fn checkers(scenario: &Scenario) -> Checkers {
     let mut checkers = Checkers::default();
     checkers.add(WholeFiles::new(scenario.surroundings.mount.leases));
+    checkers.add(Sleepers::new(scenario.config.heartbeat));
     if scenario.only_deaths() {
         checkers.add(CoordinatorDeath::new(scenario.asked_once()));
     }
@@ -103,6 +107,7 @@ enum Doing {
     Deed(Deed),
     WriteOn(usize, usize, usize),
     GoOn(NodeId),
+    KillOthers(NodeId),
     StallOver(NodeId),
     Empty,
 }
@@ -136,9 +141,13 @@ impl Run {
             self.cluster.run_until(at)?;
             self.execute(doing)?;
         }
+        if self.scenario.stops_early {
+            return self.shut_down();
+        }
         for id in 0..self.scenario.config.nodes {
             if let Some(process) = self.cluster.process(NodeId(id)) {
                 process.interrupt = None;
+                process.stops_at_commit = false;
             }
             self.cluster.go_on(NodeId(id));
             self.cluster.stall_over(NodeId(id));
@@ -162,7 +171,20 @@ impl Run {
         let violation = liveness::unwell(scenario, &self.cluster)
             .or_else(|| liveness::left_over(scenario, &self.cluster))
             .or_else(|| liveness::too_many_elections(scenario, &self.cluster, elections));
-        violation.map_or(Ok(()), Err)
+        violation.map_or_else(|| self.shut_down(), Err)
+    }
+
+    /// The cluster is asked to stop, and does.
+    fn shut_down(&mut self) -> Result<(), Violation> {
+        self.cluster.stop_all();
+        self.cluster.run_until(self.cluster.now + GRACE)?;
+        match self.cluster.nodes().next() {
+            None => Ok(()),
+            Some((id, _)) => Err(Violation {
+                property: "L4",
+                message: format!("node {id} lives {GRACE:?} after the cluster was stopped"),
+            }),
+        }
     }
 
     fn execute(&mut self, doing: Doing) -> Result<(), Violation> {
@@ -173,8 +195,15 @@ impl Run {
             Doing::GoOn(id) => {
                 if let Some(process) = self.cluster.process(id) {
                     process.interrupt = process.interrupt.filter(|interrupt| interrupt.kills);
+                    process.stops_at_commit = false;
                 }
                 self.cluster.go_on(id);
+            }
+            Doing::KillOthers(id) => {
+                let all = (0..self.scenario.config.nodes).map(NodeId);
+                for other in all.filter(|&other| other != id) {
+                    self.cluster.kill(other)?;
+                }
             }
             Doing::StallOver(id) => self.cluster.stall_over(id),
             Doing::Empty => {
@@ -213,6 +242,17 @@ impl Run {
                     self.cluster.interrupt(id, after, false);
                 }
                 self.enter(now + length, Doing::GoOn(id));
+            }
+            Deed::StopAtCommit(target, length) => {
+                let id = self.resolve(target);
+                self.cluster.stop_at_commit(id);
+                self.enter(now + length, Doing::GoOn(id));
+            }
+            Deed::Outlive(target, first, length) => {
+                let id = self.resolve(target);
+                self.cluster.stop(id);
+                self.enter(now + first, Doing::KillOthers(id));
+                self.enter(now + first + length, Doing::GoOn(id));
             }
             Deed::Stall(target, length) => {
                 let id = self.resolve(target);

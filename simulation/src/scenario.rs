@@ -30,6 +30,8 @@ pub struct Scenario {
     pub deeds: Vec<(Time, Deed)>,
     /// How many of the deeds are faults.
     pub faults: usize,
+    /// The cluster is stopped after the last fault, with whatever is still to be done.
+    pub stops_early: bool,
     /// The seed of all that the surroundings leave to chance.
     pub seed: u64,
 }
@@ -47,6 +49,11 @@ pub enum Deed {
     KillAll,
     /// SIGSTOP after so many more actions of the process, and SIGCONT later.
     Stop(Target, usize, Duration),
+    /// SIGSTOP at the next commit of a job that the process has decided on and not made, and SIGCONT
+    /// later: the commit comes late.
+    StopAtCommit(Target, Duration),
+    /// One is stopped, all others die and come back, and after a while it goes on.
+    Outlive(Target, Duration, Duration),
     /// A process gets no processor time for a while.
     Stall(Target, Duration),
     /// No process gets any for a while.
@@ -102,6 +109,7 @@ impl Scenario {
             jobs,
             deeds,
             faults,
+            stops_early: chance.percent(5),
             seed: chance.fork(),
         }
     }
@@ -147,6 +155,8 @@ fn surroundings(chance: &mut Chance) -> Surroundings {
         supervision: chance.pick(&[Span::us(20, 500), Span::us(20, 10_000)]),
         hints: chance.percent(65),
         socket_room: chance.pick(&[16, 64, 256]),
+        // The jobs are small here; 64 MiB would never be reached.
+        most_unsent: chance.pick(&[2 << 10, 16 << 10, 64 << 20]),
         mount: Mount {
             renames_in_one_step: chance.percent(80),
             leases: chance.percent(80),
@@ -227,16 +237,26 @@ fn drop_deed(chance: &mut Chance, number: usize) -> Deed {
 }
 
 /// How often each kind of fault is drawn in this run.
-struct Kinds([usize; 8]);
+struct Kinds([usize; KINDS]);
+
+/// Number of kinds of faults.
+const KINDS: usize = 10;
 
 impl Kinds {
     fn draw(chance: &mut Chance) -> Kinds {
         if chance.percent(25) {
-            return Kinds([1, 0, 0, 0, 0, 0, 0, 0]);
+            let mut deaths = [0; KINDS];
+            deaths[0] = 1;
+            return Kinds(deaths);
         }
-        let mut weights = [0; 8];
+        let mut weights = [0; KINDS];
         for (index, weight) in weights.iter_mut().enumerate() {
-            *weight = chance.below(if index < 4 { 5 } else { 2 });
+            *weight = chance.below(match index {
+                0..4 => 5,
+                // What needs several things to go wrong at once is drawn more often for it.
+                7 | 8 => 3,
+                _ => 2,
+            });
         }
         weights[0] += 1;
         Kinds(weights)
@@ -261,10 +281,16 @@ impl Kinds {
             0 => Deed::Kill(one, after),
             1 => Deed::Stop(one, after, length(chance)),
             2 => Deed::Cut(one, other),
-            3 => Deed::Stall(one, chance.duration(Span::us(500, 1_500_000))),
+            3 => Deed::Stall(one, hang(chance)),
             4 => Deed::Freeze(one, other, chance.duration(Span::us(500, 1_500_000))),
             5 => Deed::StallAll(chance.duration(Span::us(500, 1_500_000))),
             6 => Deed::Fill(chance.duration(Span::us(500, 1_500_000))),
+            7 => Deed::StopAtCommit(one, chance.duration(Span::us(100_000, 3_000_000))),
+            8 => Deed::Outlive(
+                one,
+                chance.duration(Span::us(500, 100_000)),
+                chance.duration(Span::us(20_000, 2_000_000)),
+            ),
             _ if chance.percent(30) => Deed::KillAll,
             _ => Deed::Kill(one, after),
         }
@@ -277,6 +303,15 @@ fn target(chance: &mut Chance, nodes: u8) -> Target {
         Target::Coordinator(node)
     } else {
         Target::Node(node)
+    }
+}
+
+/// How long a process gets no processor time: now and then until the supervisor kills it.
+fn hang(chance: &mut Chance) -> Duration {
+    if chance.percent(2) {
+        Duration::from_secs(12)
+    } else {
+        chance.duration(Span::us(500, 1_500_000))
     }
 }
 

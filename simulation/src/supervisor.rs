@@ -26,6 +26,8 @@ pub(crate) struct Supervisor {
     pub(crate) hints: bool,
     pub(crate) term: Term,
     pub(crate) started: bool,
+    /// Nothing is started any more.
+    pub(crate) stopping: bool,
     /// The nodes are to be told of a change.
     pub(crate) telling: bool,
     incarnation: Incarnation,
@@ -58,6 +60,7 @@ impl Supervisor {
             hints,
             term: Term(0),
             started: false,
+            stopping: false,
             telling: false,
             incarnation: Incarnation(0),
         }

@@ -3,6 +3,13 @@
 use simulation::batch::batch;
 use simulation::run::run;
 
+/// Seeds that found a defect once. What a seed means has changed since, with the faults that are
+/// drawn, so they are a batch like any other, and cheap; each defect has its own test among those
+/// of the protocol, in `regressions.rs`, `sleepers.rs` and `election.rs`.
+const ONCE_FAILED: [u64; 11] = [
+    1030, 1069, 1530, 1616, 3164, 6225, 7714, 10732, 10808, 21597, 34059,
+];
+
 /// Seeds of the batch. Enough for every situation that must be reached, in a build for tests.
 const SEEDS: u64 = 300;
 
@@ -17,6 +24,13 @@ fn a_batch_of_seeds_finds_no_violation_and_reaches_every_situation() {
         summary.with_takeover,
         summary.seeds
     );
+}
+
+#[test]
+fn seeds_that_once_failed_find_no_violation() {
+    let failed = ONCE_FAILED.map(|seed| (seed, run(seed, false).violation));
+    let failed: Vec<_> = failed.iter().filter(|(_, found)| found.is_some()).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn a_message_that_makes_a_node_win_is_not_obeyed_after_that() {
 }
 
 #[test]
-fn a_node_that_is_told_of_a_stopped_successor_may_win_twice_at_once() {
+fn a_node_that_is_told_of_a_stopped_successor_wins_once() {
     let stopped = |peer, life| Stimulus::Hint(NodeId(peer), Incarnation(life), ChildState::Stopped);
     let stimuli = [
         stopped(2, 1),

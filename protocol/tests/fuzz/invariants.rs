@@ -1,5 +1,7 @@
 //! What must hold after every step of a node, whatever it was told.
 
+use std::ops::RangeInclusive;
+
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use protocol::event::{Action, Event};
@@ -20,11 +22,25 @@ const MOST_ACTIONS: usize = 2_000;
 pub(crate) struct Invariants {
     id: NodeId,
     incarnation: Incarnation,
+    nodes: u8,
+}
+
+/// What a node may do at one point of a step.
+struct Bounds {
+    /// The epoch in whose name it may do anything.
+    own: Epoch,
+    /// The epochs that it may say to obey.
+    obeyed: RangeInclusive<Epoch>,
+    stepped_down: bool,
 }
 
 impl Invariants {
-    pub(crate) fn new(id: NodeId, incarnation: Incarnation) -> Invariants {
-        Invariants { id, incarnation }
+    pub(crate) fn new(id: NodeId, incarnation: Incarnation, nodes: u8) -> Invariants {
+        Invariants {
+            id,
+            incarnation,
+            nodes,
+        }
     }
 
     /// Looks at one step.
@@ -35,20 +51,29 @@ impl Invariants {
         after: &Node,
         actions: &[Action],
     ) -> TestCaseResult {
-        prop_assert!(
-            after.highest() >= before.highest(),
-            "went back from epoch {} to {}",
-            before.highest(),
-            after.highest()
-        );
+        let (known, knows) = (before.highest(), after.highest());
+        prop_assert!(knows >= known, "went back from epoch {known} to {knows}");
         if let Some(epoch) = after.acting() {
             prop_assert!(self.owns(epoch), "acts in {epoch}, which is another's");
-            prop_assert_eq!(epoch, after.highest(), "acts below the highest epoch seen");
+            prop_assert_eq!(epoch, knows, "acts below the highest epoch seen");
         }
-        // A node that is alone may win, act, and have to win again in one step.
-        let mut highest = before.highest();
+        let won = |action: &&Action| traces(action, |trace| matches!(trace, Trace::ElectionWon));
+        let wins = actions.iter().filter(won).count();
+        prop_assert!(wins <= 1, "{wins} elections won at once");
+        let mut bounds = Bounds {
+            own: if wins == 0 { knows } else { known },
+            obeyed: if wins == 0 { knows } else { known }..=knows,
+            stepped_down: false,
+        };
         for action in actions {
-            self.check_action(&mut highest, after, action)?;
+            if won(&action) {
+                bounds.own = knows;
+                bounds.obeyed = knows..=knows;
+                bounds.stepped_down = false;
+            }
+            bounds.stepped_down |=
+                traces(action, |trace| matches!(trace, Trace::SteppedDown { .. }));
+            self.check_action(&bounds, after, action)?;
         }
         prop_assert!(actions.len() <= MOST_ACTIONS, "{} actions", actions.len());
         refuses_what_is_stale(before, event, after, actions)
@@ -68,20 +93,20 @@ impl Invariants {
         epoch.node == self.id && epoch.incarnation == self.incarnation
     }
 
-    fn check_action(&self, highest: &mut Epoch, after: &Node, action: &Action) -> TestCaseResult {
+    fn check_action(&self, bounds: &Bounds, after: &Node, action: &Action) -> TestCaseResult {
         match action {
             Action::Send { to, message } => {
-                prop_assert!(!to.contains(&self.id), "{message:?} to itself");
+                let exists = |peer: &NodeId| peer.0 < self.nodes && *peer != self.id;
+                prop_assert!(to.iter().all(exists), "{message:?} to {to:?}");
                 if let Some(epoch) = message.authority() {
-                    self.check_authority(highest, after, epoch, message.name())?;
+                    self.check_authority(bounds, epoch, message.name())?;
                 }
                 if let Some(epoch) = obeyed(message) {
-                    prop_assert!(epoch >= *highest, "{message:?} to an epoch that is over");
+                    let may = &bounds.obeyed;
+                    prop_assert!(may.contains(&epoch), "{message:?}, not in {may:?}");
                 }
             }
-            Action::File { epoch, .. } => {
-                self.check_authority(highest, after, *epoch, "a file call")?;
-            }
+            Action::File { epoch, .. } => self.check_authority(bounds, *epoch, "a file call")?,
             Action::Compute { operation, .. } => {
                 prop_assert_eq!(
                     after.acting(),
@@ -95,26 +120,21 @@ impl Invariants {
         }
         Ok(())
     }
-}
 
-impl Invariants {
     /// What a node starts is in its own name, and in that of the highest epoch that it knew then.
-    fn check_authority(
-        &self,
-        highest: &mut Epoch,
-        after: &Node,
-        epoch: Epoch,
-        what: &str,
-    ) -> TestCaseResult {
+    fn check_authority(&self, bounds: &Bounds, epoch: Epoch, what: &str) -> TestCaseResult {
         prop_assert!(self.owns(epoch), "{what} in {epoch}, which is another's");
+        prop_assert_eq!(epoch, bounds.own, "{} in an epoch that is over", what);
         prop_assert!(
-            (*highest..=after.highest()).contains(&epoch),
-            "{what} in {epoch}, with {highest} known before and {} after",
-            after.highest()
+            !bounds.stepped_down,
+            "{what} in {epoch} after it stepped down"
         );
-        *highest = epoch;
         Ok(())
     }
+}
+
+fn traces(action: &Action, is: impl Fn(&Trace) -> bool) -> bool {
+    matches!(action, Action::Trace { trace, .. } if is(trace))
 }
 
 /// The epoch to which a message of a follower says that it obeys.
@@ -139,15 +159,7 @@ fn refuses_what_is_stale(
         return Ok(());
     };
     let is_stale = |epoch: Epoch| epoch < before.highest();
-    let is_gap = |action: &Action| {
-        matches!(
-            action,
-            Action::Trace {
-                trace: Trace::Gap { .. },
-                ..
-            }
-        )
-    };
+    let is_gap = |action: &Action| traces(action, |trace| matches!(trace, Trace::Gap { .. }));
     if !message.authority().is_some_and(is_stale) || actions.iter().any(is_gap) {
         return Ok(());
     }

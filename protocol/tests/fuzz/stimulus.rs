@@ -186,7 +186,7 @@ pub(crate) fn run(config: &Config, id: u8, stimuli: &[Stimulus]) -> TestCaseResu
         lives: vec![Incarnation(0); usize::from(u8::MAX) + 1],
         computing: Vec::new(),
         calls: Vec::new(),
-        invariants: Invariants::new(id, Incarnation(100)),
+        invariants: Invariants::new(id, Incarnation(100), config.nodes),
     };
     // Most of what can be said means something to a cluster that is linked and started only.
     for peer in (0..config.nodes).map(NodeId).filter(|&peer| peer != id) {

@@ -1,13 +1,14 @@
 //! S3: a node that knows a higher epoch starts no assignment, checkpoint or file call of its own.
 
 use protocol::event::Action;
-use protocol::id::{Epoch, Term};
+use protocol::id::Epoch;
 use protocol::trace::Trace;
 
 use super::Checker;
 use crate::fact::{Fact, Life, Step};
 
-/// Looks at each message that claims authority, and at each file call.
+/// Looks at each message that claims authority, and at each file call. A step wins one election at
+/// most, so what it does before that and after it is told apart.
 #[derive(Debug, Default)]
 pub struct Authority;
 
@@ -36,27 +37,37 @@ impl Checker for Authority {
 }
 
 fn check(step: &Step<'_>) -> Result<(), String> {
-    let mut known = step.after.highest;
-    for action in step.actions.iter().rev() {
-        // A node that is alone may win, act, and have to win again in one step: what it did before
-        // is held against what it knew before, one term less.
-        if let Action::Trace {
-            term,
-            trace: Trace::ElectionWon,
-            ..
-        } = *action
-        {
-            known = Epoch {
-                term: Term(term.0.saturating_sub(1)),
-                ..Epoch::NONE
-            };
+    let won = |action: &&Action| is_trace(action, |trace| matches!(trace, Trace::ElectionWon));
+    let wins = step.actions.iter().filter(won).count();
+    if wins > 1 {
+        return Err(format!("{} wins {wins} elections at once", step.life));
+    }
+    // What it does before it wins is in the name of what it knew before.
+    let mut known = if wins == 0 {
+        step.after.highest
+    } else {
+        step.before.highest
+    };
+    let mut stepped_down = false;
+    for action in step.actions {
+        if won(&action) {
+            known = step.after.highest;
+            stepped_down = false;
+        } else if is_trace(action, |trace| matches!(trace, Trace::SteppedDown { .. })) {
+            stepped_down = true;
+        } else {
+            check_action(step.life, action, known, stepped_down)?;
         }
-        check_action(step.life, action, known)?;
     }
     Ok(())
 }
 
-fn check_action(life: Life, action: &Action, known: Epoch) -> Result<(), String> {
+fn check_action(
+    life: Life,
+    action: &Action,
+    known: Epoch,
+    stepped_down: bool,
+) -> Result<(), String> {
     let (what, epoch) = match action {
         Action::Send { message, .. } => match message.authority() {
             Some(epoch) => (message.name(), epoch),
@@ -70,12 +81,21 @@ fn check_action(life: Life, action: &Action, known: Epoch) -> Result<(), String>
             "{life} starts {what} in epoch {epoch}, which is another's"
         ));
     }
-    if epoch < known {
+    if epoch != known {
         return Err(format!(
             "{life} starts {what} in epoch {epoch} although it knows {known}"
         ));
     }
+    if stepped_down {
+        return Err(format!(
+            "{life} starts {what} in epoch {epoch} after it has stepped down"
+        ));
+    }
     Ok(())
+}
+
+fn is_trace(action: &Action, is: impl Fn(&Trace) -> bool) -> bool {
+    matches!(action, Action::Trace { trace, .. } if is(trace))
 }
 
 fn owns(life: Life, epoch: Epoch) -> bool {

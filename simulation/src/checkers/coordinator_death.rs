@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::event::{Action, Event};
+use protocol::event::Event;
+use protocol::id::NodeId;
 use protocol::message::Message;
 use protocol::plan::OperationId;
-use protocol::trace::Trace;
 
-use super::{Checker, covers};
+use super::Checker;
+use super::promises::{assigned, covering};
 use crate::fact::{Fact, Life, Step};
 
 /// What every live process holds, of the factorials that only one job asks for.
@@ -29,14 +30,8 @@ impl CoordinatorDeath {
     }
 
     fn step(&mut self, step: &Step<'_>) -> Result<(), String> {
-        for action in step.actions {
-            if let Action::Trace {
-                trace: Trace::Assigned { op, worker },
-                ..
-            } = action
-            {
-                self.assigned(step.life, *op, *worker)?;
-            }
+        for (op, worker) in assigned(step) {
+            self.assigned(step.life, op, worker)?;
         }
         if changes_checkpoint(step.event) {
             let held = (step.held)().into_iter();
@@ -46,14 +41,9 @@ impl CoordinatorDeath {
         Ok(())
     }
 
-    fn assigned(
-        &self,
-        life: Life,
-        op: OperationId,
-        worker: protocol::id::NodeId,
-    ) -> Result<(), String> {
+    fn assigned(&self, life: Life, op: OperationId, worker: NodeId) -> Result<(), String> {
         for (holder, held) in &self.held {
-            if let Some(by) = held.iter().find(|&&by| covers(by, op)) {
+            if let Some(by) = covering(held, op) {
                 return Err(format!(
                     "{life} assigns {op:?} to node {worker} although {holder}, which lives, holds {by:?}, and no \
                      fault but deaths was injected"

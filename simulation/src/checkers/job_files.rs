@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use protocol::file::Folder;
 
-use super::Checker;
 use super::results::show;
+use super::{Checker, on_change};
 use crate::directory::{Change, File};
 use crate::fact::Fact;
 
@@ -21,9 +21,12 @@ impl Checker for JobFiles {
     }
 
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Changed { change, .. } = fact else {
-            return Ok(());
-        };
+        on_change(fact, |change| self.changed(change))
+    }
+}
+
+impl JobFiles {
+    fn changed(&mut self, change: &Change) -> Result<(), String> {
         match change {
             Change::Moved {
                 from,

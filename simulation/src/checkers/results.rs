@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use protocol::file::{FilePath, Folder};
 
-use super::Checker;
+use super::{Checker, on_change};
 use crate::directory::{Change, File};
 use crate::fact::Fact;
 use crate::job::{Job, Verdict};
@@ -23,9 +23,12 @@ impl Checker for Results {
     }
 
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Changed { change, .. } = fact else {
-            return Ok(());
-        };
+        on_change(fact, |change| self.changed(change))
+    }
+}
+
+impl Results {
+    fn changed(&mut self, change: &Change) -> Result<(), String> {
         match change {
             Change::Moved {
                 from,
@@ -49,9 +52,7 @@ impl Checker for Results {
             Change::Removed { path, .. } => unless_text(path, "was removed"),
         }
     }
-}
 
-impl Results {
     fn appeared(&mut self, path: &FilePath, file: &File) -> Result<(), String> {
         if !matches!(path.folder, Folder::Done | Folder::Failed) {
             return Ok(());

@@ -11,10 +11,14 @@ use crate::checkers::Violation;
 use crate::fact::{Fact, Life};
 use crate::network::End;
 use crate::process::{Held, Interrupt, Process};
+use crate::record::Lane;
+
+/// A node that runs and does not answer for so long is killed.
+const HANGS_AFTER: Duration = Duration::from_secs(10);
 
 impl Cluster {
     pub(super) fn spawn(&mut self, id: NodeId) -> Result<(), Violation> {
-        if self.processes[usize::from(id.0)].is_some() {
+        if self.processes[usize::from(id.0)].is_some() || self.supervisor.stopping {
             return Ok(());
         }
         let term = self.supervisor.term;
@@ -88,6 +92,27 @@ impl Cluster {
         self.check(&Fact::Died(life))
     }
 
+    pub(super) fn terminate(&mut self, life: Life) -> Result<(), Violation> {
+        if self.is_life(life) {
+            return self.kill(life.node);
+        }
+        Ok(())
+    }
+
+    /// A node that runs and does not answer is killed; what a user stopped is not.
+    pub(super) fn watchdog(&mut self, life: Life) -> Result<(), Violation> {
+        let process = self.processes[usize::from(life.node.0)].as_ref();
+        let hangs = process.is_some_and(|process| {
+            process.life == life && !process.stopped && !process.runs(self.now)
+        });
+        if hangs && !self.supervisor.stopping {
+            let text = || "the supervisor kills a node that does not answer".to_owned();
+            self.record.note(self.now, Some(life.node), text);
+            return self.kill(life.node);
+        }
+        Ok(())
+    }
+
     pub(super) fn reap(&mut self, life: Life, uptime: Duration) {
         let wait = self.supervisor.end(life.node, uptime, &mut self.chance);
         self.agenda
@@ -109,16 +134,34 @@ impl Cluster {
 
     /// SIGSTOP.
     pub(crate) fn stop(&mut self, id: NodeId) {
-        let Some(process) = self.process(id).filter(|process| !process.stopped) else {
+        if let Some(mut process) = self.processes[usize::from(id.0)].take() {
+            self.halt(&mut process);
+            self.processes[usize::from(id.0)] = Some(process);
+            self.show_lane(id);
+        }
+    }
+
+    /// SIGSTOP to a process in the midst of something.
+    pub(super) fn halt(&mut self, process: &mut Process) {
+        if std::mem::replace(&mut process.stopped, true) {
             return;
-        };
-        process.stopped = true;
+        }
         let life = process.life;
-        self.show_lane(id);
+        self.record.lane(life.node, Lane::Stopped);
         self.record
-            .note(self.now, Some(id), || "stopped".to_owned());
+            .note(self.now, Some(life.node), || "stopped".to_owned());
         let at = self.now + self.chance.duration(self.surroundings.supervision);
         self.agenda.enter(at, Happening::Signalled(life));
+    }
+
+    /// SIGSTOP as soon as the process has decided on the next commit, before it makes it.
+    pub(crate) fn stop_at_commit(&mut self, id: NodeId) {
+        let now = self.now;
+        if let Some(process) = self.process(id) {
+            process.stops_at_commit = true;
+            let text = || "will be stopped at its next commit".to_owned();
+            self.record.note(now, Some(id), text);
+        }
     }
 
     /// SIGCONT.
@@ -138,8 +181,14 @@ impl Cluster {
 
     /// The process gets no processor time until a moment; nobody is told.
     pub(crate) fn stall(&mut self, id: NodeId, until: Time) {
+        let now = self.now;
         if let Some(process) = self.process(id) {
             process.stalled_until = process.stalled_until.max(until);
+            let life = process.life;
+            if until.since(now) >= HANGS_AFTER {
+                self.agenda
+                    .enter(now + HANGS_AFTER, Happening::Watchdog(life));
+            }
             let text = || format!("stands still until {} ms", until.0 / 1_000_000);
             self.record.note(self.now, Some(id), text);
         }

@@ -3,7 +3,12 @@
 use protocol::id::NodeId;
 
 use super::{Cluster, Happening};
+use crate::chance::Span;
+use crate::fact::Life;
 use crate::process::Control;
+
+/// From the news that the cluster stops until SIGTERM has ended a node.
+const SHUT_DOWN: Span = Span::us(20, 200_000);
 
 impl Cluster {
     /// The nodes are owed the latest state of all.
@@ -37,6 +42,26 @@ impl Cluster {
                 self.say(id, Control::Start);
             }
         }
+    }
+
+    /// The supervisor was asked to end: it tells every node, and nothing is started any more. What
+    /// ends a node comes on another way, later or first.
+    pub(crate) fn stop_all(&mut self) {
+        self.supervisor.stopping = true;
+        for id in (0..self.config.nodes).map(NodeId) {
+            self.say(id, Control::Stopping);
+            if let Some(incarnation) = self.life_of(id) {
+                let life = Life {
+                    node: id,
+                    incarnation,
+                };
+                let at = self.now + self.chance.duration(SHUT_DOWN);
+                self.agenda.enter(at, Happening::Terminate(life));
+            }
+        }
+        self.record
+            .note(self.now, None, || "the cluster stops".to_owned());
+        self.rouse_all();
     }
 
     fn say(&mut self, id: NodeId, control: Control) {

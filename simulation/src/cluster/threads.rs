@@ -9,7 +9,7 @@ use crate::checkers::Violation;
 use crate::directory::{Change, Progress, Step};
 use crate::fact::{Fact, Life};
 use crate::file_thread::{Decided, Turn};
-use crate::process::{Held, Process};
+use crate::process::{Held, Interrupt, Process};
 
 /// Between a thread and the loop of its process.
 const HAND_OVER: Span = Span::us(1, 60);
@@ -51,6 +51,14 @@ impl Cluster {
                 Turn::Decided => {
                     let at = self.now + self.chance.duration(self.surroundings.file_call);
                     self.agenda.enter(at, Happening::File(process.life));
+                    if process.stops_at_commit && process.files.is_at_commit() {
+                        process.stops_at_commit = false;
+                        process.interrupt = Some(Interrupt {
+                            after: 0,
+                            kills: false,
+                        });
+                        self.halt(process);
+                    }
                     return;
                 }
             }

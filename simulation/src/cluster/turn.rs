@@ -2,11 +2,15 @@
 //! say. A signal may hit it between any two of its actions.
 
 use protocol::event::{Action, ChildState, Event};
+use protocol::file::Folder;
+use protocol::id::Epoch;
 use protocol::message::Message;
+use protocol::plan::OperationId;
 
-use super::{Cluster, Happening, describe};
+use super::{Cluster, Happening};
 use crate::checkers::Violation;
-use crate::fact::{Fact, Step, View};
+use crate::fact::{Fact, Life, Standing, Step, Takeover, View};
+use crate::job::Job;
 use crate::process::{Control, Interrupted, Process};
 
 /// Whether the turn got to its end.
@@ -65,7 +69,10 @@ impl Cluster {
     fn control(&mut self, process: &mut Process, control: Control) -> Result<Passed, Violation> {
         match control {
             Control::Start => process.mail.push_back(Event::Start),
-            Control::Hints(hints) => {
+            Control::Stopping => process.mail.push_back(Event::Stopping),
+            Control::Hints(mut hints) => {
+                let coordinator = process.node.coordinator();
+                hints.sort_by_key(|&(peer, ..)| Some(peer) == coordinator);
                 for (peer, incarnation, state) in hints {
                     if state == ChildState::Gone {
                         process.mesh.peer_gone(peer, incarnation, &mut self.wire());
@@ -114,7 +121,7 @@ impl Cluster {
         self.steps += 1;
         let life = process.life;
         let before = View::of(&process.node);
-        let refused = is_refused(&event, before);
+        let refused = is_refused(&event, before) || self.is_of_the_dead(&event);
         let copy = refused.then(|| process.node.clone());
         if self.record.is_on() {
             let (from, minor) = origin(&event);
@@ -146,8 +153,52 @@ impl Cluster {
             held: &held,
         };
         self.check(&Fact::Step(&step))?;
+        if step.before.acting != step.after.acting
+            && let Some(epoch) = step.after.acting
+        {
+            let held = held();
+            self.took_over(life, epoch, &held)?;
+        }
         process.todo.extend(actions);
         Ok(self.act_all(process))
+    }
+
+    fn took_over(
+        &mut self,
+        life: Life,
+        epoch: Epoch,
+        held: &[OperationId],
+    ) -> Result<(), Violation> {
+        let others = self.alive().filter(|process| process.runs(self.now));
+        let standing = |process: &Process| Standing {
+            life: process.life,
+            highest: process.node.highest(),
+            held: process.node.held().map(|(id, _)| id).collect(),
+        };
+        let others: Vec<Standing> = others.map(standing).collect();
+        let jobs = self.directory.files();
+        let running =
+            jobs.filter(|(path, file)| path.folder == Folder::Running && file.job.is_some());
+        let needed = running.filter_map(|(_, file)| Job::numbers(&file.content));
+        let needed = needed.flatten().collect();
+        self.check(&Fact::Acts(&Takeover {
+            at: self.now,
+            life,
+            epoch,
+            held,
+            others: &others,
+            needed: &needed,
+        }))
+    }
+
+    /// Whether an event is a message of a life that is over.
+    fn is_of_the_dead(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Received {
+                from, incarnation, ..
+            } => *incarnation < self.supervisor.slot(*from).incarnation,
+            _ => false,
+        }
     }
 
     fn act_all(&mut self, process: &mut Process) -> Passed {
@@ -227,4 +278,19 @@ fn is_minor(message: &Message) -> bool {
 
 fn is_minor_action(action: &Action) -> bool {
     matches!(action, Action::Send { message, .. } if is_minor(message))
+}
+
+/// An action, as the trace shows it; nothing for what only fills it.
+fn describe(action: &Action) -> String {
+    match action {
+        Action::Send { to, message } => {
+            let to: Vec<String> = to.iter().map(ToString::to_string).collect();
+            format!("→ {}: {message:?}", to.join(","))
+        }
+        Action::Trace { trace, .. } => format!("* {trace:?}"),
+        Action::File { epoch, tag, call } => format!("file {epoch} {tag:?} {call:?}"),
+        Action::Compute { operation, .. } => format!("compute {operation:?}"),
+        Action::Warn(sentence) => format!("warns: {sentence}"),
+        other => format!("{other:?}"),
+    }
 }

@@ -3,21 +3,19 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
-use ipc::codec::{Decoder, Hello, Incoming};
+use ipc::codec::{Decoder, Hello};
 use protocol::event::Event;
 use protocol::id::{Incarnation, NodeId};
 use protocol::time::Time;
 
-use super::{Local, MAX_HELLO, Wire};
-use crate::network::{Chunk, ConnectionId, DialError, End, Network};
+use super::link::{Inbound, Outbound};
+use super::{Local, Wire};
+use crate::network::{ConnectionId, DialError, End, Network};
 
 /// Interval at which a peer is dialled that is not there.
 const RETRY: Duration = Duration::from_millis(500);
 /// Shortest interval of dials after a link that stood.
 const PACE: Duration = Duration::from_millis(10);
-/// A peer that takes nothing for that long, while something is unsent, is cut off.
-const STALL_LIMIT: Duration = Duration::from_secs(5);
 
 /// One peer.
 #[derive(Debug)]
@@ -45,79 +43,6 @@ enum Link {
     Standing { link: Outbound, open: bool },
 }
 
-/// A connection that this node dialled.
-#[derive(Debug)]
-pub(super) struct Outbound {
-    connection: ConnectionId,
-    decoder: Decoder,
-    unsent: VecDeque<Bytes>,
-    progress_at: Time,
-}
-
-/// A connection that this node accepted.
-#[derive(Debug)]
-struct Inbound {
-    connection: ConnectionId,
-    decoder: Decoder,
-}
-
-impl Outbound {
-    pub(super) fn push(&mut self, bytes: Bytes, now: Time) {
-        if self.unsent.is_empty() {
-            self.progress_at = now;
-        }
-        self.unsent.push_back(bytes);
-    }
-
-    /// Writes what the socket takes; tells whether the link is over.
-    fn poll(&mut self, wire: &mut Wire<'_>) -> bool {
-        if wire
-            .network
-            .read(self.connection, End::Dialler, wire.now)
-            .is_some()
-        {
-            return true;
-        }
-        while let Some(bytes) = self.unsent.front() {
-            if !wire.network.is_open(self.connection, End::Dialler) {
-                return true;
-            }
-            if wire.network.unread(self.connection, End::Dialler) >= wire.socket_room {
-                return wire.now.since(self.progress_at) >= STALL_LIMIT;
-            }
-            // Now and then the socket takes a frame in two parts.
-            if bytes.len() > 1 && wire.chance.permille(10) {
-                let (head, tail) = (
-                    bytes.slice(..bytes.len() / 2),
-                    bytes.slice(bytes.len() / 2..),
-                );
-                wire.write(self.connection, End::Dialler, head);
-                wire.write(self.connection, End::Dialler, tail);
-            } else {
-                wire.write(self.connection, End::Dialler, bytes.clone());
-            }
-            self.unsent.pop_front();
-            self.progress_at = wire.now;
-        }
-        false
-    }
-
-    /// The acceptor's Hello, or the end.
-    fn poll_welcome(&mut self, wire: &mut Wire<'_>) -> Option<Result<Hello, ()>> {
-        loop {
-            match self.decoder.decode() {
-                Ok(Some(Incoming::Hello(hello))) => return Some(Ok(hello)),
-                Ok(Some(_)) | Err(_) => return Some(Err(())),
-                Ok(None) => {}
-            }
-            match wire.network.read(self.connection, End::Dialler, wire.now)? {
-                Chunk::Bytes(bytes) => self.decoder.push(&bytes),
-                Chunk::End => return Some(Err(())),
-            }
-        }
-    }
-}
-
 impl Peer {
     pub(super) fn new(id: NodeId, now: Time) -> Peer {
         Peer {
@@ -138,7 +63,7 @@ impl Peer {
     }
 
     pub(super) fn is_timed(&self) -> bool {
-        matches!(&self.outbound, Link::Standing { link, .. } if !link.unsent.is_empty())
+        matches!(&self.outbound, Link::Standing { link, .. } if link.is_busy())
     }
 
     pub(super) fn next_wake(&self, network: &Network) -> Option<Time> {
@@ -180,7 +105,7 @@ impl Peer {
 
     pub(super) fn forgive(&mut self, now: Time) {
         if let Link::Standing { link, .. } = &mut self.outbound {
-            link.progress_at = now;
+            link.forgive(now);
         }
     }
 
@@ -280,7 +205,7 @@ impl Peer {
     ) {
         if let Some(incarnation) = self.up
             && let Some(link) = &mut self.inbound
-            && read(link, self.id, incarnation, self.dying, wire, into)
+            && link.read(self.id, incarnation, self.dying, wire, into)
         {
             self.drop_inbound(wire);
         }
@@ -297,14 +222,8 @@ impl Peer {
         match wire.network.dial(local.id, self.id, hello, arrival) {
             Ok(connection) => {
                 wire.rouse(connection, End::Dialler, arrival);
-                let link = Outbound {
-                    connection,
-                    decoder: Decoder::new(MAX_HELLO),
-                    unsent: VecDeque::new(),
-                    progress_at: wire.now,
-                };
                 self.outbound = Link::Greeting {
-                    link,
+                    link: Outbound::new(connection, wire.now),
                     doubtful: false,
                 };
             }
@@ -396,50 +315,4 @@ impl Peer {
         }
         self.outbound = link;
     }
-}
-
-/// Reads what has arrived and hands out what is complete; tells whether the link is over.
-fn read(
-    link: &mut Inbound,
-    from: NodeId,
-    incarnation: Incarnation,
-    dying: bool,
-    wire: &mut Wire<'_>,
-    into: &mut VecDeque<Event>,
-) -> bool {
-    let mut torn = false;
-    let over = loop {
-        match link.decoder.decode() {
-            Ok(Some(Incoming::Message(message))) => {
-                torn = false;
-                into.push_back(Event::Received {
-                    from,
-                    incarnation,
-                    message,
-                });
-                continue;
-            }
-            Ok(Some(Incoming::Piece)) => continue,
-            Ok(Some(Incoming::Hello(_))) | Err(_) => break true,
-            Ok(None) => {}
-        }
-        let chunk = if dying {
-            // A dead process sends no more: what is left is read without waiting for its end.
-            wire.network.read_now(link.connection, End::Acceptor)
-        } else {
-            wire.network.read(link.connection, End::Acceptor, wire.now)
-        };
-        match chunk {
-            Some(Chunk::Bytes(bytes)) => {
-                link.decoder.push(&bytes);
-                torn = true;
-            }
-            Some(Chunk::End) => break true,
-            None => break dying,
-        }
-    };
-    if torn {
-        into.push_back(Event::Alive { from, incarnation });
-    }
-    over
 }

@@ -1,0 +1,243 @@
+//! What winners are told under a promise, and by whom: the ground on which the merge and all later
+//! assignments are judged.
+//!
+//! A worker's word is not all that counts. What it has finished and sent, and has not seen in the
+//! stream, it has to keep; that is known here from what it did, and is held against it.
+
+use std::collections::BTreeMap;
+
+use protocol::event::{Action, ChildState, Event};
+use protocol::id::{Epoch, Incarnation, NodeId};
+use protocol::message::{Inventory, Message};
+use protocol::plan::OperationId;
+use protocol::timer::Timer;
+use protocol::trace::Trace;
+
+use super::covers;
+use crate::fact::{Fact, Life, Step};
+
+/// What each owner of an epoch was told by the peers that are still with it.
+#[derive(Debug, Default)]
+pub(super) struct Promises {
+    owners: BTreeMap<Life, Owner>,
+    kept: Kept,
+    /// What the promising process kept when it promised.
+    sent: BTreeMap<(Life, Epoch), Vec<OperationId>>,
+}
+
+/// Who has won an election.
+#[derive(Debug)]
+pub(super) struct Owner {
+    pub(super) epoch: Epoch,
+    /// What each peer has that is still there; the winner itself is among them.
+    pub(super) told: BTreeMap<NodeId, Told>,
+}
+
+/// What a node has, in which of its lives.
+#[derive(Debug)]
+pub(super) struct Told {
+    incarnation: Incarnation,
+    pub(super) operations: Vec<OperationId>,
+}
+
+/// What each process has finished and sent, and has not seen in the stream.
+#[derive(Debug, Default)]
+pub(super) struct Kept(BTreeMap<Life, Vec<OperationId>>);
+
+impl Promises {
+    /// Takes note of what happened; a checker calls it before it judges.
+    pub(super) fn see(&mut self, fact: &Fact<'_>) {
+        match fact {
+            Fact::Step(step) => {
+                self.kept.step(step);
+                self.promise(step);
+                self.collect(step);
+            }
+            Fact::Died(life) => {
+                self.owners.remove(life);
+                self.kept.0.remove(life);
+            }
+            _ => {}
+        }
+    }
+
+    /// What a life was told that has won an election and still owns its epoch.
+    pub(super) fn owner(&self, life: Life) -> Option<&Owner> {
+        self.owners.get(&life)
+    }
+
+    /// What a life has to keep.
+    pub(super) fn kept(&self, life: Life) -> &[OperationId] {
+        self.kept.of(life)
+    }
+
+    fn promise(&mut self, step: &Step<'_>) {
+        for action in step.actions {
+            if let Action::Send {
+                message: Message::Promise { epoch, .. },
+                ..
+            } = action
+            {
+                // The first counts: what was finished between two promises to one epoch follows
+                // the first as a product.
+                let kept = || self.kept.of(step.life).to_vec();
+                self.sent.entry((step.life, *epoch)).or_insert_with(kept);
+            }
+        }
+    }
+
+    fn collect(&mut self, step: &Step<'_>) {
+        let life = step.life;
+        if let Some(owner) = self.owners.get_mut(&life) {
+            match step.event {
+                Event::Received {
+                    from,
+                    incarnation,
+                    message: Message::Promise { epoch, inventory },
+                } if *epoch == owner.epoch && step.before.acting.is_none() => {
+                    let peer = Life {
+                        node: *from,
+                        incarnation: *incarnation,
+                    };
+                    let kept = self.sent.get(&(peer, *epoch));
+                    let kept = kept.map(Vec::as_slice).unwrap_or_default();
+                    let told = Told::new(*incarnation, inventory, kept);
+                    owner.told.insert(*from, told);
+                }
+                event => {
+                    let life = |peer| owner.told.get(&peer).map(|told| told.incarnation);
+                    if let Some(peer) = given_up(event, life) {
+                        owner.told.remove(&peer);
+                    }
+                }
+            }
+        }
+        for action in step.actions {
+            match action {
+                Action::Trace {
+                    trace: Trace::ElectionWon,
+                    ..
+                } => {
+                    let kept = self.kept.of(life);
+                    let own = Told::new(life.incarnation, &Inventory::default(), kept);
+                    let owner = Owner {
+                        epoch: step.after.highest,
+                        told: BTreeMap::from([(life.node, own)]),
+                    };
+                    self.owners.insert(life, owner);
+                }
+                // Whatever of it anybody has is worth nothing from now on.
+                Action::Send {
+                    message: Message::Checkpoint { update, .. },
+                    ..
+                } => {
+                    let owner = self.owners.get_mut(&life);
+                    for told in owner.into_iter().flat_map(|owner| owner.told.values_mut()) {
+                        told.operations
+                            .retain(|id| !update.forgotten.contains(&id.n));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A winner has merged all that it was told: what it kept as a worker is in its checkpoint.
+    pub(super) fn merged(&mut self, life: Life) {
+        self.kept.0.remove(&life);
+        if let Some(owner) = self.owners.get_mut(&life) {
+            owner.told.remove(&life.node);
+        }
+    }
+}
+
+impl Owner {
+    /// A finished operation that shows `id` done, and which node beside `worker` has it.
+    pub(super) fn holder(&self, id: OperationId, worker: NodeId) -> Option<(NodeId, OperationId)> {
+        let mut others = self.told.iter().filter(|&(&peer, _)| peer != worker);
+        others.find_map(|(&peer, told)| Some((peer, covering(&told.operations, id)?)))
+    }
+}
+
+impl Told {
+    fn new(incarnation: Incarnation, inventory: &Inventory, kept: &[OperationId]) -> Told {
+        let said = inventory.held.iter().chain(&inventory.kept);
+        Told {
+            incarnation,
+            operations: said.chain(kept).copied().collect(),
+        }
+    }
+}
+
+impl Kept {
+    fn of(&self, life: Life) -> &[OperationId] {
+        self.0.get(&life).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn step(&mut self, step: &Step<'_>) {
+        match step.event {
+            Event::Received {
+                message: Message::Checkpoint { update, .. },
+                ..
+            } => {
+                if let Some(kept) = self.0.get_mut(&step.life) {
+                    kept.retain(|id| {
+                        let shown = |by: &OperationId| covers(*by, *id);
+                        let done = update.products.iter().map(|product| product.operation);
+                        !update.forgotten.contains(&id.n) && !done.into_iter().any(|by| shown(&by))
+                    });
+                }
+            }
+            Event::Computed { .. } | Event::Timeout(Timer::Deliver) => {
+                for action in step.actions {
+                    if let Action::Send {
+                        message: Message::Products { products },
+                        ..
+                    } = action
+                    {
+                        let kept = self.0.entry(step.life).or_default();
+                        kept.extend(products.iter().map(|product| product.operation));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The first of these that shows an operation done.
+pub(super) fn covering(finished: &[OperationId], id: OperationId) -> Option<OperationId> {
+    finished.iter().copied().find(|&by| covers(by, id))
+}
+
+/// The operations that a step assigns, and to whom.
+pub(super) fn assigned<'a>(
+    step: &'a Step<'_>,
+) -> impl Iterator<Item = (OperationId, NodeId)> + use<'a> {
+    step.actions.iter().filter_map(|action| match action {
+        Action::Trace {
+            trace: Trace::Assigned { op, worker },
+            ..
+        } => Some((*op, *worker)),
+        _ => None,
+    })
+}
+
+/// The peer that need not deliver any more, if that is what happened: it ended, a newer life of it
+/// appeared, it was stopped, cut off or too slow.
+fn given_up(event: &Event, life: impl Fn(NodeId) -> Option<Incarnation>) -> Option<NodeId> {
+    match event {
+        Event::Hint {
+            peer, incarnation, ..
+        } if life(*peer).is_some_and(|told| told < *incarnation) => Some(*peer),
+        Event::LinkDown { peer, .. }
+        | Event::LinkUp { peer, .. }
+        | Event::Hint {
+            peer,
+            state: ChildState::Gone | ChildState::Stopped,
+            ..
+        }
+        | Event::Timeout(Timer::Collect(peer) | Timer::PeerSilence(peer)) => Some(*peer),
+        _ => None,
+    }
+}

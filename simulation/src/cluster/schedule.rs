@@ -1,0 +1,78 @@
+//! When a process has its next turn.
+
+use protocol::id::NodeId;
+use protocol::time::Time;
+
+use super::{Cluster, Happening};
+use crate::checkers::Violation;
+use crate::process::Process;
+
+impl Cluster {
+    pub(super) fn wake(&mut self, id: NodeId, at: Time) -> Result<(), Violation> {
+        let index = usize::from(id.0);
+        let now = self.now;
+        let Some(process) = self.processes[index].take_if(|process| process.wake_at == at) else {
+            return Ok(());
+        };
+        let mut process = process;
+        process.wake_at = Time(u64::MAX);
+        if !process.runs(now) {
+            self.processes[index] = Some(process);
+            return Ok(());
+        }
+        let turn = self.turn(&mut process);
+        let life = process.life;
+        self.schedule(&mut process);
+        self.processes[index] = Some(process);
+        match turn? {
+            Ok(()) => self.show_lane(id),
+            Err(interrupted) if interrupted.kills => self.kill(life.node)?,
+            Err(_) => self.stop(life.node),
+        }
+        Ok(())
+    }
+
+    /// Plans the next turn of a process, by what it waits for.
+    pub(super) fn schedule(&mut self, process: &mut Process) {
+        let due = [
+            process.node.next_timeout().map(|(due, _)| due),
+            process
+                .mesh
+                .next_wake(&self.network)
+                .filter(|_| process.bound),
+            process.control.front().map(|&(at, _)| at),
+            process.computed.front().map(|&(at, _)| at),
+            process.replies.front().map(|&(at, _)| at),
+            process.inbox_changed,
+            process.is_midway().then_some(self.now),
+        ];
+        if let Some(due) = due.into_iter().flatten().min() {
+            let at = due.max(self.now) + self.chance.duration(self.surroundings.scheduling);
+            if at < process.wake_at {
+                process.wake_at = at;
+                self.agenda.enter(at, Happening::Wake(process.life.node));
+            }
+        }
+    }
+
+    /// Wakes a process no later than `at`.
+    fn rouse(&mut self, id: NodeId, at: Time) {
+        let at = at.max(self.now);
+        let Some(process) = &mut self.processes[usize::from(id.0)] else {
+            return;
+        };
+        if process.runs(at) && process.bound && at < process.wake_at {
+            let at = at + self.chance.duration(self.surroundings.scheduling);
+            if at < process.wake_at {
+                process.wake_at = at;
+                self.agenda.enter(at, Happening::Wake(id));
+            }
+        }
+    }
+
+    pub(super) fn rouse_all(&mut self) {
+        for (id, at) in std::mem::take(&mut self.roused) {
+            self.rouse(id, at);
+        }
+    }
+}
