@@ -1,6 +1,8 @@
 //! The arithmetic, on a thread of its own: heartbeats and elections never wait for a
 //! multiplication.
 
+mod decimal;
+
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
