@@ -8,7 +8,7 @@ use protocol::message::Message;
 use protocol::plan::OperationId;
 use protocol::trace::Trace;
 
-use super::{Checker, covers};
+use super::{Checker, is_done};
 use crate::fact::{Fact, Life, Step};
 
 /// What every live process holds, of the factorials that only one job asks for.
@@ -53,10 +53,10 @@ impl CoordinatorDeath {
         worker: protocol::id::NodeId,
     ) -> Result<(), String> {
         for (holder, held) in &self.held {
-            if let Some(by) = held.iter().find(|&&by| covers(by, op)) {
+            if is_done(held, op) {
                 return Err(format!(
-                    "{life} assigns {op:?} to node {worker} although {holder}, which lives, holds {by:?}, and no \
-                     fault but deaths was injected"
+                    "{life} assigns {op:?} to node {worker} although {holder}, which lives, has it done by {held:?}, and \
+                     no fault but deaths was injected"
                 ));
             }
         }

@@ -10,7 +10,7 @@ use protocol::plan::OperationId;
 use protocol::timer::Timer;
 use protocol::trace::Trace;
 
-use super::{Checker, covers};
+use super::{Checker, is_done};
 use crate::fact::{Fact, Life, Step};
 
 /// What each winner was told while it collects.
@@ -116,7 +116,7 @@ impl Merge {
         let held = (step.held)();
         for (peer, told) in &collecting.told {
             for &id in &told.operations {
-                if !held.iter().any(|&by| covers(by, id)) {
+                if !is_done(&held, id) {
                     return Err(format!(
                         "{} acts in epoch {} without {id:?}, which node {peer} told it to have",
                         step.life, collecting.epoch

@@ -13,7 +13,7 @@ use protocol::plan::OperationId;
 use protocol::trace::Trace;
 
 use super::merge::{Told, given_up};
-use super::{Checker, covers};
+use super::{Checker, is_done};
 use crate::fact::{Fact, Life, Step};
 
 /// What each owner of an epoch was told by the peers that are still with it.
@@ -106,9 +106,10 @@ impl Recomputation {
         };
         // Its holder answers with what it has, and computes nothing.
         for (peer, told) in owner.told.iter().filter(|&(&peer, _)| peer != worker) {
-            if let Some(by) = told.operations.iter().find(|&&by| covers(by, op)) {
+            if is_done(&told.operations, op) {
                 return Err(format!(
-                    "{life} assigns {op:?} to node {worker}, although node {peer} told it to have {by:?}"
+                    "{life} assigns {op:?} to node {worker}, although node {peer} told it to have {:?}",
+                    told.operations
                 ));
             }
         }

@@ -76,7 +76,11 @@ fn check(n: &Natural, cut: Cut) {
     // With few bits almost every piece has to be made again.
     for guard in [GUARD, ERROR_BITS + 8, ERROR_BITS + 1] {
         let digits = convert(n, Cut { guard, ..cut });
-        assert!(digits == expected, "{} digits, guard {guard}", expected.len());
+        assert!(
+            digits == expected,
+            "{} digits, guard {guard}",
+            expected.len()
+        );
     }
 }
 
@@ -141,7 +145,11 @@ fn a_quotient_is_exact_on_both_sides_of_an_integer() {
     for half in [1, 5, 40, 300] {
         let power = power_of_five(half);
         let reciprocal = reciprocal(&power, half);
-        for quotient in [Natural::from(0u32), Natural::from(1u32), ten_to(half) / Natural::from(3u32)] {
+        for quotient in [
+            Natural::from(0u32),
+            Natural::from(1u32),
+            ten_to(half) / Natural::from(3u32),
+        ] {
             let multiple = &quotient * ten_to(half);
             for guard in [1, 2, 8, GUARD] {
                 let found = |n: &Natural| quotient_guarded(n, &reciprocal, &power, half, guard);
