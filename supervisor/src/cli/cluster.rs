@@ -119,7 +119,10 @@ impl ClusterArgs {
             window: if faulty { 1 } else { DEFAULT_WINDOW },
             // Whoever slows operations down, or has faults hit them, means each single one.
             shape: if faulty || !self.delay.is_zero() {
-                Shape::SINGLE
+                Shape {
+                    split_from: Shape::default().split_from,
+                    ..Shape::SINGLE
+                }
             } else {
                 Shape::default()
             },
