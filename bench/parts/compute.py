@@ -22,7 +22,7 @@ def gmp_seconds(n):
 
 def measure(rounds, large_rounds):
     common.heading("The whole computation: `bullpen compute N` against a process that uses GMP")
-    print(f"Start of the process to its end, the digits in a file. GMP {common.gmp_says('version')}: `fac(N)` and `digits()`.\n")
+    print(f"Start of the process to its end, the digits in a file. {common.gmp_says('version')}: `fac(N)` and `digits()`.\n")
     rows = []
     for n, goal in GOALS.items():
         ours, theirs = [], []
@@ -59,8 +59,8 @@ def itemise(rounds):
     ]
     print(f"The start, itemised at N = {START_N:,}; ms after the start of the process, medians of {rounds}.\n")
     rows, before = [], 0
-    for name, key, runs in names:
-        moment = common.median([run[key] for run in runs])
+    medians = [(common.median([run[key] for run in runs]), name, key, runs) for name, key, runs in names]
+    for moment, name, key, runs in sorted(medians, key=lambda row: row[0]):
         goal = "at most 20" if key == "acting" else ""
         # From another set of runs: no difference to its neighbours.
         step = "" if runs is traced else f"{moment - before:.1f}"

@@ -18,13 +18,14 @@ def check(service, name):
         raise common.Wrong(f"{name}.txt has {text!r}")
 
 
-def latencies(service):
+def latencies(service, prefix):
     """Milliseconds from the rename into the inbox until the result has its name, one job after the other."""
     taken = []
     for index in range(DROPS):
-        begun = service.drop(f"single-{index}", TEXT)
-        taken.append((service.done.wait(f"single-{index}.txt") - begun) / 1e6)
-        check(service, f"single-{index}")
+        name = f"{prefix}-{index}"
+        begun = service.drop(name, TEXT)
+        taken.append((service.done.wait(f"{name}.txt") - begun) / 1e6)
+        check(service, name)
     return taken
 
 
@@ -59,8 +60,8 @@ def measure(_rounds):
     common.heading("Job files: from drop to result")
     with Service() as service:
         kind = common.file_system(service.jobs)
-        latencies(service)
-        taken = latencies(service)
+        latencies(service, "before")
+        taken = latencies(service, "single")
         seconds, dropped = flood(service)
     print(f"10! each, options as they come, syncs included, on {kind}; from the rename into the inbox until `done/NAME.txt` is there.")
     print(f"{DROPS} drops one after the other, after as many that are not counted; then {FLOOD:,} at once (the renames took {dropped:.2f} s).\n")

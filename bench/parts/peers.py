@@ -17,7 +17,7 @@ GOAL_N = 10_000
 PINS = {
     "ray": ("ray==2.60.0",),
     "dask": ("dask==2026.8.0", "distributed==2026.8.0"),
-    "celery": ("celery==5.7.0", "redis==8.1.0"),
+    "celery": ("celery==5.7.0", "redis==8.1.0", "packaging==26.3"),
 }
 
 
@@ -33,7 +33,11 @@ class Peer:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, cwd=HERE, **settings
         )
-        self.expect("ready", 120)
+        try:
+            self.expect("ready", 120)
+        except BaseException:
+            self.stop(patience=0.1)
+            raise
 
     def expect(self, word, limit):
         # One line at a time is asked for, so none waits in a buffer when the descriptor is looked at.
@@ -53,10 +57,10 @@ class Peer:
         file.unlink()
         return said["operations"] / said["ns"] * 1e9
 
-    def stop(self):
+    def stop(self, patience=30):
         self.process.stdin.close()
         try:
-            self.process.wait(30)
+            self.process.wait(patience)
         except subprocess.TimeoutExpired:
             self.process.terminate()
             self.process.wait()
@@ -126,7 +130,7 @@ def erlang_nodes():
     port = free_port()
     environment = os.environ | {"ERL_EPMD_PORT": str(port), "ERL_EPMD_ADDRESS": "127.0.0.1"}
     quiet = {"stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
-    also = [subprocess.Popen(["epmd", "-address", "127.0.0.1", "-port", str(port)], **quiet)]
+    also = [subprocess.Popen(["epmd", "-address", "127.0.0.1", "-port", str(port)], **quiet, stderr=subprocess.DEVNULL)]
     while not listens(port):
         pass
 

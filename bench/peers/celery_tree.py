@@ -3,6 +3,7 @@
 Level by level, the operations of a level as one group: what a chord would do, without its counting.
 """
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -16,6 +17,12 @@ from tree import WORKERS, level_by_level, multiply, serve
 HERE = pathlib.Path(__file__).resolve().parent
 
 
+def operation(values):
+    """Products travel as bytes: Celery describes arguments and results as text, integers in full."""
+    product = multiply(value if isinstance(value, int) else int.from_bytes(value, "little") for value in values)
+    return product.to_bytes((product.bit_length() + 7) // 8, "little")
+
+
 def application(socket):
     url = f"redis+socket://{socket}"
     app = Celery("tree", broker=url, backend=url)
@@ -24,7 +31,7 @@ def application(socket):
         worker_prefetch_multiplier=64, task_ignore_result=False, worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True, worker_send_task_events=False,
     )
-    app.task(multiply, name="multiply")
+    app.task(operation, name="operation")
     return app
 
 
@@ -45,15 +52,19 @@ def main():
             if redis.poll() is not None:
                 raise SystemExit("redis-server did not start")
             time.sleep(0.01)
-        workers = subprocess.Popen([sys.executable, __file__, socket], stdin=subprocess.DEVNULL, stdout=sys.stderr, cwd=HERE)
+        # Pickle is fit here: the socket is in a folder that is private to this user. As root Celery asks twice.
+        environment = os.environ | {"C_FORCE_ROOT": "1"}
+        workers = subprocess.Popen(
+            [sys.executable, __file__, socket], stdin=subprocess.DEVNULL, stdout=sys.stderr, cwd=HERE, env=environment
+        )
         try:
-            task = application(socket).tasks["multiply"]
+            task = application(socket).tasks["operation"]
 
             def multiply_all(operations):
-                results = group(task.s(operation) for operation in operations).apply_async()
-                return results.join(interval=0.001)
+                results = group(task.s(values) for values in operations).apply_async()
+                return results.join(interval=0.001, timeout=120)
 
-            serve(lambda n: level_by_level(n, multiply_all))
+            serve(lambda n: int.from_bytes(level_by_level(n, multiply_all), "little"))
         finally:
             for process in (workers, redis):
                 process.terminate()
