@@ -98,7 +98,7 @@ def check_product(n, file, of):
 
 
 def heading(text):
-    print(f"\n## {text}\n", flush=True)
+    print(f"## {text}\n", flush=True)
 
 
 def table(columns, rows):
@@ -125,6 +125,10 @@ def figure(value):
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+def rounds(count):
+    return f"Medians of {count} rounds" if count > 1 else "One round"
 
 
 def machine():

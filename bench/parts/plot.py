@@ -1,4 +1,4 @@
-"""Plots as SVG, by hand: lines over logarithmic axes, readable on light and on dark pages."""
+"""Plots as SVG, by hand: lines over one logarithmic axis or two, readable on light and dark pages."""
 
 import math
 
@@ -15,6 +15,13 @@ def bounds(values, base):
     return low, max(high, low + 1)
 
 
+def plain_ticks(largest):
+    """From zero, in steps that people count in, four or five of them."""
+    step = 10 ** math.floor(math.log10(largest / 4))
+    step *= next(factor for factor in (1, 2, 2.5, 5, 10) if factor * step * 5 >= largest)
+    return [step * index for index in range(math.ceil(largest / step) + 1)]
+
+
 def label(value):
     if value >= 1e6:
         return f"{value / 1e6:g}M"
@@ -24,29 +31,32 @@ def label(value):
 
 
 class Panel:
-    """One plot: titled, both axes logarithmic, a line for each named series of (x, y)."""
+    """One plot: titled, a line for each named series of (x, y); x logarithmic, y too or from zero."""
 
-    def __init__(self, title, x_name, y_name, series, ticks=None, y_from=None):
+    def __init__(self, title, x_name, y_name, series, ticks=None, linear=False):
         self.title, self.x_name, self.y_name, self.series = title, x_name, y_name, series
         points = [point for line in series.values() for point in line]
-        xs, ys = [x for x, _ in points], [y for _, y in points] + ([y_from] if y_from else [])
+        xs, ys = [x for x, _ in points], [y for _, y in points]
         self.ticks = ticks or [10 ** power for power in range(*plus_one(bounds(xs, 10)))]
         self.x_low, self.x_high = math.log(min(xs)), math.log(max(xs))
-        self.y_low, self.y_high = bounds(ys, 10)
+        self.linear = linear
+        self.y_ticks = plain_ticks(max(ys)) if linear else [10.0 ** power for power in range(*plus_one(bounds(ys, 10)))]
 
     def x(self, value):
         return LEFT + (math.log(value) - self.x_low) / (self.x_high - self.x_low) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value):
-        share = (math.log10(value) - self.y_low) / (self.y_high - self.y_low)
+        scale = (lambda y: y) if self.linear else math.log10
+        low, high = scale(self.y_ticks[0]), scale(self.y_ticks[-1])
+        share = (scale(value) - low) / (high - low)
         return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
     def svg(self):
         out = [text(LEFT, 18, self.title, size=13, weight="bold")]
-        for power in range(self.y_low, self.y_high + 1):
-            y = self.y(10.0 ** power)
+        for tick in self.y_ticks:
+            y = self.y(tick)
             out.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{GRID}"/>')
-            out.append(text(LEFT - 6, y + 4, label(10.0 ** power), anchor="end"))
+            out.append(text(LEFT - 6, y + 4, label(tick), anchor="end"))
         for tick in self.ticks:
             x = self.x(tick)
             out.append(f'<path d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="{GRID}"/>')
