@@ -41,35 +41,36 @@ def measure(rounds, large_rounds):
 
 
 def itemise(rounds):
-    """Moments of one computation, in milliseconds after the start of the process."""
+    """Prints when what happens, from the start of the process to its end."""
     untraced = [moments(START_N) for _ in range(rounds)]
-    # A first product is on record only where operations are traced, which delays what is behind it.
+    # A first product is on record only where operations are traced, which delays all that is behind it.
     traced = [moments(START_N, "--trace-operations") for _ in range(rounds)]
     names = [
-        ("first node `started`", "first started", untraced),
-        ("last node `started`", "last started", untraced),
-        ("`election_won`", "election_won", untraced),
-        ("`acting`", "acting", untraced),
-        ("`job_accepted`", "job_accepted", untraced),
-        ("first product (runs with `--trace-operations`)", "first completed", traced),
-        ("`product_done`", "product_done", untraced),
-        ("digits done, text committed: `result_published`", "result_published", untraced),
-        ("text has its name: `job_done`", "job_done", untraced),
-        ("exit, digits printed", "exit", untraced),
+        ("first node `started`", "first started"),
+        ("last node `started`", "last started"),
+        ("`election_won`", "election_won"),
+        ("`acting`", "acting"),
+        ("`job_accepted`", "job_accepted"),
+        ("`product_done`", "product_done"),
+        ("digits done, text committed: `result_published`", "result_published"),
+        ("text has its name: `job_done`", "job_done"),
+        ("exit, digits printed", "exit"),
     ]
-    print(f"The start, itemised at N = {START_N:,}; ms after the start of the process, medians of {rounds}.\n")
-    rows, before = [], 0
-    medians = [(common.median([run[key] for run in runs]), name, key, runs) for name, key, runs in names]
-    for moment, name, key, runs in sorted(medians, key=lambda row: row[0]):
-        goal = "at most 20" if key == "acting" else ""
-        # From another set of runs: no difference to its neighbours.
-        step = "" if runs is traced else f"{moment - before:.1f}"
-        before = before if runs is traced else moment
-        rows.append((name, f"{moment:.1f}", step, goal))
-    common.table(("moment", "ms", "since the one before", "goal"), rows)
+    rows = [(common.median([run[key] for run in untraced]), name, key) for name, key in names]
+    accepted = next(moment for moment, _, key in rows if key == "job_accepted")
+    until_first = common.median([run["first completed"] - run["job_accepted"] for run in traced])
+    rows.append((accepted + until_first, "first product (as long after `job_accepted` as where operations are traced)", ""))
+    rows.sort()
+    print(f"The start, itemised at N = {START_N:,}; ms after the start of the process. {common.rounds(rounds)}.\n")
+    steps = [0, *(moment for moment, _, _ in rows)]
+    common.table(("moment", "ms", "since the one before", "goal"), [
+        (name, f"{moment:.1f}", f"{moment - before:.1f}", "at most 20" if key == "acting" else "")
+        for before, (moment, name, key) in zip(steps, rows)
+    ])
 
 
 def moments(n, *options):
+    """Milliseconds after the start of the process, by what happened."""
     names = ("started", "election_won", "acting", "job_accepted", "completed", "product_done", "result_published", "job_done")
     with Run(n, *options) as run:
         common.check_line(n, run.output, "bullpen")
