@@ -29,7 +29,8 @@ def measure(rounds, frontier_sizes=FRONTIER_SIZES):
         rows.append((f"{n:,}", f"{summed:,.0f}", f"{largest:,.0f}", f"at most {goal:,}", f"{sum(p.samples for p in peaks):,}"))
     common.table(("N", "all nodes, MB", "the largest node, MB", "goal, MB", "samples"), rows)
     print("What the checkpoint holds, replayed from the `checkpointed` events of a traced run: products that no held one")
-    print("covers, each with the bytes that its numbers multiply to. Not counted: operations of the conversion to decimal.\n")
+    print("covers, each with the bytes that its numbers multiply to. Not counted: operations of the conversion to decimal.")
+    print("A traced run of 10,000,000! writes gigabytes of events: `--frontier 10000000` asks for it.\n")
     rows = []
     for n in frontier_sizes:
         count, size, result = frontier(n)
