@@ -25,7 +25,7 @@ bench-failover:
     cargo build --release
     bench/failover
 
-# The same while 1000000! is computed, at random moments.
+# How long it is without a coordinator while 1000000! is computed; signals at random moments.
 bench-failover-busy rounds="100":
     cargo build --release
     bench/failover --rounds {{rounds}} --load 1000000
