@@ -110,3 +110,23 @@ fn main() -> ExitCode {
     }
     ExitCode::SUCCESS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multiplies_whatever_the_shape_of_the_tree() {
+        let mut factorial = Natural::ONE;
+        for n in 1..=300 {
+            factorial *= Natural::from(n);
+            assert_eq!(Tree::new(n).product(), factorial, "{n}!");
+        }
+    }
+
+    #[test]
+    fn counts_the_operations_of_all_levels() {
+        assert_eq!(Tree::new(10).operations(), 3 + 1);
+        assert_eq!(Tree::new(0).operations(), 1);
+    }
+}
