@@ -1,4 +1,5 @@
-//! What encoding and decoding cost: a frame of many short products, one long product, a heartbeat.
+//! What encoding and decoding cost: many short products in a frame, many
+//! blocks in one, one long product, a heartbeat.
 
 #![allow(missing_docs, reason = "the macros of criterion make public items")]
 
@@ -35,6 +36,7 @@ fn checkpoint(count: u32, bytes: usize) -> Message {
 fn codec(criterion: &mut Criterion) {
     let cases = [
         ("64 products of 16 bytes", checkpoint(64, 16), 64),
+        ("64 blocks of 1,152 bytes", checkpoint(64, 1_152), 64),
         ("a product of 4 MiB", checkpoint(1, 4 << 20), 1),
         ("a heartbeat", Message::Heartbeat { epoch: EPOCH }, 1),
     ];

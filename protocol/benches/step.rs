@@ -1,6 +1,7 @@
 //! What `Node::step` costs: a coordinator of five workers, and one of the workers, while a product
-//! tree goes through them 64 operations at a time. The values are short and no arithmetic is done,
-//! so what is measured is the protocol alone.
+//! tree goes through them, 64 messages' worth at a time: operations in blocks, as they are, and each
+//! by itself. The values are short and no arithmetic is done, so what is measured is the protocol
+//! alone.
 
 #![allow(missing_docs, reason = "the macros of criterion make public items")]
 
@@ -14,37 +15,49 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use protocol::config::Config;
 use protocol::event::{Action, Event};
 use protocol::id::{Epoch, NodeId};
-use protocol::message::{Message, Product, Update};
-use protocol::plan::OperationId;
+use protocol::message::{Message, Product};
+use protocol::plan::{OperationId, Shape};
 
 use solo::{Actions, FIRST, Solo, epoch};
 
 const COORDINATOR: u8 = 5;
 const WORKER: u8 = 2;
-/// Operations of a step: a worker's window.
-const BATCH: usize = 64;
+const N: u32 = 1_000_000;
 /// Steps of one measurement; the first of them only fill the frontier.
-const STEPS: usize = 200;
+const STEPS: usize = 40;
+/// Bytes of an operation's value.
+const VALUE: usize = 16;
 
-fn config() -> Config {
+const SHAPES: [(&str, Shape); 2] = [
+    ("in blocks", Shape { least_blocks: 64 }),
+    ("by itself", Shape::SINGLE),
+];
+
+fn config(shape: Shape) -> Config {
     Config {
-        window: BATCH,
+        window: 64,
+        shape,
         ..Config::default()
     }
 }
 
-fn product(operation: OperationId) -> Product {
+/// Number of operations that a name stands for.
+fn size(shape: Shape, id: OperationId) -> usize {
+    shape.plan(N).operations(id).count()
+}
+
+fn product(shape: Shape, operation: OperationId) -> Product {
     Product {
         operation,
-        value: vec![7; 16].into(),
+        value: vec![7; VALUE * size(shape, operation)].into(),
     }
 }
 
 /// A coordinator that has assigned the first operations of a large factorial, and those, by worker.
-fn coordinator() -> (Solo, VecDeque<(u8, Vec<OperationId>)>) {
-    let mut solo = Solo::coordinating(COORDINATOR, config());
+fn coordinator(shape: Shape) -> (Solo, VecDeque<(u8, Vec<OperationId>)>) {
+    let mut solo = Solo::coordinating(COORDINATOR, config(shape));
     let mut assigned = VecDeque::new();
-    for actions in solo.find_job("1000000!\n") {
+    for actions in solo.find_job(&format!("{N}!\n")) {
         collect(&actions, &mut assigned);
     }
     assert!(!assigned.is_empty(), "the job is being worked on");
@@ -63,76 +76,58 @@ fn collect(actions: &Actions, assigned: &mut VecDeque<(u8, Vec<OperationId>)>) {
     }
 }
 
+/// A worker, and what it has computed.
+type Answer = (u8, Vec<Product>);
+
 /// Every worker answers with all that it was assigned, in turn.
-fn answer_all(solo: &mut Solo, assigned: &mut VecDeque<(u8, Vec<OperationId>)>) -> usize {
-    let mut operations = 0;
-    for _ in 0..STEPS {
-        let Some((worker, ids)) = assigned.pop_front() else {
-            break;
-        };
-        operations += ids.len();
-        let products = ids.into_iter().map(product).collect();
-        let actions = solo.receive(worker, Message::Products { products });
-        collect(&actions, assigned);
+fn answer_all(solo: &mut Solo, answers: Vec<Answer>) {
+    for (worker, products) in answers {
+        black_box(solo.receive(worker, Message::Products { products }));
     }
-    operations
 }
 
-fn coordinator_takes_products(criterion: &mut Criterion) {
-    let (mut solo, mut assigned) = coordinator();
-    let operations = answer_all(&mut solo, &mut assigned);
-    let mut group = criterion.benchmark_group("Node::step");
-    group.throughput(Throughput::Elements(operations as u64));
-    group.bench_function("a coordinator takes products, an operation", |bencher| {
-        bencher.iter_batched_ref(
-            coordinator,
-            |(solo, assigned)| answer_all(solo, assigned),
-            BatchSize::LargeInput,
-        );
-    });
-    group.finish();
-}
-
-/// The checkpoint stream of the steps of a coordinator, and who was assigned what in each.
-fn stream() -> (Epoch, Vec<Vec<Message>>) {
-    let (mut solo, mut assigned) = coordinator();
-    let epoch = epoch(solo.node.highest().term.0, COORDINATOR);
-    let rename = |message: &Message| match message.clone() {
-        Message::Checkpoint { update, .. } => Message::Checkpoint { epoch, update },
-        Message::Assign { operations, .. } => Message::Assign { epoch, operations },
-        other => other,
-    };
+/// What the workers answer to the steps of a coordinator, which does the same each time; and what
+/// one of them is sent in each step.
+fn conversation(shape: Shape) -> (Vec<Answer>, Vec<Vec<Message>>) {
+    let (mut solo, mut assigned) = coordinator(shape);
+    let epoch = leader(&solo);
     let first = assigned.iter().filter(|(worker, _)| *worker == WORKER);
     let first = first.map(|(_, operations)| Message::Assign {
         epoch,
         operations: operations.clone(),
     });
-    let mut steps = vec![first.collect()];
+    let mut sent = vec![first.collect()];
+    let mut answers = Vec::new();
     for _ in 0..STEPS {
         let Some((worker, ids)) = assigned.pop_front() else {
             break;
         };
-        let products = ids.into_iter().map(product).collect();
+        let products: Vec<Product> = ids.into_iter().map(|id| product(shape, id)).collect();
+        answers.push((worker, products.clone()));
         let actions = solo.receive(worker, Message::Products { products });
         collect(&actions, &mut assigned);
-        steps.push(actions.to(WORKER).into_iter().map(rename).collect());
+        sent.push(messages(&actions, epoch));
     }
-    (epoch, steps)
+    (answers, sent)
 }
 
-fn operations(messages: &[Vec<Message>]) -> usize {
-    let streamed = |message: &Message| match message {
-        Message::Checkpoint {
-            update: Update { products, .. },
-            ..
-        } => products.len(),
-        _ => 0,
+/// The epoch of a coordinator in the life in which its peers know it.
+fn leader(solo: &Solo) -> Epoch {
+    epoch(solo.node.highest().term.0, COORDINATOR)
+}
+
+/// What a step sends to the worker, in the name of that epoch.
+fn messages(actions: &Actions, epoch: Epoch) -> Vec<Message> {
+    let named = |message: &Message| match message.clone() {
+        Message::Checkpoint { update, .. } => Message::Checkpoint { epoch, update },
+        Message::Assign { operations, .. } => Message::Assign { epoch, operations },
+        other => other,
     };
-    messages.iter().flatten().map(streamed).sum()
+    actions.to(WORKER).into_iter().map(named).collect()
 }
 
 /// A worker follows the stream, and has computed at once what it is to compute.
-fn follow(solo: &mut Solo, steps: Vec<Vec<Message>>) {
+fn follow(shape: Shape, solo: &mut Solo, steps: Vec<Vec<Message>>) {
     for message in steps.into_iter().flatten() {
         let actions = solo.step(Event::Received {
             from: NodeId(COORDINATOR),
@@ -140,7 +135,7 @@ fn follow(solo: &mut Solo, steps: Vec<Vec<Message>>) {
             message,
         });
         let computed = actions.0.iter().filter_map(|action| match action {
-            Action::Compute { operation, .. } => Some(product(*operation)),
+            Action::Compute { operation, .. } => Some(product(shape, *operation)),
             _ => None,
         });
         let products: Vec<Product> = computed.collect();
@@ -150,26 +145,38 @@ fn follow(solo: &mut Solo, steps: Vec<Vec<Message>>) {
     }
 }
 
-fn worker_follows_the_stream(criterion: &mut Criterion) {
-    let (epoch, steps) = stream();
-    let mut group = criterion.benchmark_group("Node::step");
-    group.throughput(Throughput::Elements(operations(&steps) as u64));
-    group.bench_function("a worker follows the stream, an operation", |bencher| {
-        bencher.iter_batched(
-            || (Solo::following(WORKER, config(), epoch), steps.clone()),
-            |(mut solo, steps)| {
-                follow(&mut solo, steps);
-                solo
-            },
-            BatchSize::LargeInput,
-        );
-    });
-    group.finish();
+fn step(criterion: &mut Criterion) {
+    for (name, shape) in SHAPES {
+        let (answers, steps) = conversation(shape);
+        let ids = answers.iter().flat_map(|(_, products)| products);
+        let operations: usize = ids.map(|product| size(shape, product.operation)).sum();
+        let (leading, _) = coordinator(shape);
+        let epoch = leader(&leading);
+        let mut group = criterion.benchmark_group(format!("Node::step, operations {name}"));
+        group.throughput(Throughput::Elements(operations as u64));
+        group.bench_function("a coordinator takes products", |bencher| {
+            bencher.iter_batched(
+                || (coordinator(shape).0, answers.clone()),
+                |(mut solo, answers)| {
+                    answer_all(&mut solo, answers);
+                    solo
+                },
+                BatchSize::LargeInput,
+            );
+        });
+        group.bench_function("a worker follows the stream", |bencher| {
+            bencher.iter_batched(
+                || (Solo::following(WORKER, config(shape), epoch), steps.clone()),
+                |(mut solo, steps)| {
+                    follow(shape, &mut solo, steps);
+                    solo
+                },
+                BatchSize::LargeInput,
+            );
+        });
+        group.finish();
+    }
 }
 
-criterion_group!(
-    benches,
-    coordinator_takes_products,
-    worker_follows_the_stream
-);
+criterion_group!(benches, step);
 criterion_main!(benches);
