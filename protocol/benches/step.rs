@@ -30,7 +30,7 @@ const VALUE: usize = 16;
 
 const SHAPES: [(&str, Shape); 2] = [
     ("in blocks", Shape { least_blocks: 64 }),
-    ("by itself", Shape::SINGLE),
+    ("one by one", Shape::SINGLE),
 ];
 
 fn config(shape: Shape) -> Config {
