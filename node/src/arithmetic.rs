@@ -95,6 +95,7 @@ impl Arithmetic {
             .name("arithmetic".to_owned())
             .spawn(move || {
                 step_back();
+                keep_memory();
                 run(&queue, &finished, &current);
             })?;
         Ok(requests)
@@ -148,6 +149,19 @@ fn step_back() {
     let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
     if result == -1 {
         tracing::debug!("the arithmetic keeps its priority");
+    }
+}
+
+/// Has the allocator keep what large numbers used: by default it gives back each megabyte to the
+/// system, and fetching it again, a page at a time, takes a quarter as long as the arithmetic.
+fn keep_memory() {
+    #[cfg(target_env = "gnu")]
+    for (parameter, bytes) in [
+        (libc::M_MMAP_THRESHOLD, 32 << 20),
+        (libc::M_TRIM_THRESHOLD, 64 << 20),
+    ] {
+        // SAFETY: mallopt takes two numbers, and locks the allocator itself.
+        unsafe { libc::mallopt(parameter, bytes) };
     }
 }
 

@@ -252,8 +252,9 @@ impl Factorial {
 
 fn key(id: OperationId) -> ReadyKey {
     let rank = match id.kind {
-        Kind::Power | Kind::Reciprocal => Rank::Preparation,
-        Kind::Multiply => Rank::Multiplication,
+        Kind::Reciprocal => Rank::Preparation,
+        // Small, and the reciprocal, which takes as long as the root, waits for them.
+        Kind::Power | Kind::Multiply => Rank::Multiplication,
         Kind::Digits => Rank::Digits,
         Kind::Decimal | Kind::Quotient | Kind::Fraction => Rank::Head,
     };

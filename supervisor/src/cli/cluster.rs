@@ -130,6 +130,7 @@ impl ClusterArgs {
             max_n: memory::default_max_n(self.max_n),
             log_digits: self.log_digits,
             log_results,
+            durable: true,
             trace_operations: self.trace_operations,
             run: format!("{:08x}", rand::random::<u32>()),
         };
