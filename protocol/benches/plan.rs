@@ -22,7 +22,7 @@ fn plan(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("plan of 1000000!");
     group.bench_function("new", |bencher| bencher.iter(|| shape.plan(black_box(N))));
     group.throughput(Throughput::Elements(path.len() as u64));
-    group.bench_function("parents, leaf to digits", |bencher| {
+    group.bench_function("parents, leaf to root", |bencher| {
         bencher.iter(|| walk(black_box(&plan)));
     });
     group.bench_function("operands of each", |bencher| {

@@ -29,7 +29,13 @@ const STEPS: usize = 40;
 const VALUE: usize = 16;
 
 const SHAPES: [(&str, Shape); 2] = [
-    ("in blocks", Shape { least_blocks: 64 }),
+    (
+        "in blocks",
+        Shape {
+            least_blocks: 64,
+            ..Shape::SINGLE
+        },
+    ),
     ("one by one", Shape::SINGLE),
 ];
 
