@@ -19,14 +19,17 @@ COPY ipc/Cargo.toml ipc/
 COPY node/Cargo.toml node/
 COPY supervisor/Cargo.toml supervisor/
 COPY simulation/Cargo.toml simulation/
-RUN for crate in protocol ipc node supervisor simulation; do \
+COPY bench/tree/Cargo.toml bench/tree/
+RUN for crate in protocol ipc node supervisor simulation bench/tree; do \
         mkdir "$crate/src" \
         && echo '//! Stands in.' > "$crate/src/lib.rs" \
         && printf '//! Stands in.\nfn main() {}\n' > "$crate/src/main.rs" \
         || exit 1; \
     done \
+    && mkdir protocol/benches ipc/benches \
+    && touch protocol/benches/plan.rs protocol/benches/step.rs ipc/benches/codec.rs \
     && cargo build --release --locked -p supervisor \
-    && rm -r */src
+    && rm -r protocol/src ipc/src node/src supervisor/src simulation/src
 
 COPY protocol protocol
 COPY ipc ipc

@@ -25,6 +25,31 @@ bench-failover:
     cargo build --release
     bench/failover
 
+# How long it is without a coordinator while 1000000! is computed; signals at random moments.
+bench-failover-busy rounds="100":
+    cargo build --release
+    bench/failover --rounds {{rounds}} --load 1000000
+
+# How fast it is, beside its goals, and what others would take; prints tables, some ten minutes.
+bench *options:
+    bench/run {{options}}
+
+# The same tree by Ray, Dask and Celery too (installs them, and needs redis-server).
+bench-peers *options:
+    bench/run --only peers --heavy-peers {{options}}
+
+# Codec, plan and the state machine by themselves.
+bench-micro *options:
+    cargo bench -p protocol -p ipc --bench plan --bench step --bench codec -- {{options}}
+
+# Time and memory as n grows and as nodes are added; writes docs/scaling.md and docs/scaling.svg.
+bench-scaling *options:
+    bench/scaling {{options}}
+
+# Where the processor time of one computation goes (needs perf).
+profile *options:
+    bench/profile {{options}}
+
 # Whole clusters in virtual time, so many seeds of them.
 simulate seeds="10000" first="0":
     cargo run --release -p simulation -- --seeds {{seeds}} --first-seed {{first}}

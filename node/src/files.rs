@@ -40,12 +40,13 @@ struct Request {
 }
 
 impl Files {
-    /// Starts the thread on a jobs directory.
+    /// Starts the thread on a jobs directory. What it writes survives a stop of the machine only
+    /// where it is to be `durable`.
     ///
     /// # Errors
     ///
     /// The system refuses another thread.
-    pub(crate) fn start(jobs: PathBuf) -> io::Result<Files> {
+    pub(crate) fn start(jobs: PathBuf, durable: bool) -> io::Result<Files> {
         let (requests, queue) = mpsc::channel::<Request>();
         let (replied, replies) = unbounded_channel();
         let fence = Arc::new(Mutex::new(Epoch::NONE));
@@ -53,6 +54,7 @@ impl Files {
         let folders = Folders {
             renames: Renames::of(&jobs),
             jobs,
+            durable,
         };
         thread::Builder::new()
             .name("files".to_owned())
@@ -127,6 +129,7 @@ fn reply(
 struct Folders {
     jobs: PathBuf,
     renames: Renames,
+    durable: bool,
 }
 
 impl Folders {
@@ -140,9 +143,10 @@ impl Folders {
                 self.renames.rename(&self.path(&from), &self.path(&to))
             }
             FileCall::Read { path, limit } => read(&self.path(&path), limit),
-            FileCall::Write { path, content } => write(&self.path(&path), &content),
+            FileCall::Write { path, content } => write(&self.path(&path), &content, self.durable),
             FileCall::Remove(path) => remove(&self.path(&path)),
-            FileCall::Sync(folders) => self.sync(&folders),
+            FileCall::Sync(folders) if self.durable => self.sync(&folders),
+            FileCall::Sync(_) => Ok(FileReply::Ok),
         };
         result.unwrap_or_else(|error| FileReply::Failed(error.to_string()))
     }
@@ -282,7 +286,7 @@ fn describe(kind: fs::FileType) -> &'static str {
     }
 }
 
-fn write(path: &Path, content: &[Bytes]) -> io::Result<FileReply> {
+fn write(path: &Path, content: &[Bytes], durable: bool) -> io::Result<FileReply> {
     let mut file = File::create(path)?;
     let mut parts: Vec<IoSlice<'_>> = content.iter().map(|part| IoSlice::new(part)).collect();
     let mut rest = &mut parts[..];
@@ -298,7 +302,9 @@ fn write(path: &Path, content: &[Bytes]) -> io::Result<FileReply> {
         }
         IoSlice::advance_slices(&mut rest, written);
     }
-    file.sync_all()?;
+    if durable {
+        file.sync_all()?;
+    }
     Ok(FileReply::Ok)
 }
 

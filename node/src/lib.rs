@@ -97,12 +97,13 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
             .send(&ToSupervisor::Bound)
             .map_err(io::Error::other)?;
         mesh.dial_all();
+        let durable = args.config.durable;
         let driver = Driver {
             node: Node::new(args.config, id, incarnation, term),
             mesh,
             control,
             arithmetic: Arithmetic::new(),
-            files: Files::start(args.jobs)?,
+            files: Files::start(args.jobs, durable)?,
             output: Output::start()?,
             log: EventLog::open(&args.run_dir)?,
             header: Header {

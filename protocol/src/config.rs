@@ -45,6 +45,8 @@ pub struct Config {
     pub log_digits: usize,
     /// Whether the coordinator writes results to its standard output.
     pub log_results: bool,
+    /// Whether results must survive a stop of the machine.
+    pub durable: bool,
     /// Whether each operation's assignment, start, end and checkpoint are traced.
     pub trace_operations: bool,
     /// Token that tells this run of the cluster from others on the same jobs directory.
@@ -80,6 +82,7 @@ impl Default for Config {
             max_n: 10_000_000,
             log_digits: 1_000,
             log_results: true,
+            durable: true,
             trace_operations: false,
             run: "run".to_owned(),
         }

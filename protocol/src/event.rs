@@ -9,6 +9,7 @@ use crate::file::{FileCall, FileReply, FileTag};
 use crate::id::{Epoch, Incarnation, NodeId, Term};
 use crate::message::{Message, Product};
 use crate::plan::OperationId;
+use crate::plan::conversion::Cut;
 use crate::status::RoleName;
 use crate::timer::Timer;
 use crate::trace::Trace;
@@ -157,4 +158,13 @@ pub enum Task {
     },
     /// Convert a product to decimal digits.
     Decimal(Bytes),
+    /// One operation of a split conversion.
+    Convert {
+        /// Which of them.
+        operation: OperationId,
+        /// How the digits are cut.
+        cut: Cut,
+        /// What goes into it.
+        operands: Vec<Bytes>,
+    },
 }

@@ -143,14 +143,14 @@ fn short_hash(bytes: &[u8]) -> u32 {
 }
 
 /// The text of a finished job, in parts: a line `N!=digits` each.
-pub fn result_text<'a>(results: impl Iterator<Item = (u32, &'a Bytes)>) -> Vec<Bytes> {
+///
+/// The digits of a factorial may come in parts too.
+pub fn result_text(results: impl Iterator<Item = (u32, Vec<Bytes>)>) -> Vec<Bytes> {
     results
         .flat_map(|(n, digits)| {
-            [
-                Bytes::from(format!("{n}!=")),
-                digits.clone(),
-                Bytes::from_static(b"\n"),
-            ]
+            std::iter::once(Bytes::from(format!("{n}!=")))
+                .chain(digits)
+                .chain([Bytes::from_static(b"\n")])
         })
         .collect()
 }
@@ -172,18 +172,22 @@ pub fn answers(text: &[u8], factorials: &[u32]) -> bool {
 }
 
 /// The log line of one result, with its newline: whole up to `limit` digits, else its two ends.
-pub fn log_line(n: u32, digits: &[u8], limit: usize, job: &str) -> Bytes {
+///
+/// The digits may come in parts.
+pub fn log_line(n: u32, digits: &[impl AsRef<[u8]>], limit: usize, job: &str) -> Bytes {
     const SHOWN: usize = 20;
+    let length: usize = digits.iter().map(|part| part.as_ref().len()).sum();
+    let digits = digits.iter().flat_map(AsRef::as_ref);
     let mut line = format!("{n}!=").into_bytes();
-    if digits.len() <= limit || digits.len() <= 2 * SHOWN {
-        line.extend_from_slice(digits);
+    if length <= limit || length <= 2 * SHOWN {
+        line.extend(digits);
     } else {
-        line.extend_from_slice(&digits[..SHOWN]);
+        line.extend(digits.clone().take(SHOWN));
         line.extend_from_slice("…".as_bytes());
-        line.extend_from_slice(&digits[digits.len() - SHOWN..]);
-        line.extend_from_slice(
-            format!(" ({} digits, whole in done/{job}.txt)", digits.len()).as_bytes(),
-        );
+        let mut end: Vec<u8> = digits.rev().take(SHOWN).copied().collect();
+        end.reverse();
+        line.extend(end);
+        line.extend_from_slice(format!(" ({length} digits, whole in done/{job}.txt)").as_bytes());
     }
     line.push(b'\n');
     line.into()

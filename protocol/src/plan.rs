@@ -4,7 +4,7 @@
 //! for 10! these are `10·9·8·7`, `6·5·4·3` and `2·1`. The `w` operations of one level are grouped
 //! into `ceil(w / 4)` operations of the next, as evenly as possible, so that no group has a single
 //! member while the level has several; the last level has one operation, the root, whose product
-//! is n!. The conversion of n! to decimal digits follows it.
+//! is n!. The conversion of n! to decimal digits follows it, see [`conversion`].
 //!
 //! A large tree has so many small operations that to name each one would cost more than to compute
 //! it. They travel in *blocks*: the operations of one level that lie below one operation of the
@@ -13,6 +13,7 @@
 //! single operation.
 
 mod block;
+pub mod conversion;
 mod shape;
 
 pub use shape::Shape;
@@ -47,8 +48,18 @@ pub struct OperationId {
 pub enum Kind {
     /// Multiply.
     Multiply,
-    /// Convert n! to decimal digits.
+    /// Convert a small n! to decimal digits.
     Decimal,
+    /// Raise 5 to a power.
+    Power,
+    /// The reciprocal of a power of ten.
+    Reciprocal,
+    /// Divide n! by a power of ten.
+    Quotient,
+    /// What digits are left, as a multiple of a power of ten.
+    Fraction,
+    /// A piece of the decimal digits of a large n!.
+    Digits,
 }
 
 /// Where the values of a block of operations come from.
@@ -88,6 +99,8 @@ pub struct Plan {
     widths: [u32; MAX_LEVELS],
     /// Below this level operations travel in blocks.
     grain: u8,
+    /// Whether the conversion to decimal is split.
+    is_split: bool,
 }
 
 impl Plan {
@@ -96,7 +109,7 @@ impl Plan {
         Shape::SINGLE.plan(n)
     }
 
-    fn of_grain(n: u32, grain: impl FnOnce(u32) -> u8) -> Plan {
+    fn shaped(n: u32, is_split: bool, grain: impl FnOnce(u32) -> u8) -> Plan {
         let mut widths = [0; MAX_LEVELS];
         widths[0] = n.div_ceil(ARITY).max(1);
         let mut levels = 1;
@@ -109,6 +122,7 @@ impl Plan {
             levels: levels as u8,
             widths,
             grain: grain(widths[0]).min(levels as u8 - 1),
+            is_split,
         }
     }
 
@@ -133,7 +147,7 @@ impl Plan {
             .iter()
             .map(|&width| u64::from(width))
             .sum::<u64>()
-            + 1
+            + self.conversion().count() as u64
     }
 
     /// The leaf at a position; where leaves travel in blocks it may be in the middle of one.
@@ -146,7 +160,7 @@ impl Plan {
         self.multiply(self.levels - 1, 0)
     }
 
-    /// The conversion to decimal, the last operation.
+    /// The conversion to decimal where it is not split, the last operation.
     pub fn decimal(&self) -> OperationId {
         OperationId {
             n: self.n,
@@ -165,7 +179,7 @@ impl Plan {
                         && id.index < self.width(id.level)
                         && self.block(id).start == id.index
                 }
-                Kind::Decimal => id == self.decimal(),
+                _ => self.conversion().any(|operation| operation == id),
             }
     }
 
@@ -173,7 +187,6 @@ impl Plan {
     pub fn operands(&self, id: OperationId) -> Operands {
         debug_assert!(self.contains(id));
         match id.kind {
-            Kind::Decimal => Operands::Products(vec![self.root()]),
             Kind::Multiply if id.level == 0 => {
                 Operands::Numbers(self.block(id).map(|leaf| self.numbers(leaf)).collect())
             }
@@ -183,17 +196,15 @@ impl Plan {
                     .map(|index| self.multiply(id.level - 1, index))
                     .collect(),
             ),
+            _ => self.operands_of_conversion(id),
         }
     }
 
-    /// The block that needs the products of `id`; none needs the digits.
+    /// The block of multiplications that needs the products of `id`, if that is not the conversion.
     pub fn parent(&self, id: OperationId) -> Option<OperationId> {
         debug_assert!(self.contains(id));
-        match id.kind {
-            Kind::Decimal => None,
-            Kind::Multiply if id == self.root() => Some(self.decimal()),
-            Kind::Multiply => Some(self.multiply(id.level + 1, self.above(id.level, id.index))),
-        }
+        (id.kind == Kind::Multiply && id.level + 1 < self.levels)
+            .then(|| self.multiply(id.level + 1, self.above(id.level, id.index)))
     }
 
     /// The leaves below a block of multiplications, itself if it is one of leaves; all leaves for
@@ -201,20 +212,23 @@ impl Plan {
     pub fn span(&self, id: OperationId) -> Range<u32> {
         debug_assert!(self.contains(id));
         match id.kind {
-            Kind::Decimal => 0..self.leaves(),
             Kind::Multiply => self.leaves_below(id.level, self.block(id)),
+            _ => 0..self.leaves(),
         }
     }
 
-    /// The multiplications that `id` is made of, itself if it is one: a range of names a level.
+    /// The multiplications that are done once `id` is, itself if it is one: a range of names a level.
     pub fn below(&self, id: OperationId) -> impl Iterator<Item = Range<OperationId>> {
         let plan = *self;
         let top = match id.kind {
-            Kind::Decimal => self.root(),
-            Kind::Multiply => id,
+            Kind::Multiply => Some(id),
+            Kind::Decimal => Some(self.root()),
+            // Others need the product too.
+            _ => None,
         };
-        let mut range = self.block(top);
-        (0..=top.level).rev().map(move |level| {
+        let mut range = top.map_or(0..0, |top| self.block(top));
+        let levels = top.map_or(0, |top| top.level + 1);
+        (0..levels).rev().map(move |level| {
             let names = plan.multiply(level, range.start)..plan.multiply(level, range.end);
             if level > 0 {
                 range = plan.first_child(level, range.start)..plan.first_child(level, range.end);
@@ -223,12 +237,9 @@ impl Plan {
         })
     }
 
-    /// Number of operations that are done once `id` is: those of the block and all below it.
+    /// Number of multiplications that are done once `id` is: those of the block and all below it.
     pub fn covered(&self, id: OperationId) -> u64 {
         debug_assert!(self.contains(id));
-        if id.kind == Kind::Decimal {
-            return self.total();
-        }
         let count = |names: Range<OperationId>| u64::from(names.end.index - names.start.index);
         self.below(id).map(count).sum()
     }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use bytes::{Buf, Bytes};
+
 use crate::plan::{Kind, OperationId, Plan, Shape};
 
 /// Finished operations of any number of factorials, each with a `V` (its value, or nothing).
 ///
-/// An operation is *covered* when it is in here itself, or when an operation that was made of it
-/// is. Inserting one removes all that it covers, so what is in here is the frontier between done
-/// and not done, about one result in size. It is stored as disjoint spans of leaves, which makes
-/// "is it covered" a single look-up.
+/// An operation is *covered* when it is in here itself, or when all operations that need its product
+/// are covered. Inserting one removes all that is covered without being in here, so what is in here
+/// is the frontier between done and not done, about one result in size. Multiplications are stored as
+/// disjoint spans of leaves, which makes "is it covered" a single look-up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Products<V> {
     shape: Shape,
@@ -21,7 +23,8 @@ struct Frontier<V> {
     plan: Plan,
     /// Finished multiplications by the first leaf of their span.
     multiplied: BTreeMap<u32, Finished<V>>,
-    decimal: Option<V>,
+    /// Finished operations of the conversion.
+    converted: BTreeMap<OperationId, V>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,25 +56,24 @@ impl<V: PartialEq> Products<V> {
         let frontier = self.factorials.entry(id.n).or_insert_with(|| Frontier {
             plan: self.shape.plan(id.n),
             multiplied: BTreeMap::new(),
-            decimal: None,
+            converted: BTreeMap::new(),
         });
-        if let Some(found) = frontier.covering(id) {
-            return match found {
-                (found, present) if found == id && *present == value => Insertion::Same,
-                (found, _) if found == id => Insertion::Differs,
-                _ => Insertion::Covered,
-            };
+        match frontier.get(id) {
+            Some(present) if *present == value => return Insertion::Same,
+            Some(_) => return Insertion::Differs,
+            None if frontier.covers(id) => return Insertion::Covered,
+            None => {}
         }
-        frontier.remove_covered_by(id);
-        match id.kind {
-            Kind::Decimal => frontier.decimal = Some(value),
-            Kind::Multiply => {
-                let span = frontier.plan.span(id);
-                let end = span.end;
-                frontier
-                    .multiplied
-                    .insert(span.start, Finished { end, id, value });
-            }
+        if id.kind == Kind::Multiply {
+            frontier.remove_covered_by(id);
+            let span = frontier.plan.span(id);
+            let end = span.end;
+            frontier
+                .multiplied
+                .insert(span.start, Finished { end, id, value });
+        } else {
+            frontier.converted.insert(id, value);
+            frontier.prune();
         }
         Insertion::New
     }
@@ -93,22 +95,40 @@ impl<V> Products<V> {
 
     /// Whether an operation, or one made of it, is in here.
     pub(crate) fn covers(&self, id: OperationId) -> bool {
-        self.covering(id).is_some()
+        let frontier = self.factorials.get(&id.n);
+        frontier.is_some_and(|frontier| frontier.covers(id))
     }
 
-    /// The operation that covers `id`, perhaps itself, and its value.
-    pub(crate) fn covering(&self, id: OperationId) -> Option<(OperationId, &V)> {
-        self.factorials.get(&id.n)?.covering(id)
+    /// What shows that `id` is done: itself, or operations that were made of it; nothing if it is
+    /// not.
+    pub(crate) fn evidence(&self, id: OperationId) -> Vec<(OperationId, &V)> {
+        let frontier = self.factorials.get(&id.n);
+        frontier.map_or_else(Vec::new, |frontier| frontier.evidence(id))
     }
 
     /// The value of exactly this operation.
     pub(crate) fn get(&self, id: OperationId) -> Option<&V> {
-        self.covering(id)
-            .filter(|&(found, _)| found == id)
-            .map(|(_, value)| value)
+        self.factorials.get(&id.n)?.get(id)
     }
 
-    /// Drops `id` and all that it covers.
+    /// Whether all digits of n! are in here.
+    pub(crate) fn has_digits(&self, n: u32) -> bool {
+        let mut digits = self.shape.plan(n).digits();
+        digits.all(|id| self.get(id).is_some())
+    }
+
+    /// Drops what another has, or has what was made of it.
+    pub(crate) fn remove_all_covered(&mut self, other: &Products<V>) {
+        for frontier in self.factorials.values_mut() {
+            frontier.converted.retain(|&id, _| !other.covers(id));
+            frontier
+                .multiplied
+                .retain(|_, finished| !other.covers(finished.id));
+        }
+        self.factorials.retain(|_, frontier| !frontier.is_empty());
+    }
+
+    /// Drops `id` and all that it covers by itself.
     pub(crate) fn remove_covered_by(&mut self, id: OperationId) {
         if let Some(frontier) = self.factorials.get_mut(&id.n) {
             frontier.remove_covered_by(id);
@@ -145,37 +165,106 @@ impl<V> Products<V> {
 
     /// Number of operations of n! that are done.
     pub(crate) fn done(&self, n: u32) -> u64 {
-        self.factorials.get(&n).map_or(0, |frontier| {
-            frontier
-                .iter()
-                .map(|(id, _)| frontier.plan.covered(id))
-                .sum()
-        })
+        self.factorials.get(&n).map_or(0, Frontier::done)
+    }
+}
+
+impl Products<Bytes> {
+    /// The digits of n!, in parts, if all are in here.
+    pub(crate) fn digits(&self, n: u32) -> Option<Vec<Bytes>> {
+        let pieces = self.shape.plan(n).digits().map(|id| self.get(id).cloned());
+        let mut pieces = pieces.collect::<Option<Vec<Bytes>>>()?;
+        // Pieces have one width, and the first ones may begin with zeros.
+        for piece in &mut pieces {
+            let zeros = piece.iter().take_while(|&&digit| digit == b'0').count();
+            piece.advance(zeros);
+            if !piece.is_empty() {
+                break;
+            }
+        }
+        Some(pieces)
     }
 }
 
 impl<V> Frontier<V> {
     fn is_empty(&self) -> bool {
-        self.multiplied.is_empty() && self.decimal.is_none()
+        self.multiplied.is_empty() && self.converted.is_empty()
     }
 
-    fn covering(&self, id: OperationId) -> Option<(OperationId, &V)> {
-        if let Some(digits) = &self.decimal {
-            return Some((self.plan.decimal(), digits));
+    fn get(&self, id: OperationId) -> Option<&V> {
+        if id.kind != Kind::Multiply {
+            return self.converted.get(&id);
         }
-        if id.kind == Kind::Decimal {
-            return None;
+        self.multiplying(id)
+            .filter(|found| found.id == id)
+            .map(|found| &found.value)
+    }
+
+    fn covers(&self, id: OperationId) -> bool {
+        if id.kind == Kind::Multiply {
+            self.multiplying(id).is_some() || self.is_product_needless()
+        } else {
+            self.converted.contains_key(&id) || self.is_needless(id)
         }
+    }
+
+    /// The finished multiplication that is `id` or was made of it.
+    fn multiplying(&self, id: OperationId) -> Option<&Finished<V>> {
         let span = self.plan.span(id);
         let (_, found) = self.multiplied.range(..=span.start).next_back()?;
         // Blocks one above the other have one span.
-        (found.end >= span.end && found.id.level >= id.level).then_some((found.id, &found.value))
+        (found.end >= span.end && found.id.level >= id.level).then_some(found)
+    }
+
+    /// Whether all that needs n! is covered.
+    fn is_product_needless(&self) -> bool {
+        // Most of the time nothing has been made of it, and it is asked for each multiplication.
+        let last = self.converted.last_key_value();
+        last.is_some_and(|(id, _)| id.kind.is_made_of_product())
+            && self.is_needless(self.plan.root())
+    }
+
+    /// Whether all operations that need `id` are covered, and there are any.
+    fn is_needless(&self, id: OperationId) -> bool {
+        let needed_by = self.plan.needed_by(id);
+        !needed_by.is_empty() && needed_by.into_iter().all(|other| self.covers(other))
+    }
+
+    fn evidence(&self, id: OperationId) -> Vec<(OperationId, &V)> {
+        let itself = match id.kind {
+            Kind::Multiply => self.multiplying(id).map(|found| (found.id, &found.value)),
+            _ => self.converted.get(&id).map(|value| (id, value)),
+        };
+        match itself {
+            Some(found) => vec![found],
+            None if self.covers(id) => {
+                let made = |&(id, _): &(&OperationId, &V)| id.kind.is_made_of_product();
+                let made = self.converted.iter().filter(made);
+                made.map(|(&id, value)| (id, value)).collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Drops what is covered without being in here. What is covered stays so, since nothing that
+    /// covers depends on what it covers.
+    fn prune(&mut self) {
+        for id in self.plan.conversion() {
+            if self.converted.contains_key(&id) && self.is_needless(id) {
+                self.converted.remove(&id);
+            }
+        }
+        if self.is_product_needless() {
+            self.multiplied.clear();
+        }
     }
 
     fn remove_covered_by(&mut self, id: OperationId) {
-        if id.kind == Kind::Decimal {
-            self.multiplied.clear();
-            self.decimal = None;
+        if id.kind != Kind::Multiply {
+            self.converted.remove(&id);
+            if id.kind == Kind::Decimal {
+                self.multiplied.clear();
+            }
             return;
         }
         let span = self.plan.span(id);
@@ -188,14 +277,26 @@ impl<V> Frontier<V> {
         }
     }
 
+    fn done(&self) -> u64 {
+        let multiplied = if self.is_product_needless() {
+            self.plan.covered(self.plan.root())
+        } else {
+            let finished = self.multiplied.values();
+            finished
+                .map(|finished| self.plan.covered(finished.id))
+                .sum()
+        };
+        let converted = self.plan.conversion().filter(|&id| self.covers(id));
+        multiplied + converted.count() as u64
+    }
+
     fn iter(&self) -> impl Iterator<Item = (OperationId, &V)> + '_ {
-        let decimal = self
-            .decimal
-            .as_ref()
-            .map(|digits| (self.plan.decimal(), digits));
-        self.multiplied
-            .values()
+        let multiplied = self.multiplied.values();
+        multiplied
             .map(|finished| (finished.id, &finished.value))
-            .chain(decimal)
+            .chain(self.converted.iter().map(|(&id, value)| (id, value)))
     }
 }
+
+#[cfg(test)]
+mod tests;

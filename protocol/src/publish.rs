@@ -96,7 +96,7 @@ impl Job {
                 .map(|reason| Bytes::from(format!("{reason}\n")))
                 .collect();
         }
-        let digits = |n: u32| core.checkpoint.products.get(core.plan(n).decimal());
+        let digits = |n: u32| core.checkpoint.products.digits(n);
         job::result_text(
             self.factorials
                 .iter()
@@ -289,7 +289,7 @@ impl Coordinator {
                                 .iter()
                                 .position(|&byte| byte == b'=')
                                 .map_or(0, |equals| equals + 1);
-                            job::log_line(n, &line[digits..], limit, &job.name)
+                            job::log_line(n, &[&line[digits..]], limit, &job.name)
                         });
                 let lines = lines.collect();
                 if core.config.log_results {
@@ -369,11 +369,11 @@ impl Coordinator {
             return;
         };
         let limit = core.config.log_digits;
-        let digits = |n: u32| core.checkpoint.products.get(core.plan(n).decimal());
+        let digits = |n: u32| core.checkpoint.products.digits(n);
         let lines = job
             .factorials
             .iter()
-            .filter_map(|&n| Some(job::log_line(n, digits(n)?, limit, &job.name)));
+            .filter_map(|&n| Some(job::log_line(n, &digits(n)?, limit, &job.name)));
         let lines = lines.collect();
         core.outbox.push(Action::Log { lines });
     }

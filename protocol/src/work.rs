@@ -15,6 +15,7 @@ use crate::trace::ReassignCause;
 ///
 /// What is ready goes before fresh leaves and higher levels before lower ones, which walks each
 /// tree depth first: so few products are waiting for others at any time, about one result in all.
+/// What the conversion needs beside the product fills the gaps, of which there are some near the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Work {
     factorials: BTreeMap<u32, Factorial>,
@@ -35,8 +36,19 @@ struct Factorial {
     reassigned: BTreeMap<OperationId, ReassignCause>,
 }
 
-/// Higher levels first, and the conversion, to which all multiplications lead, before them.
-type ReadyKey = (Reverse<(Kind, u8)>, u32);
+/// What more depends on first: by rank, and in it higher levels first.
+type ReadyKey = (Reverse<(Rank, u8)>, OperationId);
+
+/// When an operation should be assigned, compared with others of its factorial; the last first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Rank {
+    /// What the conversion needs beside the product: only while no multiplication waits.
+    Preparation,
+    Multiplication,
+    Digits,
+    /// All other parts of the conversion wait for these.
+    Head,
+}
 
 impl Work {
     /// Whether a factorial is open.
@@ -68,7 +80,14 @@ impl Work {
         self.next_order += 1;
         let mut reached = BTreeSet::new();
         let mut gap_start = 0;
-        let mut spans: Vec<Range<u32>> = done.iter_of(n).map(|(id, _)| plan.span(id)).collect();
+        let multiplied = done.iter_of(n).filter(|(id, _)| id.kind == Kind::Multiply);
+        let mut spans: Vec<Range<u32>> = multiplied.map(|(id, _)| plan.span(id)).collect();
+        if done.covers(plan.root()) {
+            spans.push(0..plan.leaves());
+        } else if done.iter_of(n).any(|(id, _)| id.kind.is_made_of_product()) {
+            // The product was there once, and all leaves before it.
+            spans.push(plan.leaves()..plan.leaves());
+        }
         spans.extend(
             assigned
                 .iter()
@@ -86,9 +105,9 @@ impl Work {
             factorial.leaves.push_back(gap_start..plan.leaves());
         }
         let parents = done.iter_of(n).filter_map(|(id, _)| plan.parent(id));
-        for parent in parents {
-            if !assigned.contains(&parent) && is_ready(&plan, parent, done) {
-                factorial.put(parent);
+        for id in parents.chain(plan.conversion()) {
+            if !assigned.contains(&id) && !done.covers(id) && is_ready(&plan, id, done) {
+                factorial.put(id);
             }
         }
         for &id in &reached {
@@ -140,11 +159,11 @@ impl Work {
             return;
         };
         factorial.take(id);
-        if let Some(parent) = factorial.plan.parent(id)
-            && is_ready(&factorial.plan, parent, done)
-        {
-            factorial.put(parent);
-            self.assignable.insert(factorial.order, id.n);
+        for next in factorial.plan.needed_by(id) {
+            if !done.covers(next) && is_ready(&factorial.plan, next, done) {
+                factorial.put(next);
+                self.assignable.insert(factorial.order, id.n);
+            }
         }
     }
 
@@ -174,7 +193,7 @@ impl Factorial {
             for &operand in self.plan.operands(id).products() {
                 self.put_back(operand, done);
             }
-        } else if id.level > 0 || id.kind == Kind::Decimal || !self.is_fresh(id.index) {
+        } else if id.level > 0 || id.kind != Kind::Multiply || !self.is_fresh(id.index) {
             self.put(id);
         }
     }
@@ -186,9 +205,12 @@ impl Factorial {
 
     fn take(&mut self, id: OperationId) {
         self.ready.remove(&key(id));
-        if id.kind == Kind::Decimal {
-            self.leaves.clear();
-            self.ready.clear();
+        if id.kind != Kind::Multiply {
+            // Whoever has this has had the product.
+            if id.kind.is_made_of_product() {
+                self.leaves.clear();
+                self.ready.retain(|(_, id)| id.kind != Kind::Multiply);
+            }
             return;
         }
         // A product that comes late, or from a peer that was away, may cover what is not
@@ -213,13 +235,10 @@ impl Factorial {
     }
 
     fn next(&mut self) -> Option<OperationId> {
-        if let Some((Reverse((kind, level)), index)) = self.ready.pop_first() {
-            return Some(OperationId {
-                n: self.plan.n(),
-                kind,
-                level,
-                index,
-            });
+        let first = self.ready.first();
+        let waits = |&(Reverse((rank, _)), _): &ReadyKey| rank == Rank::Preparation;
+        if self.leaves.is_empty() || first.is_some_and(|first| !waits(first)) {
+            return self.ready.pop_first().map(|(_, id)| id);
         }
         let range = self.leaves.front_mut()?;
         let leaf = self.plan.leaf(range.start);
@@ -232,7 +251,14 @@ impl Factorial {
 }
 
 fn key(id: OperationId) -> ReadyKey {
-    (Reverse((id.kind, id.level)), id.index)
+    let rank = match id.kind {
+        Kind::Reciprocal => Rank::Preparation,
+        // Small, and the reciprocal, which takes as long as the root, waits for them.
+        Kind::Power | Kind::Multiply => Rank::Multiplication,
+        Kind::Digits => Rank::Digits,
+        Kind::Decimal | Kind::Quotient | Kind::Fraction => Rank::Head,
+    };
+    (Reverse((rank, id.level)), id)
 }
 
 fn is_ready(plan: &Plan, id: OperationId, done: &Products<Bytes>) -> bool {

@@ -52,8 +52,8 @@ impl Worker {
                 core.warn(format!(
                     "ignored an assignment that is part of no plan: {id:?}"
                 ));
-            } else if let Some(product) = self.known(core, id) {
-                known.push(product);
+            } else if self.knows(core, id) {
+                known.extend(self.known(core, id));
             } else if self.is_queued(id) {
                 // Assigned again after a link was cut; the first assignment stands.
             } else if task(core, id).is_none() {
@@ -119,6 +119,10 @@ impl Worker {
         for product in &update.products {
             self.kept.remove_covered_by(product.operation);
         }
+        let converts = |product: &Product| product.operation.kind != Kind::Multiply;
+        if update.products.iter().any(converts) {
+            self.kept.remove_all_covered(&core.checkpoint.products);
+        }
         self.feed(core);
     }
 
@@ -147,7 +151,7 @@ impl Worker {
         let found: Vec<Product> = operations
             .iter()
             .filter(|&&id| core.is_valid(id))
-            .filter_map(|&id| self.known(core, id))
+            .flat_map(|&id| self.known(core, id))
             .collect();
         send_products(core, to, found.into_iter());
     }
@@ -210,14 +214,21 @@ impl Worker {
         }
     }
 
-    /// The product that shows an operation done, if this node has it.
-    fn known(&self, core: &Core, id: OperationId) -> Option<Product> {
-        let held = core.checkpoint.products.covering(id);
-        let (operation, value) = held.or_else(|| self.kept.covering(id))?;
-        Some(Product {
+    fn knows(&self, core: &Core, id: OperationId) -> bool {
+        core.checkpoint.covers(id) || self.kept.covers(id)
+    }
+
+    /// The products that show an operation done, if this node has them.
+    fn known(&self, core: &Core, id: OperationId) -> Vec<Product> {
+        let mut evidence = core.checkpoint.products.evidence(id);
+        if evidence.is_empty() {
+            evidence = self.kept.evidence(id);
+        }
+        let product = |(operation, value): (OperationId, &Bytes)| Product {
             operation,
             value: value.clone(),
-        })
+        };
+        evidence.into_iter().map(product).collect()
     }
 
     fn is_queued(&self, id: OperationId) -> bool {
@@ -246,9 +257,15 @@ impl Worker {
 /// What the arithmetic is to do for an operation; nothing if the checkpoint lacks an operand.
 fn task(core: &Core, id: OperationId) -> Option<Task> {
     let value = |id: OperationId| core.checkpoint.products.get(id).cloned();
-    match core.plan(id.n).operands(id) {
+    let plan = core.plan(id.n);
+    match plan.operands(id) {
         Operands::Numbers(numbers) => Some(Task::Numbers(numbers)),
         Operands::Products(ids) if id.kind == Kind::Decimal => Some(Task::Decimal(value(ids[0])?)),
+        Operands::Products(ids) if id.kind != Kind::Multiply => Some(Task::Convert {
+            operation: id,
+            cut: plan.cut(),
+            operands: ids.into_iter().map(value).collect::<Option<_>>()?,
+        }),
         Operands::Products(ids) => Some(Task::Products(
             ids.into_iter().map(value).collect::<Option<_>>()?,
         )),

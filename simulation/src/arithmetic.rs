@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use malachite_base::num::arithmetic::traits::Factorial;
+use malachite_base::num::arithmetic::traits::{Factorial, Pow};
 use malachite_nz::natural::Natural;
 use protocol::event::Task;
 use protocol::message::Product;
 use protocol::packed::{pack, unpack};
-use protocol::plan::OperationId;
+use protocol::plan::conversion::Cut;
+use protocol::plan::{Kind, OperationId};
 
 use crate::chance::{Chance, Span};
 
@@ -106,12 +107,41 @@ fn compute(task: Task) -> Bytes {
                 }))
             }
             Task::Decimal(value) => decode(value).to_string().into(),
+            Task::Convert {
+                operation,
+                cut,
+                operands,
+            } => convert(*operation, *cut, operands),
         };
         if known.len() < REMEMBERED {
             known.insert(task, value.clone());
         }
         value
     })
+}
+
+/// An operation of a split conversion by its meaning alone. A fraction is the integer that its digits
+/// make, so the reciprocal is of no use here but to be there.
+fn convert(operation: OperationId, cut: Cut, operands: &[Bytes]) -> Bytes {
+    let values: Vec<Natural> = operands.iter().map(|value| decode(value)).collect();
+    let ten_to = |digits: u64| Natural::from(10u32).pow(digits);
+    let width = cut.piece();
+    let value = match (operation.kind, operation.level, &values[..]) {
+        (Kind::Power, 0, []) => Natural::from(5u32).pow(width),
+        (Kind::Power, _, [power]) => power * power,
+        (Kind::Reciprocal, _, [power]) => power << cut.half(),
+        (Kind::Quotient, _, [n, reciprocal, _]) => n / reciprocal,
+        (Kind::Fraction, 0, [quotient, _]) => quotient.clone(),
+        (Kind::Fraction, 0, [n, quotient, reciprocal, _]) => n - quotient * reciprocal,
+        (Kind::Fraction, _, [fraction, power]) => fraction % (power << (2 * width)),
+        (Kind::Digits, _, [fraction, power @ ..]) => {
+            let after = if operation.index % 4 < 2 { 3 } else { 1 } - power.len() as u64;
+            let digits = fraction / ten_to(after * width) % ten_to(width);
+            return format!("{:0>1$}", digits.to_string(), width as usize).into();
+        }
+        _ => panic!("{operation:?} has {} operands", operands.len()),
+    };
+    encode(&value)
 }
 
 /// The digits of n!, by another way than the plan's.

@@ -24,7 +24,7 @@ mod doctored;
 
 use std::fmt;
 
-use protocol::plan::{Kind, OperationId, Plan};
+use protocol::plan::{Kind, OperationId, Plan, Shape};
 
 use crate::directory::Change;
 use crate::fact::Fact;
@@ -120,10 +120,34 @@ pub(crate) fn covers(by: OperationId, id: OperationId) -> bool {
     if by.kind == Kind::Decimal || by == id {
         return true;
     }
+    if by.kind != Kind::Multiply || id.kind != Kind::Multiply {
+        return false;
+    }
     let plan = Plan::new(id.n);
     let (outer, inner) = (plan.span(by), plan.span(id));
-    id.kind == Kind::Multiply
-        && by.level > id.level
-        && outer.start <= inner.start
-        && inner.end <= outer.end
+    by.level > id.level && outer.start <= inner.start && inner.end <= outer.end
+}
+
+/// Whether these products together show that `id` is done: one of them covers it, or all operations
+/// that need it are done.
+pub(crate) fn is_done(held: &[OperationId], id: OperationId) -> bool {
+    if held.iter().any(|&by| covers(by, id)) {
+        return true;
+    }
+    let is_split = |by: &OperationId| by.n == id.n && by.kind > Kind::Decimal;
+    if !held.iter().any(is_split) {
+        return false;
+    }
+    let split = Shape {
+        split_from: Some(0),
+        ..Shape::SINGLE
+    };
+    let plan = split.plan(id.n);
+    let last = if id.kind == Kind::Multiply {
+        plan.root()
+    } else {
+        id
+    };
+    let needed_by = plan.needed_by(last);
+    !needed_by.is_empty() && needed_by.into_iter().all(|next| is_done(held, next))
 }

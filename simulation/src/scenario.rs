@@ -188,6 +188,7 @@ fn config(chance: &mut Chance, surroundings: &Surroundings) -> Config {
         window: chance.pick(&[256, 16, 4, 1]),
         shape: Shape {
             least_blocks: chance.pick(&[u32::MAX, 16, 4, 1]),
+            split_from: chance.pick(&[None, Some(30), Some(0)]),
         },
         preemption: chance.pick(&[
             Preemption::Graceful,

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use protocol::config::Config;
 use tempfile::TempDir;
 
 use crate::cli::ComputeArgs;
@@ -46,7 +47,11 @@ pub(crate) enum ComputeError {
 ///
 /// Why it cannot start, why the job failed, or that a signal ended it.
 pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
-    let config = args.cluster.config(false)?;
+    let config = Config {
+        // The folder is removed in the end: to sync it would be waiting for nothing.
+        durable: false,
+        ..args.cluster.config(false)?
+    };
     let numbers = operands::parse(&args.operands, config.max_n)?;
     memory::check(&numbers, config.nodes)?;
     let mut signals = Signals::install().map_err(Failure::Signals)?;

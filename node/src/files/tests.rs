@@ -13,6 +13,7 @@ fn folders() -> (tempfile::TempDir, Folders) {
         Folders {
             renames: Renames::of(&jobs),
             jobs,
+            durable: true,
         },
     )
 }

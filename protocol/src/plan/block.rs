@@ -12,7 +12,7 @@ impl Plan {
 
     /// Positions of the operations of the block that `id` is in.
     pub fn block(&self, id: OperationId) -> Range<u32> {
-        if id.kind == Kind::Decimal || id.level >= self.grain {
+        if id.kind != Kind::Multiply || id.level >= self.grain {
             return id.index..id.index + 1;
         }
         let above = (id.level..self.grain).fold(id.index, |index, level| self.above(level, index));

@@ -15,17 +15,24 @@ pub struct Shape {
     /// Operations travel in the largest blocks with which a factorial has at least so many blocks of
     /// leaves.
     pub least_blocks: u32,
+    /// The conversion to decimal is split from this n on, if at all.
+    pub split_from: Option<u32>,
 }
 
 impl Shape {
-    /// Every operation travels by itself.
+    /// Every operation travels by itself, and no conversion is split.
     pub const SINGLE: Shape = Shape {
         least_blocks: u32::MAX,
+        split_from: None,
     };
 
     /// The plan of n!.
     pub fn plan(self, n: u32) -> Plan {
-        Plan::of_grain(n, |leaves| self.grain(leaves))
+        Plan::shaped(
+            n,
+            self.split_from.is_some_and(|least| n >= least),
+            |leaves| self.grain(leaves),
+        )
     }
 
     fn grain(self, leaves: u32) -> u8 {
@@ -38,8 +45,12 @@ impl Shape {
 }
 
 impl Default for Shape {
-    /// Enough blocks that all workers have some.
+    /// Enough blocks that all workers have some; and where the messages of a split conversion cost
+    /// less than it saves.
     fn default() -> Shape {
-        Shape { least_blocks: 64 }
+        Shape {
+            least_blocks: 64,
+            split_from: Some(20_000),
+        }
     }
 }

@@ -136,7 +136,10 @@ proptest! {
 
 #[test]
 fn blocks_are_as_large_as_leaves_enough_of_them() {
-    let shape = Shape { least_blocks: 4 };
+    let shape = Shape {
+        least_blocks: 4,
+        ..Shape::SINGLE
+    };
     let grains = [60, 64, 252, 256, 1_020, 1_024, 1_000_000].map(|n| (n, shape.plan(n).grain()));
     let expected = [0, 1, 1, 2, 2, 3, 3];
     assert!(
@@ -150,7 +153,7 @@ fn blocks_are_as_large_as_leaves_enough_of_them() {
 proptest! {
     #[test]
     fn blocks_hold_every_operation_once_and_have_what_they_need_below(n in 0u32..20_000, least_blocks in 1u32..40) {
-        let shape = Shape { least_blocks };
+        let shape = Shape { least_blocks, ..Shape::SINGLE };
         let (plan, single) = (shape.plan(n), Plan::new(n));
         let mut next = plan.leaf(0);
         let mut total = 1;

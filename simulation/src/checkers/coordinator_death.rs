@@ -8,8 +8,8 @@ use protocol::id::NodeId;
 use protocol::message::Message;
 use protocol::plan::OperationId;
 
-use super::Checker;
-use super::promises::{assigned, covering};
+use super::promises::assigned;
+use super::{Checker, is_done};
 use crate::fact::{Fact, Life, Step};
 
 /// What every live process holds, of the factorials that only one job asks for.
@@ -43,10 +43,10 @@ impl CoordinatorDeath {
 
     fn assigned(&self, life: Life, op: OperationId, worker: NodeId) -> Result<(), String> {
         for (holder, held) in &self.held {
-            if let Some(by) = covering(held, op) {
+            if is_done(held, op) {
                 return Err(format!(
-                    "{life} assigns {op:?} to node {worker} although {holder}, which lives, holds {by:?}, and no \
-                     fault but deaths was injected"
+                    "{life} assigns {op:?} to node {worker} although {holder}, which lives, holds {held:?}, \
+                     which show it done, and no fault but deaths was injected"
                 ));
             }
         }

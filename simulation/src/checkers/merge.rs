@@ -1,8 +1,8 @@
 //! S8: merging loses no finished operation that a node has which answered Collect, and lived to
 //! deliver: neither what it holds, nor what it has finished and the stream has not shown yet.
 
-use super::Checker;
-use super::promises::{Promises, covering};
+use super::promises::Promises;
+use super::{Checker, is_done};
 use crate::fact::{Fact, Step};
 
 /// What each winner was told while it collects.
@@ -38,7 +38,7 @@ impl Merge {
         }
         let held = (step.held)();
         for (peer, told) in &owner.told {
-            let lost = |id: &&_| covering(&held, **id).is_none();
+            let lost = |id: &&_| !is_done(&held, **id);
             if let Some(id) = told.operations.iter().find(lost) {
                 return Err(format!(
                     "{} acts in epoch {} without {id:?}, which node {peer} has",

@@ -65,7 +65,12 @@ impl Operands {
             Task::Products(values) if values.len() > 4 || values.is_empty() => {
                 Err(format!("{id:?} multiplies {} products", values.len()))
             }
-            Task::Products(_) | Task::Block { .. } | Task::Decimal(_) => Ok(()),
+            Task::Convert { operands, .. } if operands.len() > 4 => {
+                Err(format!("{id:?} has {} operands", operands.len()))
+            }
+            Task::Convert { .. } | Task::Products(_) | Task::Block { .. } | Task::Decimal(_) => {
+                Ok(())
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use protocol::plan::OperationId;
 use protocol::timer::Timer;
 use protocol::trace::Trace;
 
-use super::covers;
+use super::is_done;
 use crate::fact::{Fact, Life, Step};
 
 /// What each owner of an epoch was told by the peers that are still with it.
@@ -152,10 +152,11 @@ impl Promises {
 }
 
 impl Owner {
-    /// A finished operation that shows `id` done, and which node beside `worker` has it.
-    pub(super) fn holder(&self, id: OperationId, worker: NodeId) -> Option<(NodeId, OperationId)> {
+    /// A node beside `worker` of which what it has shows `id` done.
+    pub(super) fn holder(&self, id: OperationId, worker: NodeId) -> Option<(NodeId, &Told)> {
         let mut others = self.told.iter().filter(|&(&peer, _)| peer != worker);
-        others.find_map(|(&peer, told)| Some((peer, covering(&told.operations, id)?)))
+        let holder = others.find(|(_, told)| is_done(&told.operations, id))?;
+        Some((*holder.0, holder.1))
     }
 }
 
@@ -181,11 +182,9 @@ impl Kept {
                 ..
             } => {
                 if let Some(kept) = self.0.get_mut(&step.life) {
-                    kept.retain(|id| {
-                        let shown = |by: &OperationId| covers(*by, *id);
-                        let done = update.products.iter().map(|product| product.operation);
-                        !update.forgotten.contains(&id.n) && !done.into_iter().any(|by| shown(&by))
-                    });
+                    let shown = update.products.iter().map(|product| product.operation);
+                    let shown: Vec<OperationId> = shown.collect();
+                    kept.retain(|id| !update.forgotten.contains(&id.n) && !is_done(&shown, *id));
                 }
             }
             Event::Computed { .. } | Event::Timeout(Timer::Deliver) => {
@@ -203,11 +202,6 @@ impl Kept {
             _ => {}
         }
     }
-}
-
-/// The first of these that shows an operation done.
-pub(super) fn covering(finished: &[OperationId], id: OperationId) -> Option<OperationId> {
-    finished.iter().copied().find(|&by| covers(by, id))
 }
 
 /// The operations that a step assigns, and to whom.

@@ -8,8 +8,8 @@ use protocol::event::Action;
 use protocol::id::NodeId;
 use protocol::plan::OperationId;
 
-use super::Checker;
-use super::promises::{Promises, assigned, covering};
+use super::promises::{Promises, assigned};
+use super::{Checker, is_done};
 use crate::fact::{Fact, Life, Step};
 
 /// What each owner of an epoch was told by the peers that are still with it.
@@ -40,10 +40,11 @@ impl Recomputation {
         }
         for action in step.actions {
             if let Action::Compute { operation, .. } = action
-                && let Some(by) = covering(self.promises.kept(life), *operation)
+                && let kept = self.promises.kept(life)
+                && is_done(kept, *operation)
             {
                 return Err(format!(
-                    "{life} computes {operation:?} although it has finished {by:?} and keeps it"
+                    "{life} computes {operation:?} although it keeps {kept:?}, which show it done"
                 ));
             }
         }
@@ -59,8 +60,10 @@ impl Recomputation {
         };
         // Its holder answers with what it has, and computes nothing.
         match owner.holder(op, worker) {
-            Some((peer, by)) => Err(format!(
-                "{life} assigns {op:?} to node {worker}, although node {peer} told it to have {by:?}"
+            Some((peer, told)) => Err(format!(
+                "{life} assigns {op:?} to node {worker}, although node {peer} told it to have {:?}, \
+                 which show it done",
+                told.operations
             )),
             None => Ok(()),
         }

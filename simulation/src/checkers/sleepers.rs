@@ -12,8 +12,7 @@ use protocol::time::Time;
 use protocol::timer::Timer;
 use protocol::trace::{DownBy, Trace};
 
-use super::Checker;
-use super::promises::covering;
+use super::{Checker, is_done};
 use crate::fact::{Fact, Life, Standing, Step, Takeover};
 
 /// A node that collects gives each peer this long.
@@ -96,7 +95,7 @@ impl Sleepers {
         };
         for other in takeover.others.iter().filter(unheard) {
             let lacks = |id: &&OperationId| {
-                takeover.needed.contains(&id.n) && covering(takeover.held, **id).is_none()
+                takeover.needed.contains(&id.n) && !is_done(takeover.held, **id)
             };
             if let Some(id) = other.held.iter().find(lacks) {
                 return Err(format!(

@@ -119,7 +119,10 @@ impl ClusterArgs {
             window: if faulty { 1 } else { DEFAULT_WINDOW },
             // Whoever slows operations down, or has faults hit them, means each single one.
             shape: if faulty || !self.delay.is_zero() {
-                Shape::SINGLE
+                Shape {
+                    split_from: Shape::default().split_from,
+                    ..Shape::SINGLE
+                }
             } else {
                 Shape::default()
             },
@@ -127,6 +130,7 @@ impl ClusterArgs {
             max_n: memory::default_max_n(self.max_n),
             log_digits: self.log_digits,
             log_results,
+            durable: true,
             trace_operations: self.trace_operations,
             run: format!("{:08x}", rand::random::<u32>()),
         };

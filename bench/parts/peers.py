@@ -1,0 +1,216 @@
+"""The same tree with five workers by what a user would pick instead. See bench/peers/README.md."""
+
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+
+from . import common
+from .cluster import Service
+
+HERE = common.ROOT / "bench/peers"
+SIZES = (1_000, 10_000)
+PINS = {
+    "ray": ("ray==2.60.0",),
+    "dask": ("dask==2026.8.0", "distributed==2026.8.0"),
+    "celery": ("celery==5.7.0", "redis==8.1.0", "packaging==26.3"),
+}
+
+
+class Missing(Exception):
+    """A program that a peer needs is not installed."""
+
+
+class Peer:
+    """A process that answers `N FILE`; ended, with all that it started, by closing its input."""
+
+    def __init__(self, name, goal, command, also=(), **settings):
+        self.name, self.goal, self.also = name, goal, list(also)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, cwd=HERE, **settings
+        )
+        try:
+            self.expect("ready", 120)
+        except BaseException:
+            self.stop(patience=0.1)
+            raise
+
+    def expect(self, word, limit):
+        # One line at a time is asked for, so none waits in a buffer when the descriptor is looked at.
+        if not select.select([self.process.stdout], [], [], limit)[0]:
+            raise SystemExit(f"{self.name} says nothing for {limit} s")
+        line = self.process.stdout.readline()
+        if word not in line:
+            raise SystemExit(f"{self.name} says {line!r}")
+        return line
+
+    def speed(self, n):
+        """Operations a second."""
+        file = common.SCRATCH / "peer-product"
+        self.process.stdin.write(f"{n} {file}\n")
+        said = json.loads(self.expect("operations", 300))
+        common.check_product(n, file, self.name)
+        file.unlink()
+        return said["operations"] / said["ns"] * 1e9
+
+    def stop(self, patience=30):
+        self.process.stdin.close()
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.process.terminate()
+            self.process.wait()
+        for process in self.also:
+            process.terminate()
+            process.wait()
+
+
+class Bullpen:
+    """A running service; from `job_accepted` to `product_done`."""
+
+    def __init__(self):
+        self.service = Service()
+        self.count = 0
+
+    def speed(self, n):
+        self.count += 1
+        name = f"peer-{self.count}"
+        self.service.drop(name, f"{n}\n")
+        self.service.done.wait(f"{name}.txt")
+        common.check_line(n, self.service.result(name), "bullpen")
+        accepted, done = (self.service.events(event)[-1] for event in ("job_accepted", "product_done"))
+        return operations(n) / (done["mono_ns"] - accepted["mono_ns"]) * 1e9
+
+    def stop(self):
+        self.service.__exit__()
+
+
+def operations(n):
+    total = width = -(-n // 4)
+    while width > 1:
+        width = -(-width // 4)
+        total += width
+    return total
+
+
+def need(program, package):
+    if not shutil.which(program):
+        raise Missing(f"{program} is not installed: apt-get install --no-install-recommends {package}")
+
+
+def python(name):
+    return common.venv(name, *PINS[name]) if name in PINS else sys.executable
+
+
+def pool():
+    return Peer("multiprocessing.Pool, chunksize 64", 5, [python("pool"), "pool_tree.py"])
+
+
+def erlang_build():
+    need("erl", "erlang-base")
+    folder = common.SCRATCH / "erlang"
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["erlc", "-o", folder, "tree.erl"], cwd=HERE, check=True)
+    return ["erl", "-noshell", "-pa", folder]
+
+
+def erlang_vm():
+    erl = erlang_build()
+    return Peer("Erlang, five processes in one VM, no checkpoint", 1.5, [*erl, "-eval", "tree:vm()."])
+
+
+def erlang_nodes():
+    erl = erlang_build()
+    port = free_port()
+    environment = os.environ | {"ERL_EPMD_PORT": str(port), "ERL_EPMD_ADDRESS": "127.0.0.1"}
+    quiet = {"stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+    also = [subprocess.Popen(["epmd", "-address", "127.0.0.1", "-port", str(port)], **quiet, stderr=subprocess.DEVNULL)]
+    while not listens(port):
+        pass
+
+    def node(name, code):
+        distributed = ["-name", f"{name}@127.0.0.1", "-setcookie", "tree", "-start_epmd", "false"]
+        loopback = ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]
+        return [*erl, *distributed, *loopback, "-eval", code]
+
+    names = [f"worker{index}" for index in range(5)]
+    workers = [subprocess.Popen(node(name, "tree:worker()."), env=environment, **quiet) for name in names]
+    known = ",".join(f"'{name}@127.0.0.1'" for name in names)
+    command = node("coordinator", f"tree:nodes([{known}]).")
+    return Peer("Erlang, five nodes, checkpoint to every node", 20, command, workers + also, env=environment)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def listens(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def ray():
+    return Peer("Ray", 300, [python("ray"), "ray_tree.py"], stderr=subprocess.DEVNULL)
+
+
+def dask():
+    return Peer("Dask distributed", 300, [python("dask"), "dask_tree.py"])
+
+
+def celery():
+    need("redis-server", "redis-server")
+    return Peer("Celery with Redis", 300, [python("celery"), "celery_tree.py"], stderr=subprocess.DEVNULL)
+
+
+LIGHT, HEAVY = (pool, erlang_vm, erlang_nodes), (ray, dask, celery)
+
+
+def compare(bullpen, starts, rounds, absent):
+    """Median speeds of these peers, and of bullpen in turn with them: a row of each."""
+    peers = []
+    try:
+        for start in starts:
+            try:
+                peers.append(start())
+            except Missing as missing:
+                absent.append(f"{start.__name__}: {missing}")
+        turn = [bullpen, *peers]
+        speeds = {(peer, n): [] for peer in turn for n in SIZES}
+        for _ in range(rounds):
+            for n in SIZES:
+                for peer in turn:
+                    speeds[peer, n].append(peer.speed(n))
+    finally:
+        for peer in peers:
+            peer.stop()
+    medians = {key: common.median(values) for key, values in speeds.items()}
+    for peer in peers:
+        theirs = [f"{medians[peer, n]:,.0f}" for n in SIZES]
+        ours = [f"{medians[bullpen, n]:,.0f}" for n in SIZES]
+        ratios = [f"{medians[bullpen, n] / medians[peer, n]:.1f}" for n in SIZES]
+        yield (peer.name, *theirs, *ours, *ratios, f"at least {peer.goal}")
+
+
+def measure(rounds, heavy=False):
+    common.heading("The same tree with five workers by what a user would pick instead")
+    print("Operations a second, workers warm, in turn in every round; bullpen, with its checkpoint to every node, from")
+    print("`job_accepted` to `product_done`. None of the peers has a failover of its coordinator; bench/peers/README.md says")
+    print("what each is. The goals are those at n = 10,000.\n")
+    rows, absent = [], []
+    bullpen = Bullpen()
+    try:
+        # What is heavy runs by itself: its processes work even when nothing is asked of them.
+        for starts in [LIGHT] + [(start,) for start in HEAVY if heavy]:
+            rows += compare(bullpen, starts, rounds, absent)
+    finally:
+        bullpen.stop()
+    sizes = [f"n = {n:,}" for n in SIZES]
+    columns = ("", *sizes, *(f"bullpen, {size}" for size in sizes), *(f"ratio, {size}" for size in sizes), "goal")
+    common.table(columns, rows)
+    for sentence in absent:
+        print(f"Left out: {sentence}\n")

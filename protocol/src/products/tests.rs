@@ -1,0 +1,103 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SPLIT: Shape = Shape {
+    split_from: Some(0),
+    ..Shape::SINGLE
+};
+
+/// All operations of a small factorial.
+fn operations(plan: &Plan) -> Vec<OperationId> {
+    let multiplied = plan.below(plan.root()).flat_map(|names| {
+        let first = names.start;
+        (first.index..names.end.index).map(move |index| OperationId { index, ..first })
+    });
+    multiplied.chain(plan.conversion()).collect()
+}
+
+/// Finishes operations in an order that a cluster might, drawn by `draws`; calls `see` after each.
+fn finish(plan: &Plan, draws: &[usize], mut see: impl FnMut(&BTreeSet<OperationId>, OperationId)) {
+    let all = operations(plan);
+    let mut done = BTreeSet::new();
+    for draw in draws {
+        let ready = all.iter().filter(|&&id| {
+            let operands = plan.operands(id);
+            !done.contains(&id) && operands.products().iter().all(|id| done.contains(id))
+        });
+        let ready: Vec<OperationId> = ready.copied().collect();
+        let Some(&id) = ready.get(draw % ready.len().max(1)) else {
+            return;
+        };
+        done.insert(id);
+        see(&done, id);
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_done_stays_done_and_what_is_needed_stays(n in 1u32..60, draws in proptest::collection::vec(any::<usize>(), 60)) {
+        let plan = SPLIT.plan(n);
+        let all = operations(&plan);
+        let mut products = Products::new(SPLIT);
+        finish(&plan, &draws, |done, id| {
+            assert_eq!(products.insert(id, id.index), Insertion::New, "{id:?}");
+            assert_eq!(products.done(n), done.len() as u64);
+            for &other in &all {
+                assert_eq!(products.covers(other), done.contains(&other), "{other:?} after {id:?}");
+                assert_eq!(!products.evidence(other).is_empty(), done.contains(&other));
+                let operands = plan.operands(other);
+                if !done.contains(&other) {
+                    for operand in operands.products().iter().filter(|id| done.contains(id)) {
+                        assert!(products.get(*operand).is_some(), "{other:?} needs {operand:?}");
+                    }
+                }
+            }
+            assert_ne!(products.insert(id, id.index), Insertion::New);
+        });
+        if products.has_digits(n) {
+            prop_assert!(products.ids().eq(plan.digits()), "nothing but the digits is kept");
+        }
+    }
+
+    #[test]
+    fn a_union_has_done_what_either_has(
+        n in 1u32..60,
+        draws in [proptest::collection::vec(any::<usize>(), 0..60), proptest::collection::vec(any::<usize>(), 0..60)],
+    ) {
+        let plan = SPLIT.plan(n);
+        let [mut left, mut right] = [Products::new(SPLIT), Products::new(SPLIT)];
+        finish(&plan, &draws[0], |_, id| {
+            left.insert(id, ());
+        });
+        finish(&plan, &draws[1], |_, id| {
+            right.insert(id, ());
+        });
+        let mut union = left.clone();
+        for id in right.ids() {
+            union.insert(id, ());
+        }
+        for id in operations(&plan) {
+            if left.covers(id) || right.covers(id) {
+                prop_assert!(union.covers(id), "{id:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_digits_come_without_the_zeros_before_them() {
+    let plan = SPLIT.plan(4);
+    let mut products = Products::new(SPLIT);
+    for (id, piece) in plan
+        .digits()
+        .zip(["00", "00", "02", "40", "00", "00", "00", "00"])
+    {
+        assert_eq!(products.digits(4), None);
+        products.insert(id, Bytes::from(piece));
+    }
+    let digits = products.digits(4).expect("all are there");
+    assert_eq!(digits.concat(), b"24000000000");
+}
