@@ -89,10 +89,10 @@ impl Node {
             ChildState::Running => {
                 let continues = std::mem::replace(&mut peer.stopped, false);
                 if continues
-                    && peer.link == Link::Up
+                    && peer.link != Link::Down
                     && let Role::Winner(takeover) = &mut self.role
                 {
-                    takeover.link_up(&mut self.core, id);
+                    takeover.returned(&mut self.core, id);
                 }
             }
             ChildState::Stopped if !peer.stopped => {
@@ -211,13 +211,13 @@ impl Node {
         }
     }
 
-    /// Anything that a peer says ends its silence.
-    pub(crate) fn sign_of_life(&mut self, from: NodeId) {
+    /// Anything that a peer says ends its silence; tells whether it had been silent for too long.
+    pub(crate) fn sign_of_life(&mut self, from: NodeId) -> bool {
         let Some(peer) = self.core.peers.get_mut(&from) else {
-            return;
+            return false;
         };
-        if peer.silent {
-            peer.silent = false;
+        let returns = std::mem::replace(&mut peer.silent, false);
+        if returns {
             let peer_incarnation = peer.incarnation;
             self.core.trace(Trace::PeerUp {
                 peer: from,
@@ -231,6 +231,14 @@ impl Node {
             }
             Role::Coordinator(_) => self.core.timers.arm(Timer::PeerSilence(from), due),
             _ => {}
+        }
+        returns
+    }
+
+    /// A peer is heard again that was silent for too long: who collects had not asked it.
+    pub(crate) fn returned(&mut self, from: NodeId) {
+        if let Role::Winner(takeover) = &mut self.role {
+            takeover.returned(&mut self.core, from);
         }
     }
 

@@ -124,7 +124,9 @@ impl Node {
             } => self.receive(from, incarnation, message),
             Event::Alive { from, incarnation } => {
                 if self.knows(from, incarnation) {
-                    self.sign_of_life(from);
+                    if self.sign_of_life(from) {
+                        self.returned(from);
+                    }
                     if let Role::Winner(takeover) = &self.role {
                         takeover.sign_of_life(&mut self.core, from);
                     }
@@ -256,7 +258,16 @@ impl Node {
                 return;
             }
         }
-        self.sign_of_life(from);
+        let returns = self.sign_of_life(from);
+        self.hear(from, message);
+        // Only now, since the message may have ended the attempt to collect.
+        if returns {
+            self.returned(from);
+        }
+    }
+
+    /// Does what a message asks for that is of the present.
+    fn hear(&mut self, from: NodeId, message: Message) {
         let follows = match message {
             Message::Heartbeat { epoch }
             | Message::Pull { epoch, .. }

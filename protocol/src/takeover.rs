@@ -74,6 +74,17 @@ impl Takeover {
         }
     }
 
+    /// A peer that was stopped or silent, and so was not asked, is there after all: ask it, or wait
+    /// for its link.
+    pub(crate) fn returned(&mut self, core: &mut Core, peer: NodeId) {
+        if core.peers[&peer].link == Link::Up {
+            self.link_up(core, peer);
+        } else {
+            self.awaited.insert(peer);
+            self.be_patient(core, peer);
+        }
+    }
+
     /// A peer promised: take note of what it has, and ask for the values that nobody gave yet. The
     /// inventory is valid and in order.
     pub(crate) fn promised(&mut self, core: &mut Core, from: NodeId, inventory: Inventory) {

@@ -14,6 +14,7 @@ use protocol::file::{FileCall, FileReply, FileTag, Folder, Probe};
 use protocol::id::{Epoch, Incarnation, NodeId};
 use protocol::message::{Inventory, Message};
 use protocol::plan::OperationId;
+use protocol::status::RoleName;
 use protocol::trace::{ElectionCause, Trace};
 use solo::{Actions, FIRST, Solo, epoch, leaf};
 
@@ -58,6 +59,47 @@ fn a_peer_that_runs_again_is_asked_again() {
     promise(&mut node, 0, Vec::new());
     assert_eq!(node.node.acting(), None, "node 1 has not answered");
     promise(&mut node, 1, Vec::new());
+    assert!(node.node.acting().is_some());
+}
+
+/// A winner in a new life knows of a stopped peer by a hint alone: its link is made when it goes on.
+#[test]
+fn a_peer_that_runs_again_is_waited_for_until_it_links() {
+    let mut node = Solo::alone(2, config(4));
+    node.hint(3, ChildState::Stopped);
+    node.link_up(0, FIRST);
+    node.link_up(1, FIRST);
+    node.receive(
+        0,
+        Message::Stale {
+            highest: epoch(4, 3),
+        },
+    );
+    node.step(Event::Start);
+    node.pass(Duration::from_millis(510));
+    assert_eq!(node.node.role(), RoleName::Candidate);
+    node.hint(3, ChildState::Running);
+    promise(&mut node, 0, Vec::new());
+    promise(&mut node, 1, Vec::new());
+    assert_eq!(node.node.acting(), None, "node 3 has not answered");
+    assert!(node.link_up(3, FIRST).sent(3, "collect"));
+    promise(&mut node, 3, Vec::new());
+    assert!(node.node.acting().is_some());
+}
+
+/// It was silent for too long before the election, and speaks while the winner still collects.
+#[test]
+fn a_peer_that_is_heard_again_is_asked() {
+    let mut node = Solo::following(2, config(4), epoch(1, 3));
+    node.pass(Duration::from_millis(500));
+    assert_eq!(node.node.acting(), None, "nodes 0 and 1 have not answered");
+    let highest = epoch(1, 3);
+    let actions = node.receive(3, Message::Election { highest });
+    assert!(actions.sent(3, "collect"), "{actions:?}");
+    promise(&mut node, 0, Vec::new());
+    promise(&mut node, 1, Vec::new());
+    assert_eq!(node.node.acting(), None, "node 3 has not answered");
+    promise(&mut node, 3, Vec::new());
     assert!(node.node.acting().is_some());
 }
 
