@@ -176,17 +176,18 @@ pub fn answers(text: &[u8], factorials: &[u32]) -> bool {
 /// The digits may come in parts.
 pub fn log_line(n: u32, digits: &[impl AsRef<[u8]>], limit: usize, job: &str) -> Bytes {
     const SHOWN: usize = 20;
-    let length: usize = digits.iter().map(|part| part.as_ref().len()).sum();
-    let digits = digits.iter().flat_map(AsRef::as_ref);
+    let digits = digits.iter().map(AsRef::as_ref);
+    let length: usize = digits.clone().map(<[u8]>::len).sum();
     let mut line = format!("{n}!=").into_bytes();
     if length <= limit || length <= 2 * SHOWN {
-        line.extend(digits);
+        // A part at a time: lines may be long, and this is done in the midst of a step.
+        digits.for_each(|part| line.extend_from_slice(part));
     } else {
-        line.extend(digits.clone().take(SHOWN));
+        line.extend(digits.clone().flatten().take(SHOWN));
         line.extend_from_slice("…".as_bytes());
-        let mut end: Vec<u8> = digits.rev().take(SHOWN).copied().collect();
-        end.reverse();
-        line.extend(end);
+        let end = digits.flatten().rev().take(SHOWN);
+        let end: Vec<u8> = end.copied().collect();
+        line.extend(end.iter().rev());
         line.extend_from_slice(format!(" ({length} digits, whole in done/{job}.txt)").as_bytes());
     }
     line.push(b'\n');
