@@ -75,3 +75,14 @@ fn a_node_that_is_told_of_a_stopped_successor_wins_once() {
     ];
     run(&config(3), 0, &stimuli).unwrap();
 }
+
+#[test]
+fn who_returns_with_news_of_a_higher_epoch_is_not_asked_in_a_lower_one() {
+    let stimuli = [
+        Stimulus::Hint(NodeId(2), Incarnation(1), ChildState::Stopped),
+        said(3, Saying::Pull(EpochOf::Speaker(0), Vec::new())),
+        Stimulus::Stray(Timer::CoordinatorSilence),
+        said(3, Saying::Election(EpochOf::Speaker(0))),
+    ];
+    run(&config(4), 1, &stimuli).unwrap();
+}
