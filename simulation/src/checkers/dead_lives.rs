@@ -9,10 +9,45 @@ use protocol::trace::Trace;
 use super::Checker;
 use crate::fact::{Fact, Life, Step};
 
-/// By process and peer: the newest life that the process has heard of.
+/// What no process may obey.
 #[derive(Debug, Default)]
 pub struct DeadLives {
-    newest: BTreeMap<Life, BTreeMap<NodeId, Incarnation>>,
+    heard: HeardOf,
+}
+
+/// By process and peer: the newest life that the process has heard of.
+#[derive(Debug, Default)]
+pub(super) struct HeardOf(BTreeMap<Life, BTreeMap<NodeId, Incarnation>>);
+
+impl HeardOf {
+    /// Takes note of what a process learns of its peers.
+    pub(super) fn see(&mut self, fact: &Fact<'_>) {
+        match fact {
+            Fact::Step(step) => {
+                if let Event::LinkUp {
+                    peer, incarnation, ..
+                }
+                | Event::Hint {
+                    peer, incarnation, ..
+                } = *step.event
+                {
+                    let known = self.0.entry(step.life).or_default();
+                    let newest = known.entry(peer).or_default();
+                    *newest = incarnation.max(*newest);
+                }
+            }
+            Fact::Died(life) => {
+                self.0.remove(life);
+            }
+            _ => {}
+        }
+    }
+
+    /// The newest life of a peer, if the process knows that the one of this incarnation is over.
+    pub(super) fn successor(&self, life: Life, of: Life) -> Option<Incarnation> {
+        let newest = *self.0.get(&life)?.get(&of.node)?;
+        (newest > of.incarnation).then_some(newest)
+    }
 }
 
 impl Checker for DeadLives {
@@ -21,47 +56,34 @@ impl Checker for DeadLives {
     }
 
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        self.heard.see(fact);
         match fact {
             Fact::Step(step) => self.step(step),
-            Fact::Died(life) => {
-                self.newest.remove(life);
-                Ok(())
-            }
             _ => Ok(()),
         }
     }
 }
 
 impl DeadLives {
-    fn step(&mut self, step: &Step<'_>) -> Result<(), String> {
-        match *step.event {
-            Event::LinkUp {
-                peer, incarnation, ..
-            }
-            | Event::Hint {
-                peer, incarnation, ..
-            } => {
-                let known = self.newest.entry(step.life).or_default();
-                let newest = known.entry(peer).or_default();
-                *newest = incarnation.max(*newest);
-                Ok(())
-            }
-            Event::Received {
-                from,
-                incarnation,
-                ref message,
-            } => {
-                let known = self.newest.get(&step.life);
-                let newest = known.and_then(|known| known.get(&from));
-                match newest {
-                    Some(newest) if incarnation < *newest && has_effect(step) => Err(format!(
-                        "{} obeys {} of node {from} in life {incarnation}, although it has heard of life {newest}",
-                        step.life,
-                        message.name()
-                    )),
-                    _ => Ok(()),
-                }
-            }
+    fn step(&self, step: &Step<'_>) -> Result<(), String> {
+        let Event::Received {
+            from,
+            incarnation,
+            ref message,
+        } = *step.event
+        else {
+            return Ok(());
+        };
+        let peer = Life {
+            node: from,
+            incarnation,
+        };
+        match self.heard.successor(step.life, peer) {
+            Some(newest) if has_effect(step) => Err(format!(
+                "{} obeys {} of {peer}, although it has heard of life {newest}",
+                step.life,
+                message.name()
+            )),
             _ => Ok(()),
         }
     }

@@ -13,6 +13,7 @@ use protocol::plan::OperationId;
 use protocol::timer::Timer;
 use protocol::trace::Trace;
 
+use super::dead_lives::HeardOf;
 use super::is_done;
 use crate::fact::{Fact, Life, Step};
 
@@ -20,6 +21,7 @@ use crate::fact::{Fact, Life, Step};
 #[derive(Debug, Default)]
 pub(super) struct Promises {
     owners: BTreeMap<Life, Owner>,
+    heard: HeardOf,
     kept: Kept,
     /// What the promising process kept when it promised.
     sent: BTreeMap<(Life, Epoch), Vec<OperationId>>,
@@ -47,6 +49,7 @@ pub(super) struct Kept(BTreeMap<Life, Vec<OperationId>>);
 impl Promises {
     /// Takes note of what happened; a checker calls it before it judges.
     pub(super) fn see(&mut self, fact: &Fact<'_>) {
+        self.heard.see(fact);
         match fact {
             Fact::Step(step) => {
                 self.kept.step(step);
@@ -99,10 +102,13 @@ impl Promises {
                         node: *from,
                         incarnation: *incarnation,
                     };
-                    let kept = self.sent.get(&(peer, *epoch));
-                    let kept = kept.map(Vec::as_slice).unwrap_or_default();
-                    let told = Told::new(*incarnation, inventory, kept);
-                    owner.told.insert(*from, told);
+                    // What a life said is void once its end is known.
+                    if self.heard.successor(life, peer).is_none() {
+                        let kept = self.sent.get(&(peer, *epoch));
+                        let kept = kept.map(Vec::as_slice).unwrap_or_default();
+                        let told = Told::new(*incarnation, inventory, kept);
+                        owner.told.insert(*from, told);
+                    }
                 }
                 event => {
                     let life = |peer| owner.told.get(&peer).map(|told| told.incarnation);
