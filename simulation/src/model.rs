@@ -6,6 +6,7 @@
 //! nodes here, `transition` for what can happen next, `watch` for what must hold.
 
 mod cluster;
+mod reduction;
 mod report;
 mod transition;
 mod watch;
@@ -206,6 +207,9 @@ impl Model for Search {
                 "a takeover loses nothing that it was promised",
                 |_, cluster| keeps(cluster, Law::Merge),
             ),
+            Property::always("what a dead life said is void", |_, cluster| {
+                keeps(cluster, Law::DeadLives)
+            }),
             Property::sometimes(
                 "a coordinator is elected",
                 |search: &Search, cluster: &Cluster| search.is_first(0, cluster.is_led()),

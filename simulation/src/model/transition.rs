@@ -12,11 +12,11 @@ use protocol::node::Node;
 use protocol::time::Time;
 use protocol::timer::Timer;
 
-use super::cluster::{Cluster, Direction, Item, Process, Running, Shared};
+use super::cluster::{Cluster, Direction, Item, Process, Shared};
 use crate::fact::{Life, Step, View};
 
 /// Every step happens at this moment: nothing is ever late, and everything may be.
-const NOW: Time = Time(1);
+pub(super) const NOW: Time = Time(1);
 /// The job that is there: 4! has one multiplication, and its digits.
 const JOB: &[u8] = b"4!\n";
 
@@ -53,8 +53,24 @@ pub enum Choice {
     Resume(NodeId),
 }
 
+impl Choice {
+    /// Whose step it is.
+    fn mover(self) -> NodeId {
+        match self {
+            Choice::Arrive { to, .. } | Choice::Hint { to, .. } => to,
+            Choice::Begin(id)
+            | Choice::Compute(id)
+            | Choice::Fire(id, _)
+            | Choice::Crash(id)
+            | Choice::Restart(id)
+            | Choice::Pause(id)
+            | Choice::Resume(id) => id,
+        }
+    }
+}
+
 impl Cluster {
-    /// All that can happen next.
+    /// All that can happen next, but for what can wait.
     pub(super) fn choices(&self, choices: &mut Vec<Choice>) {
         self.smooth_choices(choices);
         for process in &self.processes {
@@ -84,6 +100,8 @@ impl Cluster {
                 choices.extend(timers.map(|timer| Choice::Fire(id, timer)));
             }
         }
+        let movers = self.movers();
+        choices.retain(|choice| movers.contains(&choice.mover()));
     }
 
     /// What can happen while nothing goes wrong and nobody computes.
@@ -149,6 +167,7 @@ impl Cluster {
             }
             Choice::Resume(id) => self.set_paused(id, false),
         }
+        self.forget();
     }
 
     fn arrive(&mut self, from: Life, to: NodeId) {
@@ -160,34 +179,21 @@ impl Cluster {
         if link.is_empty() {
             self.links.remove(&direction);
         }
-        let (peer, incarnation) = (from.node, from.incarnation);
-        let event = match item {
-            Some(Item::Up(highest)) => Event::LinkUp {
-                peer,
-                incarnation,
-                highest,
-            },
-            Some(Item::Message(message)) => Event::Received {
-                from: peer,
-                incarnation,
-                message,
-            },
-            Some(Item::Down) => Event::LinkDown { peer, incarnation },
-            None => return,
+        let Some(item) = item else {
+            return;
         };
-        match event {
-            Event::LinkUp { .. } => self.change(to, |running| {
-                let linked = running.linked.entry(peer).or_default();
-                *linked = incarnation.max(*linked);
-            }),
-            Event::LinkDown { .. } => self.change(to, |running| {
-                running
-                    .linked
-                    .retain(|&id, life| id != peer || *life > incarnation);
-            }),
-            _ => {}
+        let event = event_of(from, item);
+        let is_up = matches!(event, Event::LinkUp { .. });
+        let present = self.process(from.node);
+        if is_up && present.life == from && present.running.is_some() {
+            self.change(to, |running| {
+                running.linked.insert(from.node);
+            });
         }
         self.step(to, event);
+        if is_up {
+            self.void_mail(to, from);
+        }
     }
 
     fn tell(&mut self, to: NodeId, about: NodeId) {
@@ -198,12 +204,14 @@ impl Cluster {
             Some(running) if running.paused => ChildState::Stopped,
             Some(_) => ChildState::Running,
         };
+        let life = process.life;
         let hint = Event::Hint {
             peer: about,
-            incarnation: process.life.incarnation,
+            incarnation: life.incarnation,
             state,
         };
         self.step(to, hint);
+        self.void_mail(to, life);
     }
 
     fn crash(&mut self, id: NodeId) {
@@ -217,6 +225,9 @@ impl Cluster {
         let others: Vec<NodeId> = self.nodes().map(|(other, _)| other.node).collect();
         for other in others {
             self.carry(life, other, Item::Down);
+            self.change(other, |running| {
+                running.linked.remove(&id);
+            });
         }
         self.owe_hints_of(id);
     }
@@ -289,10 +300,26 @@ impl Cluster {
     }
 
     fn is_linked(&self, from: NodeId, to: NodeId) -> bool {
-        let receiver = self.process(to);
-        let linked = |running: &Running| running.linked.get(&to).copied();
-        let link = self.process(from).running.as_ref().and_then(linked);
-        receiver.running.is_some() && link == Some(receiver.life.incarnation)
+        let sender = self.process(from).running.as_ref();
+        sender.is_some_and(|sender| sender.linked.contains(&to))
+    }
+}
+
+/// What it is to a node that this arrives.
+pub(super) fn event_of(from: Life, item: Item) -> Event {
+    let (peer, incarnation) = (from.node, from.incarnation);
+    match item {
+        Item::Up(highest) => Event::LinkUp {
+            peer,
+            incarnation,
+            highest,
+        },
+        Item::Message(message) => Event::Received {
+            from: peer,
+            incarnation,
+            message,
+        },
+        Item::Down => Event::LinkDown { peer, incarnation },
     }
 }
 
