@@ -173,7 +173,9 @@ impl Cluster {
             cluster.run_smoothly();
         }
         cluster.crashes = bounds.crashes;
-        cluster.pauses = bounds.pauses;
+        if bounds.hints {
+            cluster.pauses = bounds.pauses;
+        }
         cluster.timeouts = bounds.timeouts;
         cluster
     }

@@ -73,6 +73,25 @@ impl Cluster {
         if self.crashes == 0 && all_live && self.watch.highest_term() > Term(0) {
             self.watch.change(|watch| watch.forget_highest_term());
         }
+        // Whose hint changes nothing now knows already what it says, and knows it until there is
+        // something else to tell, of which everybody is told anew: that somebody runs is forgotten
+        // only for a stop; that somebody is stopped, only for its end or its going on; and that
+        // somebody is gone was known from the end of its link, after which nothing comes, since
+        // who knows it from a hint is not owed that hint any more.
+        let owed = std::mem::take(&mut self.hints);
+        self.hints = owed
+            .into_iter()
+            .filter(|&(to, about)| self.is_news(to, about))
+            .collect();
+    }
+
+    /// Whether a node would do anything if it were told the state of another.
+    fn is_news(&self, to: NodeId, about: NodeId) -> bool {
+        self.process(to).running.as_ref().is_some_and(|running| {
+            let mut node = Node::clone(&running.node);
+            let actions = node.step(NOW, self.hint_of(about));
+            !actions.is_empty() || node != *running.node
+        })
     }
 
     /// Which processes are to move next, so that every order that makes a difference is still

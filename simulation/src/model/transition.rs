@@ -47,10 +47,21 @@ pub enum Choice {
     Crash(NodeId),
     /// A dead process is replaced.
     Restart(NodeId),
-    /// A process is stopped.
-    Pause(NodeId),
-    /// A stopped process goes on.
-    Resume(NodeId),
+    /// A process is stopped, and a first node is told.
+    Pause {
+        /// Which.
+        id: NodeId,
+        /// Who is told.
+        told: NodeId,
+    },
+    /// A stopped process goes on, and a first node that knew is told. It also goes on by whatever
+    /// else it does.
+    Resume {
+        /// Which.
+        id: NodeId,
+        /// Who is told.
+        told: NodeId,
+    },
 }
 
 impl Choice {
@@ -63,8 +74,8 @@ impl Choice {
             | Choice::Fire(id, _)
             | Choice::Crash(id)
             | Choice::Restart(id)
-            | Choice::Pause(id)
-            | Choice::Resume(id) => id,
+            | Choice::Pause { id, .. }
+            | Choice::Resume { id, .. } => id,
         }
     }
 }
@@ -82,13 +93,7 @@ impl Cluster {
             if self.crashes > 0 {
                 choices.push(Choice::Crash(id));
             }
-            if running.paused {
-                choices.push(Choice::Resume(id));
-                continue;
-            }
-            if self.pauses > 0 {
-                choices.push(Choice::Pause(id));
-            }
+            self.pause_choices(id, running.paused, choices);
             if !running.computing.is_empty() {
                 choices.push(Choice::Compute(id));
             }
@@ -104,19 +109,37 @@ impl Cluster {
         choices.retain(|choice| movers.contains(&choice.mover()));
     }
 
+    /// A stop that nobody is told of is no more than a while in which a process is not chosen, and
+    /// all orders have that anyway. Whatever happens after a stop and before the first node is told
+    /// might as well have happened before the stop, since it is nothing that the process does; and
+    /// likewise for its going on. So a stop is one step with the first news of it, its end is one
+    /// step with the first news of that or with the next thing that the process does, and without
+    /// hints there is none.
+    fn pause_choices(&self, id: NodeId, paused: bool, choices: &mut Vec<Choice>) {
+        if !paused && self.pauses == 0 {
+            return;
+        }
+        for (Life { node: told, .. }, _) in self.nodes() {
+            if told == id {
+                continue;
+            }
+            if !paused {
+                choices.push(Choice::Pause { id, told });
+            } else if !self.hints.contains(&(told, id)) {
+                choices.push(Choice::Resume { id, told });
+            }
+        }
+    }
+
     /// What can happen while nothing goes wrong and nobody computes.
     fn smooth_choices(&self, choices: &mut Vec<Choice>) {
-        let awake = |id: NodeId| {
-            let running = self.process(id).running.as_ref();
-            running.is_some_and(|running| !running.paused)
-        };
-        let links = self.links.keys().filter(|direction| awake(direction.to));
+        let links = self.links.keys();
         choices.extend(links.map(|&Direction { to, from }| Choice::Arrive { from, to }));
-        let hints = self.hints.iter().filter(|(to, _)| awake(*to));
+        let hints = self.hints.iter();
         choices.extend(hints.map(|&(to, about)| Choice::Hint { to, about }));
         for process in &self.processes {
             let begins = process.running.as_ref();
-            if begins.is_some_and(|running| !running.started && !running.paused) {
+            if begins.is_some_and(|running| !running.started) {
                 choices.push(Choice::Begin(process.life.node));
             }
         }
@@ -137,6 +160,10 @@ impl Cluster {
 
     /// Lets one thing happen.
     pub(super) fn make(&mut self, choice: Choice) {
+        match choice {
+            Choice::Crash(_) => {}
+            _ => self.wake(choice.mover()),
+        }
         match choice {
             Choice::Arrive { from, to } => self.arrive(from, to),
             Choice::Begin(id) => {
@@ -161,11 +188,16 @@ impl Cluster {
             }
             Choice::Crash(id) => self.crash(id),
             Choice::Restart(id) => self.give_birth(id),
-            Choice::Pause(id) => {
+            Choice::Pause { id, told } => {
                 self.pauses -= 1;
                 self.set_paused(id, true);
+                self.wake(told);
+                self.tell(told, id);
             }
-            Choice::Resume(id) => self.set_paused(id, false),
+            Choice::Resume { id, told } => {
+                self.wake(told);
+                self.tell(told, id);
+            }
         }
         self.forget();
     }
@@ -198,20 +230,22 @@ impl Cluster {
 
     fn tell(&mut self, to: NodeId, about: NodeId) {
         self.hints.remove(&(to, about));
+        self.step(to, self.hint_of(about));
+        self.void_mail(to, self.process(about).life);
+    }
+
+    /// What the supervisor has to tell of a node.
+    pub(super) fn hint_of(&self, about: NodeId) -> Event {
         let process = self.process(about);
-        let state = match &process.running {
-            None => ChildState::Gone,
-            Some(running) if running.paused => ChildState::Stopped,
-            Some(_) => ChildState::Running,
-        };
-        let life = process.life;
-        let hint = Event::Hint {
+        Event::Hint {
             peer: about,
-            incarnation: life.incarnation,
-            state,
-        };
-        self.step(to, hint);
-        self.void_mail(to, life);
+            incarnation: process.life.incarnation,
+            state: match &process.running {
+                None => ChildState::Gone,
+                Some(running) if running.paused => ChildState::Stopped,
+                Some(_) => ChildState::Running,
+            },
+        }
     }
 
     fn crash(&mut self, id: NodeId) {
@@ -230,6 +264,14 @@ impl Cluster {
             });
         }
         self.owe_hints_of(id);
+    }
+
+    /// A process that is about to do something is not stopped any more.
+    fn wake(&mut self, id: NodeId) {
+        let running = self.process(id).running.as_ref();
+        if running.is_some_and(|running| running.paused) {
+            self.set_paused(id, false);
+        }
     }
 
     fn set_paused(&mut self, id: NodeId, paused: bool) {
@@ -349,8 +391,10 @@ impl fmt::Display for Choice {
             Choice::Fire(id, timer) => write!(f, "node {id}: the timer {timer:?} fires"),
             Choice::Crash(id) => write!(f, "node {id} dies"),
             Choice::Restart(id) => write!(f, "node {id} is started again"),
-            Choice::Pause(id) => write!(f, "node {id} is stopped"),
-            Choice::Resume(id) => write!(f, "node {id} goes on"),
+            Choice::Pause { id, told } => {
+                write!(f, "node {id} is stopped, and node {told} is told")
+            }
+            Choice::Resume { id, told } => write!(f, "node {id} goes on, and node {told} is told"),
         }
     }
 }

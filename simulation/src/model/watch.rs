@@ -100,6 +100,7 @@ impl Watch {
         Authority
             .see(&fact)
             .and_then(|()| Obedience::default().see(&fact))
+            .and_then(|()| promises_bind(step))
             .map_err(|message| Law::Fence.broken(message))?;
         coordinator_is_idle(step).map_err(|message| Law::CoordinatorIdle.broken(message))?;
         self.promises_are_merged(step)
@@ -218,6 +219,24 @@ fn epochs_rise(step: &Step<'_>) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+fn promises_bind(step: &Step<'_>) -> Result<(), String> {
+    let known = step.after.highest;
+    let mut promised = step.actions.iter().filter_map(|action| match action {
+        Action::Send {
+            message: Message::Promise { epoch, .. },
+            ..
+        } => Some(*epoch),
+        _ => None,
+    });
+    match promised.find(|epoch| *epoch > known) {
+        Some(epoch) => Err(format!(
+            "{} promises to epoch {epoch} and knows no higher one than {known}",
+            step.life
+        )),
+        None => Ok(()),
+    }
 }
 
 fn coordinator_is_idle(step: &Step<'_>) -> Result<(), String> {
