@@ -3,7 +3,8 @@
 //! The same `Node` as everywhere. Its state knows no time, so any armed timer may fire at any
 //! moment, and whatever real time may do is among the orders. What is bounded is how often something
 //! goes wrong, never how it falls together with the rest. See `cluster` for what surrounds the
-//! nodes here, `transition` for what can happen next, `watch` for what must hold.
+//! nodes here, `transition` for what can happen next, `reduction` for what need not be looked at
+//! twice, `watch` for what must hold.
 
 mod cluster;
 mod reduction;
@@ -38,7 +39,8 @@ pub struct Bounds {
     /// Processes that may die; each may be started again, at any later moment.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub crashes: u8,
-    /// Processes that may be stopped; each may go on at any later moment.
+    /// Processes that may be stopped, with hints; each may go on at any later moment. Without hints
+    /// a stop is no more than an order of events, and all are searched.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub pauses: u8,
     /// Timers that may fire, each at any moment, however early.
@@ -75,6 +77,7 @@ pub fn standard() -> Vec<Bounds> {
         search(Start::Led, 1, 0, 0),
         search(Start::MidJob, 1, 0, 0),
         search(Start::MidJob, 0, 1, 0),
+        search(Start::Led, 2, 0, 0),
         Bounds {
             depth: Some(7),
             ..search(Start::Led, 2, 1, 2)

@@ -69,7 +69,10 @@ impl Cluster {
     /// Drops what decides nothing any more.
     pub(super) fn forget(&mut self) {
         // Only who is born is told of it.
-        let all_live = self.processes.iter().all(|process| process.running.is_some());
+        let all_live = self
+            .processes
+            .iter()
+            .all(|process| process.running.is_some());
         if self.crashes == 0 && all_live && self.watch.highest_term() > Term(0) {
             self.watch.change(|watch| watch.forget_highest_term());
         }
@@ -117,7 +120,11 @@ impl Cluster {
     /// reachable is asked of whole states, of which some are passed over: what is reached here is
     /// reached, what is not may yet be.
     pub(super) fn movers(&self) -> Vec<NodeId> {
-        let all: Vec<NodeId> = self.processes.iter().map(|process| process.life.node).collect();
+        let all: Vec<NodeId> = self
+            .processes
+            .iter()
+            .map(|process| process.life.node)
+            .collect();
         if self.can_go_wrong() {
             return all;
         }
@@ -150,8 +157,7 @@ impl Cluster {
                 return moving;
             }
             let has_mail = |from, to| self.links.contains_key(&Direction { to, from });
-            let writes_first =
-                waiting().find(|&from| moving.iter().any(|&to| !has_mail(from, to)));
+            let writes_first = waiting().find(|&from| moving.iter().any(|&to| !has_mail(from, to)));
             match writes_first {
                 Some(life) => moving.push(life.node),
                 None => return moving,

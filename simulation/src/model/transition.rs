@@ -83,6 +83,13 @@ impl Choice {
 impl Cluster {
     /// All that can happen next, but for what can wait.
     pub(super) fn choices(&self, choices: &mut Vec<Choice>) {
+        self.all_choices(choices);
+        let movers = self.movers();
+        choices.retain(|choice| movers.contains(&choice.mover()));
+    }
+
+    /// All that can happen next.
+    pub(super) fn all_choices(&self, choices: &mut Vec<Choice>) {
         self.smooth_choices(choices);
         for process in &self.processes {
             let id = process.life.node;
@@ -105,8 +112,6 @@ impl Cluster {
                 choices.extend(timers.map(|timer| Choice::Fire(id, timer)));
             }
         }
-        let movers = self.movers();
-        choices.retain(|choice| movers.contains(&choice.mover()));
     }
 
     /// A stop that nobody is told of is no more than a while in which a process is not chosen, and

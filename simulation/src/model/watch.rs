@@ -123,7 +123,11 @@ impl Watch {
                 self.highest_term = self.highest_term.max(term);
                 // To win what is not higher is to win something twice, or to go back: the last one
                 // stands for all before it.
-                let (last, acted) = self.won.get(&step.life).copied().unwrap_or((Epoch::NONE, false));
+                let (last, acted) = self
+                    .won
+                    .get(&step.life)
+                    .copied()
+                    .unwrap_or((Epoch::NONE, false));
                 if epoch <= last {
                     return Err(format!("{} won epoch {epoch} after {last}", step.life));
                 }
