@@ -3,9 +3,10 @@
 //! The same `Node` as everywhere. Its state knows no time, so any armed timer may fire at any
 //! moment, and whatever real time may do is among the orders. What is bounded is how often something
 //! goes wrong, never how it falls together with the rest. See `cluster` for what surrounds the
-//! nodes here, `transition` for what can happen next, `reduction` for what need not be looked at
+//! nodes here, `choice` for what can happen next, `transition` for what comes of it, `reduction` for what need not be looked at
 //! twice, `watch` for what must hold.
 
+mod choice;
 mod cluster;
 mod reduction;
 mod report;
@@ -19,9 +20,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
+pub use choice::Choice;
 pub use cluster::{Cluster, Start};
 pub use report::Report;
-pub use transition::Choice;
 use watch::Law;
 
 /// Interval at which the progress is told.

@@ -13,6 +13,7 @@ use protocol::node::Node;
 
 use super::cluster::{Cluster, Direction, Process};
 use super::transition::{NOW, event_of};
+use super::watch::Watch;
 use crate::fact::Life;
 
 impl Cluster {
@@ -74,7 +75,7 @@ impl Cluster {
             .iter()
             .all(|process| process.running.is_some());
         if self.crashes == 0 && all_live && self.watch.highest_term() > Term(0) {
-            self.watch.change(|watch| watch.forget_highest_term());
+            self.watch.change(Watch::forget_highest_term);
         }
         // Whose hint changes nothing now knows already what it says, and knows it until there is
         // something else to tell, of which everybody is told anew: that somebody runs is forgotten
@@ -130,7 +131,7 @@ impl Cluster {
         }
         let sets = all.iter().map(|&first| self.closure(first));
         let able = sets.filter(|set| set.iter().any(|&id| self.is_able(id)));
-        able.min_by_key(|set| set.len()).unwrap_or(all)
+        able.min_by_key(Vec::len).unwrap_or(all)
     }
 
     fn can_go_wrong(&self) -> bool {
