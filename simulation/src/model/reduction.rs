@@ -11,7 +11,7 @@
 use protocol::id::{Incarnation, NodeId, Term};
 use protocol::node::Node;
 
-use super::cluster::{Cluster, Direction, Process};
+use super::cluster::{Cluster, Direction, Process, Running};
 use super::transition::{NOW, event_of};
 use super::watch::Watch;
 use crate::fact::Life;
@@ -79,9 +79,9 @@ impl Cluster {
         }
         // Whose hint changes nothing now knows already what it says, and knows it until there is
         // something else to tell, of which everybody is told anew: that somebody runs is forgotten
-        // only for a stop; that somebody is stopped, only for its end or its going on; and that
-        // somebody is gone was known from the end of its link, after which nothing comes, since
-        // who knows it from a hint is not owed that hint any more.
+        // only for the hint of a stop; and that somebody is gone was known from the end of its
+        // link, after which nothing comes, since who knows it from a hint is not owed that hint any
+        // more. A stop is forgotten when a link stands, so news of one stays news.
         let owed = std::mem::take(&mut self.hints);
         self.hints = owed
             .into_iter()
@@ -89,8 +89,12 @@ impl Cluster {
             .collect();
     }
 
-    /// Whether a node would do anything if it were told the state of another.
+    /// Whether a node may do anything, now or later, if it is told the state of another.
     fn is_news(&self, to: NodeId, about: NodeId) -> bool {
+        let is_stopped = |running: &Running| running.paused;
+        if self.process(about).running.as_ref().is_some_and(is_stopped) {
+            return true;
+        }
         self.process(to).running.as_ref().is_some_and(|running| {
             let mut node = Node::clone(&running.node);
             let actions = node.step(NOW, self.hint_of(about));
