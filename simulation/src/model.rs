@@ -3,9 +3,12 @@
 //! The same `Node` as everywhere. Its state knows no time, so any armed timer may fire at any
 //! moment, and whatever real time may do is among the orders. What is bounded is how often something
 //! goes wrong, never how it falls together with the rest. See `cluster` for what surrounds the
-//! nodes here, `transition` for what can happen next, `watch` for what must hold.
+//! nodes here, `choice` for what can happen next, `transition` for what comes of it, `reduction` for what need not be looked at
+//! twice, `watch` for what must hold.
 
+mod choice;
 mod cluster;
+mod reduction;
 mod report;
 mod transition;
 mod watch;
@@ -17,9 +20,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
+pub use choice::Choice;
 pub use cluster::{Cluster, Start};
 pub use report::Report;
-pub use transition::Choice;
 use watch::Law;
 
 /// Interval at which the progress is told.
@@ -37,7 +40,8 @@ pub struct Bounds {
     /// Processes that may die; each may be started again, at any later moment.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub crashes: u8,
-    /// Processes that may be stopped; each may go on at any later moment.
+    /// Processes that may be stopped, with hints; each may go on at any later moment. Without hints
+    /// a stop is no more than an order of events, and all are searched.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub pauses: u8,
     /// Timers that may fire, each at any moment, however early.
@@ -74,6 +78,7 @@ pub fn standard() -> Vec<Bounds> {
         search(Start::Led, 1, 0, 0),
         search(Start::MidJob, 1, 0, 0),
         search(Start::MidJob, 0, 1, 0),
+        search(Start::Led, 2, 0, 0),
         Bounds {
             depth: Some(7),
             ..search(Start::Led, 2, 1, 2)
@@ -206,6 +211,9 @@ impl Model for Search {
                 "a takeover loses nothing that it was promised",
                 |_, cluster| keeps(cluster, Law::Merge),
             ),
+            Property::always("what a dead life said is void", |_, cluster| {
+                keeps(cluster, Law::DeadLives)
+            }),
             Property::sometimes(
                 "a coordinator is elected",
                 |search: &Search, cluster: &Cluster| search.is_first(0, cluster.is_led()),

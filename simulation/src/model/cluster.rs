@@ -48,7 +48,6 @@ pub struct Cluster {
     pub(super) has_hints: bool,
     /// There is a job in the directory.
     pub(super) has_job: bool,
-    pub(super) born: u64,
     pub(super) crashes: u8,
     pub(super) pauses: u8,
     pub(super) timeouts: u8,
@@ -86,8 +85,8 @@ pub(super) struct Running {
     pub(super) node: Shared<Node>,
     pub(super) started: bool,
     pub(super) paused: bool,
-    /// The lives that it has a link to.
-    pub(super) linked: BTreeMap<NodeId, Incarnation>,
+    /// Those to whose present life it has a link.
+    pub(super) linked: BTreeSet<NodeId>,
     /// What the arithmetic was asked for, in order.
     pub(super) computing: VecDeque<OperationId>,
 }
@@ -149,7 +148,6 @@ impl Cluster {
             hints: BTreeSet::new(),
             has_hints: bounds.hints,
             has_job: bounds.start == Start::MidJob,
-            born: 0,
             crashes: 0,
             pauses: 0,
             timeouts: 0,
@@ -175,7 +173,9 @@ impl Cluster {
             cluster.run_smoothly();
         }
         cluster.crashes = bounds.crashes;
-        cluster.pauses = bounds.pauses;
+        if bounds.hints {
+            cluster.pauses = bounds.pauses;
+        }
         cluster.timeouts = bounds.timeouts;
         cluster
     }
@@ -206,12 +206,11 @@ impl Cluster {
 
     /// Starts a process, with the highest term that the supervisor has been told of, and dials.
     pub(super) fn give_birth(&mut self, id: NodeId) {
-        self.born += 1;
         let life = Life {
             node: id,
-            incarnation: Incarnation(self.born),
+            incarnation: self.next_life(id),
         };
-        let term = self.watch.highest_won().map_or(Term(0), |epoch| epoch.term);
+        let term = self.watch.highest_term();
         let config = Config {
             nodes: self.processes.len() as u8,
             ..Config::default()
@@ -230,7 +229,7 @@ impl Cluster {
             node: Shared::new(node),
             started: false,
             paused: false,
-            linked: BTreeMap::new(),
+            linked: BTreeSet::new(),
             computing: VecDeque::new(),
         };
         let running = Some(running);

@@ -1,7 +1,6 @@
-//! What can happen next, and what comes of it.
+//! What comes of what happens.
 
 use std::collections::VecDeque;
-use std::fmt;
 
 use bytes::Bytes;
 use protocol::event::{Action, ChildState, Event};
@@ -10,100 +9,17 @@ use protocol::id::NodeId;
 use protocol::message::{Message, Product};
 use protocol::node::Node;
 use protocol::time::Time;
-use protocol::timer::Timer;
 
-use super::cluster::{Cluster, Direction, Item, Process, Running, Shared};
+use super::choice::Choice;
+use super::cluster::{Cluster, Direction, Item, Process, Shared};
 use crate::fact::{Life, Step, View};
 
 /// Every step happens at this moment: nothing is ever late, and everything may be.
-const NOW: Time = Time(1);
+pub(super) const NOW: Time = Time(1);
 /// The job that is there: 4! has one multiplication, and its digits.
 const JOB: &[u8] = b"4!\n";
 
-/// One thing that can happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
-    /// What is next on a link arrives.
-    Arrive {
-        /// Whose link.
-        from: Life,
-        /// At whom.
-        to: NodeId,
-    },
-    /// The supervisor says that the cluster starts.
-    Begin(NodeId),
-    /// The supervisor tells the latest state of a node.
-    Hint {
-        /// Tells whom.
-        to: NodeId,
-        /// Of whom.
-        about: NodeId,
-    },
-    /// The arithmetic finishes an operation.
-    Compute(NodeId),
-    /// A timer fires.
-    Fire(NodeId, Timer),
-    /// A process dies.
-    Crash(NodeId),
-    /// A dead process is replaced.
-    Restart(NodeId),
-    /// A process is stopped.
-    Pause(NodeId),
-    /// A stopped process goes on.
-    Resume(NodeId),
-}
-
 impl Cluster {
-    /// All that can happen next.
-    pub(super) fn choices(&self, choices: &mut Vec<Choice>) {
-        self.smooth_choices(choices);
-        for process in &self.processes {
-            let id = process.life.node;
-            let Some(running) = &process.running else {
-                choices.push(Choice::Restart(id));
-                continue;
-            };
-            if self.crashes > 0 {
-                choices.push(Choice::Crash(id));
-            }
-            if running.paused {
-                choices.push(Choice::Resume(id));
-                continue;
-            }
-            if self.pauses > 0 {
-                choices.push(Choice::Pause(id));
-            }
-            if !running.computing.is_empty() {
-                choices.push(Choice::Compute(id));
-            }
-            if self.timeouts > 0 && running.started {
-                let timers = running
-                    .node
-                    .armed_timers()
-                    .filter(|&timer| !is_of_files(timer));
-                choices.extend(timers.map(|timer| Choice::Fire(id, timer)));
-            }
-        }
-    }
-
-    /// What can happen while nothing goes wrong and nobody computes.
-    fn smooth_choices(&self, choices: &mut Vec<Choice>) {
-        let awake = |id: NodeId| {
-            let running = self.process(id).running.as_ref();
-            running.is_some_and(|running| !running.paused)
-        };
-        let links = self.links.keys().filter(|direction| awake(direction.to));
-        choices.extend(links.map(|&Direction { to, from }| Choice::Arrive { from, to }));
-        let hints = self.hints.iter().filter(|(to, _)| awake(*to));
-        choices.extend(hints.map(|&(to, about)| Choice::Hint { to, about }));
-        for process in &self.processes {
-            let begins = process.running.as_ref();
-            if begins.is_some_and(|running| !running.started && !running.paused) {
-                choices.push(Choice::Begin(process.life.node));
-            }
-        }
-    }
-
     /// Lets happen what can, until nothing can but computing and what goes wrong.
     pub(super) fn run_smoothly(&mut self) {
         let mut choices = Vec::new();
@@ -119,6 +35,10 @@ impl Cluster {
 
     /// Lets one thing happen.
     pub(super) fn make(&mut self, choice: Choice) {
+        match choice {
+            Choice::Crash(_) => {}
+            _ => self.wake(choice.mover()),
+        }
         match choice {
             Choice::Arrive { from, to } => self.arrive(from, to),
             Choice::Begin(id) => {
@@ -143,12 +63,18 @@ impl Cluster {
             }
             Choice::Crash(id) => self.crash(id),
             Choice::Restart(id) => self.give_birth(id),
-            Choice::Pause(id) => {
+            Choice::Pause { id, told } => {
                 self.pauses -= 1;
                 self.set_paused(id, true);
+                self.wake(told);
+                self.tell(told, id);
             }
-            Choice::Resume(id) => self.set_paused(id, false),
+            Choice::Resume { id, told } => {
+                self.wake(told);
+                self.tell(told, id);
+            }
         }
+        self.forget();
     }
 
     fn arrive(&mut self, from: Life, to: NodeId) {
@@ -160,50 +86,41 @@ impl Cluster {
         if link.is_empty() {
             self.links.remove(&direction);
         }
-        let (peer, incarnation) = (from.node, from.incarnation);
-        let event = match item {
-            Some(Item::Up(highest)) => Event::LinkUp {
-                peer,
-                incarnation,
-                highest,
-            },
-            Some(Item::Message(message)) => Event::Received {
-                from: peer,
-                incarnation,
-                message,
-            },
-            Some(Item::Down) => Event::LinkDown { peer, incarnation },
-            None => return,
+        let Some(item) = item else {
+            return;
         };
-        match event {
-            Event::LinkUp { .. } => self.change(to, |running| {
-                let linked = running.linked.entry(peer).or_default();
-                *linked = incarnation.max(*linked);
-            }),
-            Event::LinkDown { .. } => self.change(to, |running| {
-                running
-                    .linked
-                    .retain(|&id, life| id != peer || *life > incarnation);
-            }),
-            _ => {}
+        let event = event_of(from, item);
+        let is_up = matches!(event, Event::LinkUp { .. });
+        let present = self.process(from.node);
+        if is_up && present.life == from && present.running.is_some() {
+            self.change(to, |running| {
+                running.linked.insert(from.node);
+            });
         }
         self.step(to, event);
+        if is_up {
+            self.void_mail(to, from);
+        }
     }
 
     fn tell(&mut self, to: NodeId, about: NodeId) {
         self.hints.remove(&(to, about));
+        self.step(to, self.hint_of(about));
+        self.void_mail(to, self.process(about).life);
+    }
+
+    /// What the supervisor has to tell of a node.
+    pub(super) fn hint_of(&self, about: NodeId) -> Event {
         let process = self.process(about);
-        let state = match &process.running {
-            None => ChildState::Gone,
-            Some(running) if running.paused => ChildState::Stopped,
-            Some(_) => ChildState::Running,
-        };
-        let hint = Event::Hint {
+        Event::Hint {
             peer: about,
             incarnation: process.life.incarnation,
-            state,
-        };
-        self.step(to, hint);
+            state: match &process.running {
+                None => ChildState::Gone,
+                Some(running) if running.paused => ChildState::Stopped,
+                Some(_) => ChildState::Running,
+            },
+        }
     }
 
     fn crash(&mut self, id: NodeId) {
@@ -217,8 +134,19 @@ impl Cluster {
         let others: Vec<NodeId> = self.nodes().map(|(other, _)| other.node).collect();
         for other in others {
             self.carry(life, other, Item::Down);
+            self.change(other, |running| {
+                running.linked.remove(&id);
+            });
         }
         self.owe_hints_of(id);
+    }
+
+    /// A process that is about to do something is not stopped any more.
+    fn wake(&mut self, id: NodeId) {
+        let running = self.process(id).running.as_ref();
+        if running.is_some_and(|running| running.paused) {
+            self.set_paused(id, false);
+        }
     }
 
     fn set_paused(&mut self, id: NodeId, paused: bool) {
@@ -289,16 +217,27 @@ impl Cluster {
     }
 
     fn is_linked(&self, from: NodeId, to: NodeId) -> bool {
-        let receiver = self.process(to);
-        let linked = |running: &Running| running.linked.get(&to).copied();
-        let link = self.process(from).running.as_ref().and_then(linked);
-        receiver.running.is_some() && link == Some(receiver.life.incarnation)
+        let sender = self.process(from).running.as_ref();
+        sender.is_some_and(|sender| sender.linked.contains(&to))
     }
 }
 
-/// Timers of the jobs directory, in which nothing happens.
-fn is_of_files(timer: Timer) -> bool {
-    matches!(timer, Timer::Rescan | Timer::Debounce | Timer::RetryFiles)
+/// What it is to a node that this arrives.
+pub(super) fn event_of(from: Life, item: Item) -> Event {
+    let (peer, incarnation) = (from.node, from.incarnation);
+    match item {
+        Item::Up(highest) => Event::LinkUp {
+            peer,
+            incarnation,
+            highest,
+        },
+        Item::Message(message) => Event::Received {
+            from: peer,
+            incarnation,
+            message,
+        },
+        Item::Down => Event::LinkDown { peer, incarnation },
+    }
 }
 
 /// What a look at the jobs directory finds; a change never ends.
@@ -310,20 +249,4 @@ fn answer(call: &FileCall, has_job: bool) -> Option<FileReply> {
         FileCall::Read { .. } => FileReply::Content(Bytes::from_static(JOB)),
         _ => return None,
     })
-}
-
-impl fmt::Display for Choice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Choice::Arrive { from, to } => write!(f, "node {to} gets what is next of {from}"),
-            Choice::Begin(id) => write!(f, "node {id} is told to start"),
-            Choice::Hint { to, about } => write!(f, "node {to} is told the state of node {about}"),
-            Choice::Compute(id) => write!(f, "the arithmetic of node {id} finishes an operation"),
-            Choice::Fire(id, timer) => write!(f, "node {id}: the timer {timer:?} fires"),
-            Choice::Crash(id) => write!(f, "node {id} dies"),
-            Choice::Restart(id) => write!(f, "node {id} is started again"),
-            Choice::Pause(id) => write!(f, "node {id} is stopped"),
-            Choice::Resume(id) => write!(f, "node {id} goes on"),
-        }
-    }
 }

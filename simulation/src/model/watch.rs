@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::event::{Action, ChildState, Event};
-use protocol::id::{Epoch, Incarnation, NodeId};
+use protocol::id::{Epoch, Incarnation, NodeId, Term};
 use protocol::message::Message;
 use protocol::plan::OperationId;
 use protocol::timer::Timer;
@@ -27,6 +27,8 @@ pub enum Law {
     CoordinatorIdle,
     /// Who begins to act holds all that the promises name that it took.
     Merge,
+    /// What a dead life of a node said is void for all who know of its next one.
+    DeadLives,
 }
 
 /// Something that must not happen has happened.
@@ -41,8 +43,10 @@ pub struct Broken {
 /// What is remembered of the past.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Watch {
-    /// The epochs that were won, and whether their owner has acted.
-    won: BTreeMap<Epoch, bool>,
+    /// The last epoch that each living process has won, and whether it has ever acted.
+    won: BTreeMap<Life, (Epoch, bool)>,
+    /// The highest term that was won, while it matters: the supervisor tells who is born.
+    highest_term: Term,
     /// By winner that collects, and by peer: which life promised, and what it named.
     promised: BTreeMap<Life, BTreeMap<NodeId, Promise>>,
     broken: Option<Broken>,
@@ -56,17 +60,30 @@ impl Watch {
         self.broken.as_ref()
     }
 
-    pub(super) fn highest_won(&self) -> Option<Epoch> {
-        self.won.keys().next_back().copied()
+    pub(super) fn highest_term(&self) -> Term {
+        self.highest_term
     }
 
     pub(super) fn has_acted(&self, life: Life) -> bool {
-        let mut won = self.won.iter();
-        won.any(|(epoch, acted)| *acted && owns(life, *epoch))
+        self.won.get(&life).is_some_and(|&(_, acted)| acted)
     }
 
+    /// Nobody asks any more what a dead life won or was promised: an epoch carries the life of its
+    /// owner, so no other life can win the same.
     pub(super) fn died(&mut self, life: Life) {
+        self.won.remove(&life);
         self.promised.remove(&life);
+    }
+
+    /// Nobody will be born.
+    pub(super) fn forget_highest_term(&mut self) {
+        self.highest_term = Term(0);
+    }
+
+    /// What a dead life said has had an effect.
+    pub(super) fn heeded(&mut self, message: String) {
+        self.broken
+            .get_or_insert_with(|| Law::DeadLives.broken(message));
     }
 
     pub(super) fn see(&mut self, step: &Step<'_>) {
@@ -83,6 +100,7 @@ impl Watch {
         Authority
             .see(&fact)
             .and_then(|()| Obedience::default().see(&fact))
+            .and_then(|()| promises_bind(step))
             .map_err(|message| Law::Fence.broken(message))?;
         coordinator_is_idle(step).map_err(|message| Law::CoordinatorIdle.broken(message))?;
         self.promises_are_merged(step)
@@ -102,16 +120,25 @@ impl Watch {
                     node: step.life.node,
                     incarnation: step.life.incarnation,
                 };
-                if self.won.insert(epoch, false).is_some() {
-                    return Err(format!("{} won epoch {epoch} twice", step.life));
+                self.highest_term = self.highest_term.max(term);
+                // To win what is not higher is to win something twice, or to go back: the last one
+                // stands for all before it.
+                let (last, acted) = self
+                    .won
+                    .get(&step.life)
+                    .copied()
+                    .unwrap_or((Epoch::NONE, false));
+                if epoch <= last {
+                    return Err(format!("{} won epoch {epoch} after {last}", step.life));
                 }
+                self.won.insert(step.life, (epoch, acted));
             }
         }
         let Some(epoch) = step.after.acting else {
             return Ok(());
         };
-        match self.won.get_mut(&epoch) {
-            Some(acted) if owns(step.life, epoch) => {
+        match self.won.get_mut(&step.life) {
+            Some((won, acted)) if *won == epoch => {
                 *acted = true;
                 Ok(())
             }
@@ -135,6 +162,8 @@ impl Watch {
                 let named = inventory.held.iter().chain(&inventory.kept).copied();
                 let promises = self.promised.entry(step.life).or_default();
                 promises.insert(*from, (*incarnation, named.collect()));
+                // Who names nothing is promised nothing that could be lost.
+                promises.retain(|_, (_, named)| !named.is_empty());
             }
             Event::Timeout(Timer::Collect(peer))
             | Event::LinkDown { peer, .. }
@@ -160,6 +189,7 @@ impl Watch {
             }
             _ => {}
         }
+        self.promised.retain(|_, promises| !promises.is_empty());
         let Some(epoch) = step.after.acting.filter(|_| step.before.acting.is_none()) else {
             return Ok(());
         };
@@ -193,6 +223,24 @@ fn epochs_rise(step: &Step<'_>) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+fn promises_bind(step: &Step<'_>) -> Result<(), String> {
+    let known = step.after.highest;
+    let mut promised = step.actions.iter().filter_map(|action| match action {
+        Action::Send {
+            message: Message::Promise { epoch, .. },
+            ..
+        } => Some(*epoch),
+        _ => None,
+    });
+    match promised.find(|epoch| *epoch > known) {
+        Some(epoch) => Err(format!(
+            "{} promises to epoch {epoch} and knows no higher one than {known}",
+            step.life
+        )),
+        None => Ok(()),
+    }
 }
 
 fn coordinator_is_idle(step: &Step<'_>) -> Result<(), String> {
