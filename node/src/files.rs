@@ -170,7 +170,7 @@ impl Folders {
             let entry = entry?;
             // An entry that is gone meanwhile is no directory to leave out.
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if !is_folder && !self.renames.remove_if_abandoned(&entry.path()) {
+            if !is_folder && !self.renames.sweep_reservation(&entry.path()) {
                 names.push(entry.file_name().into_vec());
             }
         }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use protocol::file::{FileCall, FilePath, FileReply, Folder, Probe};
 
 use crate::chance::Chance;
+use crate::fact::Life;
 
 /// A name that is taken before a rename over it, where the mount has no better way.
 const RESERVATION: &[u8] = b"bullpen: this name is reserved for a rename\n";
@@ -25,6 +26,8 @@ pub struct Mount {
 #[derive(Debug)]
 pub(crate) struct Directory {
     files: BTreeMap<FilePath, File>,
+    /// Who has reserved a name, and lives.
+    reservations: BTreeMap<FilePath, Life>,
     mount: Mount,
     /// No space is left: writes fail half-way.
     pub(crate) full: bool,
@@ -107,6 +110,7 @@ impl Directory {
     pub(crate) fn new(mount: Mount) -> Directory {
         Directory {
             files: BTreeMap::new(),
+            reservations: BTreeMap::new(),
             mount,
             full: false,
             stamp: 0,
@@ -148,9 +152,15 @@ impl Directory {
             .map(|(path, _)| path.clone())
     }
 
-    /// Makes one step of a call.
+    /// A process ended: it holds no lock any more.
+    pub(crate) fn died(&mut self, life: Life) {
+        self.reservations.retain(|_, owner| *owner != life);
+    }
+
+    /// Makes one step of a process's call.
     pub(crate) fn make(
         &mut self,
+        life: Life,
         step: Step,
         chance: &mut Chance,
         changes: &mut Vec<Change>,
@@ -174,7 +184,7 @@ impl Directory {
                 paths.retain(|path| self.files.contains_key(path));
                 FileReply::Existing(paths)
             }
-            FileCall::Rename { from, to } => return self.rename(from, to, changes),
+            FileCall::Rename { from, to } => return self.rename(life, from, to, changes),
             FileCall::Read { path, limit } => match self.files.get(&path) {
                 Some(file) => {
                     let end = file.content.len().min(limit.saturating_add(1));
@@ -210,11 +220,11 @@ impl Directory {
         let mut paths: Vec<FilePath> = self.files.keys().filter(in_folder).cloned().collect();
         if !self.mount.renames_in_one_step {
             paths.retain(|path| {
-                let abandoned = self.files[path].is_reservation();
-                if abandoned {
+                let reserved = self.files[path].is_reservation();
+                if reserved && !self.reservations.contains_key(path) {
                     self.remove(path.clone(), changes);
                 }
-                !abandoned
+                !reserved
             });
         }
         let mut names: Vec<Vec<u8>> = paths.into_iter().map(|path| path.name).collect();
@@ -237,7 +247,13 @@ impl Directory {
         }
     }
 
-    fn rename(&mut self, from: FilePath, to: FilePath, changes: &mut Vec<Change>) -> Progress {
+    fn rename(
+        &mut self,
+        life: Life,
+        from: FilePath,
+        to: FilePath,
+        changes: &mut Vec<Change>,
+    ) -> Progress {
         // A missing source is told before an existing target.
         if !self.files.contains_key(&from) {
             return Progress::Done(FileReply::Absent);
@@ -247,12 +263,14 @@ impl Directory {
         }
         if !self.mount.renames_in_one_step {
             changes.push(self.put(to.clone(), Bytes::from_static(RESERVATION), None, false));
+            self.reservations.insert(to.clone(), life);
             return Progress::Next(Step::RenameOver { from, to });
         }
         self.rename_over(from, to, changes)
     }
 
     fn rename_over(&mut self, from: FilePath, to: FilePath, changes: &mut Vec<Change>) -> Progress {
+        self.reservations.remove(&to);
         let Some(file) = self.files.remove(&from) else {
             if self
                 .files

@@ -1,6 +1,6 @@
 //! Renames that replace nothing, also where the file system does not offer them.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -54,21 +54,26 @@ impl Renames {
         }
     }
 
-    /// Removes a reservation whose owner died before the rename; tells whether it was one.
-    ///
-    /// To be called while no rename of this process is on its way.
-    pub(super) fn remove_if_abandoned(self, path: &Path) -> bool {
-        self == Renames::ByReservation
+    /// Whether this is a reservation, and so no file of anybody's. One whose owner died before the
+    /// rename is removed.
+    pub(super) fn sweep_reservation(self, path: &Path) -> bool {
+        let found = self == Renames::ByReservation
             && fs::symlink_metadata(path)
                 .is_ok_and(|found| found.is_file() && found.len() == RESERVATION.len() as u64)
-            && is_reservation(path)
-            && fs::remove_file(path).is_ok()
+            && is_reservation(path);
+        if found && is_abandoned(path) {
+            // Else the next one removes it.
+            let _ = fs::remove_file(path);
+        }
+        found
     }
 }
 
 fn rename_over_reservation(from: &Path, to: &Path) -> io::Result<()> {
     fs::symlink_metadata(from)?;
     let mut reservation = OpenOptions::new().write(true).create_new(true).open(to)?;
+    // Before it can be told for a reservation. Where a mount has no locks it looks abandoned.
+    let _ = reservation.try_lock();
     let renamed = reservation
         .write_all(RESERVATION)
         .and_then(|()| fs::rename(from, to));
@@ -77,6 +82,13 @@ fn rename_over_reservation(from: &Path, to: &Path) -> io::Result<()> {
         let _ = fs::remove_file(to);
     }
     renamed
+}
+
+/// Whether the owner of a reservation is dead. One that is only stopped has it locked, and will rename
+/// over whatever has the name by then.
+fn is_abandoned(path: &Path) -> bool {
+    let locked = |file: File| matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+    !File::open(path).is_ok_and(locked)
 }
 
 fn is_reservation(path: &Path) -> bool {

@@ -83,6 +83,24 @@ fn an_abandoned_reservation_is_removed_by_a_listing_and_nothing_else_is() {
 }
 
 #[test]
+fn a_reservation_whose_owner_lives_is_no_file_and_stays() {
+    let (directory, mut folders) = folders();
+    folders.renames = Renames::ByReservation;
+    let path = directory.path().join("a");
+    fs::write(&path, "bullpen: this name is reserved for a rename\n").unwrap();
+    let owner = File::open(&path).unwrap();
+    owner.try_lock().unwrap();
+    for _ in 0..2 {
+        let listed = folders.make(FileCall::List(Folder::Inbox));
+        assert_eq!(listed, FileReply::Listed(vec![]));
+        assert!(path.exists());
+    }
+    drop(owner);
+    folders.make(FileCall::List(Folder::Inbox));
+    assert!(!path.exists());
+}
+
+#[test]
 fn a_missing_folder_is_no_missing_file() {
     let (directory, folders) = folders();
     fs::write(directory.path().join("a"), "").unwrap();

@@ -89,6 +89,7 @@ impl Cluster {
         let uptime = self.now.since(process.born);
         self.agenda.enter(at, Happening::Reap(life, uptime));
         self.rouse_all();
+        self.directory.died(life);
         self.check(&Fact::Died(life))
     }
 

@@ -149,7 +149,9 @@ impl Cluster {
         }
         let mut changes = std::mem::take(&mut self.changes);
         let text = self.record.is_on().then(|| format!("{step:?}"));
-        let made = self.directory.make(step, &mut self.chance, &mut changes);
+        let made = self
+            .directory
+            .make(life, step, &mut self.chance, &mut changes);
         if let Some(text) = text {
             let text = || format!("[directory] {text} = {made:?}");
             self.record
