@@ -221,7 +221,8 @@ impl Directory {
         if !self.mount.renames_in_one_step {
             paths.retain(|path| {
                 let reserved = self.files[path].is_reservation();
-                if reserved && !self.reservations.contains_key(path) {
+                let for_text = path.name.ends_with(b".txt");
+                if reserved && (for_text || !self.reservations.contains_key(path)) {
                     self.remove(path.clone(), changes);
                 }
                 !reserved

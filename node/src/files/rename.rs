@@ -54,14 +54,15 @@ impl Renames {
         }
     }
 
-    /// Whether this is a reservation, and so no file of anybody's. One whose owner died before the
-    /// rename is removed.
+    /// Whether this is a reservation, and so no file of anybody's. It is removed if its owner died
+    /// before the rename, or if it is for a text: there an owner that comes late has the same text,
+    /// while the job must not wait for it.
     pub(super) fn sweep_reservation(self, path: &Path) -> bool {
         let found = self == Renames::ByReservation
             && fs::symlink_metadata(path)
                 .is_ok_and(|found| found.is_file() && found.len() == RESERVATION.len() as u64)
             && is_reservation(path);
-        if found && is_abandoned(path) {
+        if found && (is_for_text(path) || is_abandoned(path)) {
             // Else the next one removes it.
             let _ = fs::remove_file(path);
         }
@@ -82,6 +83,10 @@ fn rename_over_reservation(from: &Path, to: &Path) -> io::Result<()> {
         let _ = fs::remove_file(to);
     }
     renamed
+}
+
+fn is_for_text(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "txt")
 }
 
 /// Whether the owner of a reservation is dead. One that is only stopped has it locked, and will rename

@@ -95,6 +95,22 @@ fn a_reservation_whose_owner_lives_is_no_file_and_stays() {
         assert_eq!(listed, FileReply::Listed(vec![]));
         assert!(path.exists());
     }
+    // A text would be the same, whoever brings it.
+    let text = path.with_extension("txt");
+    fs::rename(&path, &text).unwrap();
+    folders.make(FileCall::List(Folder::Inbox));
+    assert!(!text.exists());
+    drop(owner);
+}
+
+#[test]
+fn a_reservation_is_removed_when_its_owner_is_dead() {
+    let (directory, mut folders) = folders();
+    folders.renames = Renames::ByReservation;
+    let path = directory.path().join("a");
+    fs::write(&path, "bullpen: this name is reserved for a rename\n").unwrap();
+    let owner = File::open(&path).unwrap();
+    owner.try_lock().unwrap();
     drop(owner);
     folders.make(FileCall::List(Folder::Inbox));
     assert!(!path.exists());
