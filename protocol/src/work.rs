@@ -15,7 +15,7 @@ use crate::trace::ReassignCause;
 ///
 /// What is ready goes before fresh leaves and higher levels before lower ones, which walks each
 /// tree depth first: so few products are waiting for others at any time, about one result in all.
-/// What the conversion needs beside the product fills the gaps, of which there are some near the root.
+/// The reciprocal for the conversion fills the gaps, of which there are some near the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Work {
     factorials: BTreeMap<u32, Factorial>,
@@ -42,7 +42,7 @@ type ReadyKey = (Reverse<(Rank, u8)>, OperationId);
 /// When an operation should be assigned, compared with others of its factorial; the last first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Rank {
-    /// What the conversion needs beside the product: only while no multiplication waits.
+    /// The reciprocal: only while no multiplication waits.
     Preparation,
     Multiplication,
     Digits,
