@@ -18,9 +18,10 @@ COPY protocol/Cargo.toml protocol/
 COPY ipc/Cargo.toml ipc/
 COPY node/Cargo.toml node/
 COPY supervisor/Cargo.toml supervisor/
+COPY laboratory/Cargo.toml laboratory/
 COPY simulation/Cargo.toml simulation/
 COPY bench/tree/Cargo.toml bench/tree/
-RUN for crate in protocol ipc node supervisor simulation bench/tree; do \
+RUN for crate in protocol ipc node supervisor laboratory simulation bench/tree; do \
         mkdir "$crate/src" \
         && echo '//! Stands in.' > "$crate/src/lib.rs" \
         && printf '//! Stands in.\nfn main() {}\n' > "$crate/src/main.rs" \
@@ -29,16 +30,17 @@ RUN for crate in protocol ipc node supervisor simulation bench/tree; do \
     && mkdir protocol/benches ipc/benches \
     && touch protocol/benches/plan.rs protocol/benches/step.rs ipc/benches/codec.rs \
     && cargo build --release --locked -p supervisor \
-    && rm -r protocol/src ipc/src node/src supervisor/src simulation/src
+    && rm -r protocol/src ipc/src node/src supervisor/src laboratory/src simulation/src
 
 COPY protocol protocol
 COPY ipc ipc
 COPY node node
 COPY supervisor supervisor
+COPY laboratory laboratory
 COPY simulation simulation
 # COPY keeps the files' times, which may lie before those of the empty crates: without the touch
 # cargo would take the empty crates for up to date.
-RUN find protocol ipc node supervisor simulation -name '*.rs' -exec touch {} + \
+RUN find protocol ipc node supervisor laboratory simulation -name '*.rs' -exec touch {} + \
     && cargo build --release --locked -p supervisor
 
 # Above debian:bookworm-slim the image has three layers of any size, 9 MB in all:

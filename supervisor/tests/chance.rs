@@ -4,14 +4,14 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod harness;
-mod verdict;
+mod trial;
 
 use std::fmt::Write;
 use std::fs;
 use std::time::{Duration, Instant};
 
 use harness::{PATIENCE, eventually, kill_node};
-use verdict::Trial;
+use trial::Trial;
 
 /// Draws that are the same in every run with a seed.
 struct Draws(u64);

@@ -4,12 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod harness;
-mod verdict;
+mod trial;
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use verdict::made::{END, Made, breaks, op};
+use trial::made::{END, Made, breaks, op};
 
 /// When things happen that have nothing to do with how the nodes started.
 const T: u64 = END - 1_000;
@@ -20,7 +20,7 @@ fn needs_proof(invariant: &'static str, tell: impl Fn(&mut Made), prove: impl Fn
     let mut made = Made::new();
     prove(&mut made);
     tell(&mut made);
-    verdict::assert_sound(&made.run().judge());
+    trial::assert_sound(&made.run().judge());
 }
 
 /// Node 0 dies or stops, and is there again by the end.
@@ -67,7 +67,7 @@ fn l3_a_peer_that_was_lost_without_a_death_or_a_stop() {
     falls("stopped")(&mut made);
     lost("link")(&mut made);
     assert_eq!(made.broken(), BTreeSet::from(["L3"]));
-    verdict::assert_sound(&{
+    trial::assert_sound(&{
         let mut made = Made::new();
         lost("guess")(&mut made);
         made.lines.pop();

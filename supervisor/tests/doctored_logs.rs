@@ -4,19 +4,20 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod harness;
-mod verdict;
+mod trial;
 
 use std::collections::BTreeSet;
 use std::fs;
 
 use harness::{PATIENCE, kill_node};
+use laboratory::log::Log;
 use serde_json::{Value, json};
-use verdict::made::{Made, breaks, op};
-use verdict::{Log, Trial};
+use trial::Trial;
+use trial::made::{Made, breaks, op};
 
 #[test]
 fn the_made_up_run_is_sound() {
-    verdict::assert_sound(&Made::new().run().judge());
+    trial::assert_sound(&Made::new().run().judge());
 }
 
 #[test]
@@ -95,18 +96,18 @@ fn s7_an_operation_computed_twice_without_a_cause() {
     let op = op("multiply");
     let cause = json!({"event": "operation_reassigned", "op": op, "why": "deadline"});
     made.add(340, 2, 1, cause);
-    verdict::assert_sound(&made.run().judge());
+    trial::assert_sound(&made.run().judge());
 
     let mut made = Made::new();
     again(&mut made);
     made.add(330, 0, 1, json!({"event": "node_stopped"}));
     made.add(340, 0, 1, json!({"event": "node_continued"}));
-    verdict::assert_sound(&made.run().judge());
+    trial::assert_sound(&made.run().judge());
 
     // For a later job, since the first one's products are dropped with it.
     let mut made = Made::new();
     made.operation(600, 1, "completed", "multiply");
-    verdict::assert_sound(&made.run().judge());
+    trial::assert_sound(&made.run().judge());
 }
 
 #[test]
@@ -119,7 +120,7 @@ fn s3_authority_without_a_coordinatorship_or_below_a_known_term() {
             made.add(350, node, term, event);
         }
     };
-    verdict::assert_sound(&{
+    trial::assert_sound(&{
         let mut made = Made::new();
         assigned(2, 1)(&mut made);
         made.run().judge()
@@ -212,7 +213,7 @@ fn l1_disbelief_and_the_wrong_coordinator() {
     lower(&mut made);
     let mut run = made.run();
     run.highest_coordinates = false;
-    verdict::assert_sound(&run.judge());
+    trial::assert_sound(&run.judge());
 }
 
 #[test]
@@ -230,7 +231,7 @@ fn a_torn_line_anywhere_spoils_no_verdict() {
             run.log = Log::parse(&torn);
             assert_eq!(run.log.torn.len(), 1, "line {}", index + 1);
             assert_eq!(run.log.events.len(), ends.len() - 1);
-            verdict::assert_sound(&run.judge());
+            trial::assert_sound(&run.judge());
         }
     }
 }
@@ -255,7 +256,7 @@ fn a_real_log_is_sound_until_it_is_doctored() {
     kill_node(trial.node_named("worker-0").unwrap());
     trial.settle(PATIENCE);
     let run = trial.run();
-    verdict::assert_sound(&run.judge());
+    trial::assert_sound(&run.judge());
     let doctored = |change: fn(&mut Value)| {
         let mut run = run.clone();
         for event in &mut run.log.events {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod harness;
-mod verdict;
+mod trial;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use harness::{PATIENCE, eventually};
 use nix::unistd::Pid;
-use verdict::Trial;
-use verdict::dropping::value;
+use trial::Trial;
+use trial::dropping::value;
 
 /// Time for very many files, on a busy machine too.
 const LONG: Duration = Duration::from_secs(120);

@@ -3,14 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod harness;
-mod verdict;
+mod trial;
 
 use std::time::{Duration, Instant};
 
 use harness::{Home, PATIENCE, eventually, is_alive, kill_node};
+use laboratory::log::Event;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use verdict::{Event, Trial};
+use trial::Trial;
 
 /// For a job that takes a few seconds by itself.
 const LONG: Duration = Duration::from_secs(60);

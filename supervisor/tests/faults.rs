@@ -4,12 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod harness;
-mod verdict;
+mod trial;
 
 use harness::{PATIENCE, eventually, kill_node};
 use nix::sys::signal::{Signal, kill};
-use verdict::Trial;
-use verdict::trial::now_ns;
+use trial::Trial;
+use trial::now_ns;
 
 #[test]
 fn an_idle_coordinator_dies_and_the_next_highest_acts() {

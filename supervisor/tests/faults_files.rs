@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod harness;
-mod verdict;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use harness::{PATIENCE, eventually, kill_node};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use verdict::Trial;
-use verdict::dropping::value;
-use verdict::trial::now_ns;
+use trial::Trial;
+use trial::dropping::value;
+use trial::now_ns;
 
 /// For a job that takes a few seconds by itself, with many faults.
 const LONG: Duration = Duration::from_secs(120);

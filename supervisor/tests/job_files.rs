@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod harness;
-mod verdict;
+mod trial;
 
 use std::fs;
 
 use harness::PATIENCE;
-use verdict::Trial;
-use verdict::dropping::value;
+use trial::Trial;
+use trial::dropping::value;
 
 #[test]
 fn good_jobs_get_the_right_values() {

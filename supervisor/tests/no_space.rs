@@ -3,15 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod harness;
-mod verdict;
+mod trial;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use harness::disk::Disk;
 use harness::{Home, PATIENCE, eventually, kill_node};
-use verdict::Trial;
-use verdict::dropping::value;
+use trial::Trial;
+use trial::dropping::value;
 
 /// Room for job files and for the first pages of a text.
 const ROOM: usize = 32 * 1_024;

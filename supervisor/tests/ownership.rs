@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod harness;
-mod verdict;
+mod trial;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -13,7 +13,7 @@ use caps::{CapSet, Capability};
 use harness::{Home, PATIENCE, eventually, invoke, is_alive, run, stderr, stdout};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
-use verdict::Trial;
+use trial::Trial;
 
 /// A user without rights.
 const NOBODY: u32 = 65_534;

@@ -3,15 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod harness;
-mod verdict;
+mod trial;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use harness::{PATIENCE, eventually, kill_node};
+use laboratory::log::Event;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use verdict::{Event, Trial};
+use trial::Trial;
 
 /// For the jobs to end after the storm.
 const LONG: Duration = Duration::from_secs(60);

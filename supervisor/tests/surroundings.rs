@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod harness;
-mod verdict;
+mod trial;
 
 use std::fs;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write, pipe};
@@ -18,7 +18,7 @@ use harness::{Home, PATIENCE, bullpen, copy_of_the_binary, eventually, run, stde
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
-use verdict::Trial;
+use trial::Trial;
 
 /// A user without rights.
 const NOBODY: u32 = 65_534;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 
 use super::Violation;
-use crate::harness::children;
+use crate::processes::{children, state};
 
 const INTERVAL: Duration = Duration::from_millis(10);
 /// S11: no zombie older than this.
@@ -18,14 +18,15 @@ const LIMIT: Duration = Duration::from_millis(100);
 
 /// Looks at the children of a supervisor until it is dropped.
 #[derive(Debug)]
-pub(super) struct Zombies {
+pub struct Zombies {
     found: Arc<Mutex<Vec<Violation>>>,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Zombies {
-    pub(super) fn watch(supervisor: Pid) -> Zombies {
+    /// Begins to watch.
+    pub fn watch(supervisor: Pid) -> Zombies {
         let found = Arc::new(Mutex::new(Vec::new()));
         let over = Arc::new(AtomicBool::new(false));
         let (list, end) = (Arc::clone(&found), Arc::clone(&over));
@@ -63,8 +64,8 @@ impl Zombies {
         }
     }
 
-    /// Ends the watch.
-    pub(super) fn end(&mut self) -> Vec<Violation> {
+    /// Ends the watch, and gives what it has found.
+    pub fn end(&mut self) -> Vec<Violation> {
         self.stop();
         std::mem::take(&mut self.found.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -128,10 +129,4 @@ fn runs(pid: Pid) -> bool {
 /// system call, such as a sync of a slow disk: nobody can reap it before that returns.
 fn is_reapable(pid: Pid) -> bool {
     fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() == 1)
-}
-
-fn state(pid: Pid) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(") ")?;
-    rest.chars().next()
 }

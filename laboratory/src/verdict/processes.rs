@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Event, Log, Violation};
+use super::Violation;
+use crate::log::{Event, Log};
 
 const NAME: &str = "S11";
 

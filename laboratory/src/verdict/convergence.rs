@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Event, Run, Violation};
+use super::{Run, Violation};
+use crate::log::Event;
 
 const NAME: &str = "L1";
 

@@ -2,24 +2,12 @@
 
 use std::time::Duration;
 
+use laboratory::log::Event;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::log::Event;
-use super::trial::Trial;
+use super::Trial;
 use crate::harness::{PATIENCE, eventually};
-
-impl Event {
-    /// The process that it tells of.
-    pub(crate) fn process(&self) -> Pid {
-        Pid::from_raw(i32::try_from(self.pid()).unwrap())
-    }
-
-    /// Whether it has this name and tells of this node.
-    pub(crate) fn is(&self, name: &str, node: u64) -> bool {
-        self.name() == name && self.node() == node
-    }
-}
 
 impl Trial {
     /// Waits for an event; the first one that matches.

@@ -4,8 +4,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-use super::job_files::{Factorials, names};
-use super::trial::Trial;
+use laboratory::job_files::{Factorials, names};
+
+use super::Trial;
 use crate::harness::{PATIENCE, eventually};
 
 /// The line that a result file has for n!.

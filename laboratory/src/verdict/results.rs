@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::job_files::{Factorials, ended, factorials, pair};
-use super::{Event, Run, Violation};
+use super::{Run, Violation};
+use crate::job_files::{Factorials, ended, factorials, pair};
+use crate::log::Event;
 
 const NAME: &str = "S4";
 

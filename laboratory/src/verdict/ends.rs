@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::job_files::{ended, names, pair};
-use super::{Event, Run, Violation};
+use super::{Run, Violation};
+use crate::job_files::{ended, names, pair};
+use crate::log::Event;
 
 const NAME: &str = "S9";
 

@@ -1,15 +1,27 @@
 //! A cluster on trial: traced from its start, judged at its end.
 
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every test binary uses a part of the trial, and none uses all of it"
+)]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+pub(crate) mod dropping;
+pub(crate) mod made;
+mod waiting;
+
 use std::fs;
 use std::ops::Deref;
 use std::time::Duration;
 
+use laboratory::job_files;
+use laboratory::log::{Event, Log};
+use laboratory::verdict::{Run, Violation, Zombies};
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
-use super::zombies::Zombies;
-use super::{Log, Run, Violation, assert_sound, convergence, job_files, results};
 use crate::harness::{Cluster, Home, PATIENCE, eventually, is_alive};
 
 /// The grace of a shutdown, and a moment for a busy machine.
@@ -90,9 +102,7 @@ impl Trial {
         });
         eventually(PATIENCE, "all is said, and the nodes agree", || {
             let run = self.run();
-            let mut open = convergence::check(&run);
-            open.extend(results::publications(&run));
-            open.is_empty().then_some(run)
+            run.judge_settling().is_empty().then_some(run)
         })
     }
 
@@ -123,7 +133,7 @@ impl Trial {
             });
         }
         // How it stood then; a line of that time may have been written since.
-        let mut violations = convergence::check(&run);
+        let mut violations = run.judge_end();
         run.log = self.log();
         violations.extend(run.judge_course());
         for pid in self.node_pids() {
@@ -139,7 +149,7 @@ impl Trial {
     /// Every process that this run has started.
     fn node_pids(&self) -> Vec<Pid> {
         let log = self.log();
-        let pids = log.named("node_spawned").map(super::Event::pid);
+        let pids = log.named("node_spawned").map(Event::pid);
         pids.map(|pid| Pid::from_raw(i32::try_from(pid).unwrap()))
             .collect()
     }
@@ -157,4 +167,15 @@ impl Trial {
 pub(crate) fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();
     u64::try_from(now.tv_sec()).unwrap() * 1_000_000_000 + u64::try_from(now.tv_nsec()).unwrap()
+}
+
+/// Fails the test if anything is wrong.
+pub(crate) fn assert_sound(violations: &[Violation]) {
+    let list: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    assert!(
+        violations.is_empty(),
+        "{} violations:\n{}",
+        list.len(),
+        list.join("\n")
+    );
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use laboratory::log::Log;
+use laboratory::verdict::Run;
 use serde_json::{Value, json};
 
-use super::{Log, Run};
 use crate::harness::Home;
 
 /// The end of the made-up run, in milliseconds; what comes later belongs to its shutdown.

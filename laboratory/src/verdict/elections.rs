@@ -1,11 +1,11 @@
 //! L3: elections per fault are bounded, and each has a cause that another event proves; so has
 //! each loss of a peer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fates::Fates;
-use super::log::Life;
-use super::{Event, Run, Violation};
+use super::{Run, Violation};
+use crate::log::{Event, Life};
 
 const NAME: &str = "L3";
 /// The longest silence after which a test has a peer suspected, and as much again for a late look.
@@ -30,8 +30,8 @@ fn storms(run: &Run) -> Vec<Violation> {
     };
     let faults = Fates::count(&run.log, run.end_ns);
     let limit = 2 + faults;
-    let nodes = run.log.named("node_spawned").map(Event::node).max();
-    let nodes = usize::try_from(nodes.unwrap_or_default()).unwrap() + 1;
+    let spawned = run.log.named("node_spawned").map(Event::node);
+    let nodes = spawned.collect::<BTreeSet<u64>>().len();
     let (won, started) = (
         until_the_end("election_won"),
         until_the_end("election_started"),

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::log::Life;
-use super::{Event, Log, Violation};
+use super::Violation;
+use crate::log::{Event, Life, Log};
 
 const NAME: &str = "S3";
 

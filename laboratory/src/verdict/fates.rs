@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::log::Life;
-use super::{Event, Log};
+use crate::log::{Event, Life, Log};
 
 /// A death may be seen by its links before the supervisor has reaped it and said so.
 const REAPING_NS: u64 = 1_000_000_000;

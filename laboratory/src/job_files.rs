@@ -9,18 +9,18 @@ use malachite_nz::natural::Natural;
 
 /// The names in a folder, sorted; none if there is no folder. Names that are not UTF-8 are made
 /// readable.
-pub(crate) fn names(folder: &Path) -> Vec<String> {
+pub fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .into_iter()
         .flatten()
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
         .collect();
     names.sort();
     names
 }
 
 /// The names of the jobs that have ended in a folder.
-pub(crate) fn ended(folder: &Path) -> Vec<String> {
+pub fn ended(folder: &Path) -> Vec<String> {
     let names = names(folder).into_iter();
     names
         .filter_map(|name| name.strip_suffix(".job").map(str::to_owned))
@@ -28,7 +28,7 @@ pub(crate) fn ended(folder: &Path) -> Vec<String> {
 }
 
 /// The N of each line of a sound job file.
-pub(crate) fn factorials(path: &Path) -> Vec<u64> {
+pub fn factorials(path: &Path) -> Vec<u64> {
     let content = fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&content);
     text.trim_start_matches('\u{feff}')
@@ -41,26 +41,27 @@ pub(crate) fn factorials(path: &Path) -> Vec<u64> {
 
 /// Values of n!, each computed once.
 #[derive(Debug, Default)]
-pub(crate) struct Factorials {
+pub struct Factorials {
     known: BTreeMap<u64, String>,
 }
 
 impl Factorials {
-    pub(crate) fn of(&mut self, n: u64) -> &str {
+    /// The digits of n!.
+    pub fn of(&mut self, n: u64) -> &str {
         self.known
             .entry(n)
             .or_insert_with(|| Natural::factorial(n).to_string())
     }
 
     /// The text that a finished job must have.
-    pub(crate) fn text(&mut self, factorials: &[u64]) -> String {
+    pub fn text(&mut self, factorials: &[u64]) -> String {
         let line = |&n: &u64| format!("{n}!={}\n", self.of(n));
         factorials.iter().map(line).collect()
     }
 }
 
 /// `FOLDER/NAME.job` and `FOLDER/NAME.txt`.
-pub(crate) fn pair(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+pub fn pair(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     let file = |ending: &str| folder.join(format!("{name}.{ending}"));
     (file("job"), file("txt"))
 }

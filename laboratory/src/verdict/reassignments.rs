@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fates::Fates;
-use super::log::Life;
-use super::{Event, Op, Run, Violation};
+use super::{Run, Violation};
+use crate::log::{Event, Life, Op};
 
 const NAME: &str = "S7";
 

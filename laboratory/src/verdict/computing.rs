@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::log::Life;
-use super::{Event, Log, Violation};
+use super::Violation;
+use crate::log::{Event, Life, Log};
 
 const NAME: &str = "S6";
 

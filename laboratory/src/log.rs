@@ -5,45 +5,52 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// The events of a run, in the order of the clock that all processes share.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Log {
-    pub(crate) events: Vec<Event>,
+pub struct Log {
+    /// What happened, sorted by time.
+    pub events: Vec<Event>,
     /// Positions of the lines that are no event: a process or the disk ended within them.
-    pub(crate) torn: Vec<usize>,
+    pub torn: Vec<usize>,
 }
 
 /// One line of the log.
 #[derive(Clone, Debug)]
-pub(crate) struct Event {
+pub struct Event {
     /// Its position in the file, from 1.
-    pub(crate) line: usize,
-    pub(crate) fields: Value,
+    pub line: usize,
+    /// The object that the line holds.
+    pub fields: Value,
 }
 
-/// The name of an operation.
+/// The name of an operation: a step of the plan of n!, see `protocol`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Op {
-    pub(crate) n: u64,
-    pub(crate) kind: String,
-    pub(crate) level: u64,
-    pub(crate) index: u64,
+pub struct Op {
+    /// The factorial that it belongs to.
+    pub n: u64,
+    /// What is done: multiply, or a step of the conversion to decimal.
+    pub kind: String,
+    /// Its level in the plan, 0 for the leaves.
+    pub level: u64,
+    /// Its position in the level.
+    pub index: u64,
 }
 
 /// One life of a node: its ID and its incarnation.
-pub(crate) type Life = (u64, u64);
+pub type Life = (u64, u64);
 
 impl Log {
     /// Reads a log file; an empty one if there is none.
-    pub(crate) fn read(path: &Path) -> Log {
+    pub fn read(path: &Path) -> Log {
         Log::parse(&fs::read(path).unwrap_or_default())
     }
 
     /// Reads the text of a log. What is no whole event is counted and left out; a line may hold
     /// the beginning of one event and all of the next, which counts.
-    pub(crate) fn parse(text: &[u8]) -> Log {
+    pub fn parse(text: &[u8]) -> Log {
         let mut log = Log::default();
         let lines = text.split(|&byte| byte == b'\n').enumerate();
         for (index, line) in lines.filter(|(_, line)| !line.is_empty()) {
@@ -64,12 +71,12 @@ impl Log {
     }
 
     /// The events of a name.
-    pub(crate) fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Event> {
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Event> {
         self.events.iter().filter(move |event| event.name() == name)
     }
 
     /// Whether a torn line stands between two events.
-    pub(crate) fn is_torn_between(&self, first: &Event, second: &Event) -> bool {
+    pub fn is_torn_between(&self, first: &Event, second: &Event) -> bool {
         let lines = first.line.min(second.line)..=first.line.max(second.line);
         self.torn.iter().any(|line| lines.contains(line))
     }
@@ -93,44 +100,53 @@ impl Event {
         (self.at(), self.line).cmp(&(other.at(), other.line))
     }
 
-    pub(crate) fn name(&self) -> &str {
+    /// What happened.
+    pub fn name(&self) -> &str {
         self.fields["event"].as_str().unwrap_or_default()
     }
 
     /// `CLOCK_MONOTONIC`, in nanoseconds.
-    pub(crate) fn at(&self) -> u64 {
+    pub fn at(&self) -> u64 {
         self.number("mono_ns")
     }
 
-    pub(crate) fn node(&self) -> u64 {
+    /// The ID of the node that it tells of.
+    pub fn node(&self) -> u64 {
         self.number("node")
     }
 
-    pub(crate) fn incarnation(&self) -> u64 {
+    /// Which life of that node.
+    pub fn incarnation(&self) -> u64 {
         self.number("incarnation")
     }
 
-    pub(crate) fn life(&self) -> Life {
+    /// Node and incarnation.
+    pub fn life(&self) -> Life {
         (self.node(), self.incarnation())
     }
 
-    pub(crate) fn pid(&self) -> u64 {
+    /// The process that it tells of.
+    pub fn pid(&self) -> u64 {
         self.number("pid")
     }
 
-    pub(crate) fn term(&self) -> u64 {
+    /// The term that was known then.
+    pub fn term(&self) -> u64 {
         self.number("term")
     }
 
-    pub(crate) fn number(&self, field: &str) -> u64 {
+    /// A field that is a number; the greatest one if it is not.
+    pub fn number(&self, field: &str) -> u64 {
         self.fields[field].as_u64().unwrap_or(u64::MAX)
     }
 
-    pub(crate) fn text(&self, field: &str) -> &str {
+    /// A field that is text; empty if it is not.
+    pub fn text(&self, field: &str) -> &str {
         self.fields[field].as_str().unwrap_or_default()
     }
 
-    pub(crate) fn op(&self) -> Option<Op> {
+    /// The operation that it tells of, if any.
+    pub fn op(&self) -> Option<Op> {
         let op = self.fields.get("op")?;
         Some(Op {
             n: op["n"].as_u64()?,
@@ -140,8 +156,18 @@ impl Event {
         })
     }
 
+    /// [`Event::pid`], for signals and comparisons; none of the system's if the line does not name one.
+    pub fn process(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.pid()).unwrap_or(i32::MAX))
+    }
+
+    /// Whether it has this name and tells of this node.
+    pub fn is(&self, name: &str, node: u64) -> bool {
+        self.name() == name && self.node() == node
+    }
+
     /// An injected stall: it answered nothing for a while.
-    pub(crate) fn is_stall(&self) -> bool {
+    pub fn is_stall(&self) -> bool {
         self.name() == "fault_injected" && self.text("do") == "stall"
     }
 }

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fates::Fates;
-use super::job_files::factorials;
-use super::{Event, Op, Run, Violation};
+use super::{Run, Violation};
+use crate::job_files::factorials;
+use crate::log::{Event, Op};
 
 const NAME: &str = "S7";
 

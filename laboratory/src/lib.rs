@@ -1,0 +1,14 @@
+//! What a run of a cluster shows to those who look at it from outside.
+//!
+//! ```text
+//!   events.jsonl ─▶ log ──┐
+//!   jobs/ ─▶ job_files ───┼─▶ verdict ─▶ violations
+//!   /proc ─▶ processes ───┘
+//! ```
+//!
+//! Nothing here takes part in a run: it reads what the run leaves.
+
+pub mod job_files;
+pub mod log;
+pub mod processes;
+pub mod verdict;
