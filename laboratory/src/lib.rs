@@ -11,6 +11,8 @@
 pub mod failovers;
 pub mod job_files;
 pub mod log;
+pub mod page;
 pub mod processes;
 pub mod report;
 pub mod verdict;
+pub mod words;
