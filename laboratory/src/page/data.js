@@ -59,15 +59,18 @@ for (const job of data.jobs) {
   job.from = Math.min(...ends);
   // Without an end in the log it is open to the end.
   job.to = job.done ?? data.length;
-  let row = jobRows.findIndex((last) => last.to <= job.from);
+  const isFree = (room) => (last) => last.to + room <= job.from;
+  // With room for a name if there can be.
+  let row = jobRows.findIndex(isFree(data.length / 12));
   if (row < 0 && jobRows.length < MOST_JOB_ROWS) {
     row = jobRows.length;
     jobRows.push({ to: 0, jobs: [] });
   }
+  if (row < 0) row = jobRows.findIndex(isFree(0));
   if (row < 0) {
     jobsWithoutRow.push(job);
   } else {
-    jobRows[row].to = job.to + data.length / 400;
+    jobRows[row].to = job.to;
     jobRows[row].jobs.push(job);
   }
 }

@@ -30,7 +30,7 @@ function redraw() {
 function arrange(width) {
   const isNarrow = width < 600;
   const many = data.nodes.length > 8;
-  plot.left = isNarrow ? 34 : 92;
+  plot.left = isNarrow ? 42 : 92;
   plot.right = width - 12;
   const y = { isNarrow, width, axis: 0, terms: 26, reigns: 46 };
   y.lanes = y.reigns + 46;
@@ -141,7 +141,7 @@ function drawNames(c) {
   c.font = SMALL;
   const say = (long, short, y) => c.fillText(layout.isNarrow ? short : long, x, y);
   say("term", "term", layout.terms + 9);
-  say("coordinator", "coord", layout.reigns + 28);
+  say("coordinator", "coor.", layout.reigns + 28);
   if (layout.work !== null) say("operations", "ops", layout.work + 26);
   if (layout.jobs !== null) say("jobs", "jobs", layout.jobs + 9);
   c.font = BOLD;
@@ -155,9 +155,9 @@ function drawNames(c) {
 function drawLosses(c) {
   for (const { from, to, kind } of data.absences) {
     if (kind !== "failover" || to < view.from || from > view.to) continue;
-    const left = xOf(from);
+    const [left, right] = [Math.max(plot.left, xOf(from)), Math.min(plot.right, xOf(to))];
     c.fillStyle = colours["loss-band"];
-    c.fillRect(left, layout.reigns + 18, Math.max(1.5, xOf(to) - left), layout.foot - layout.reigns - 18);
+    c.fillRect(left, layout.reigns + 18, Math.max(1.5, right - left), layout.foot - layout.reigns - 18);
   }
 }
 
@@ -183,6 +183,8 @@ function drawReigns(c) {
     c.fillStyle = isLoss ? colours.loss : kind === "handover" ? colours.handover : colours.line;
     // A loss stands out by its height too.
     c.fillRect(left, isLoss ? top - 4 : top, wide, isLoss ? height + 8 : height);
+    const why = { failover: "no coordinator", handover: "hand-over", start: "start" }[kind];
+    if (why) label(c, why, left, right, top + height / 2, isLoss ? colours["on-loss"] : colours["on-handover"]);
     if (!isLoss) continue;
     const words = `\u2717 ${lengthWords(to - from)}`;
     const half = c.measureText(words).width / 2;
@@ -278,7 +280,9 @@ function lowerMark(own, time) {
 }
 
 function drawGroup(c, { x, kind, marks }, y, radius, lane) {
-  drawSign(c, groupOfKind[kind], x, y, radius, colours);
+  const group = groupOfKind[kind];
+  // What befell a node stands out from what all of them do about it.
+  drawSign(c, group, x, y, group.isSmall ? radius * 0.7 : radius, colours);
   if (marks.includes(chosen)) {
     c.strokeStyle = colours.text;
     c.strokeRect(x - radius - 3, y - radius - 3, 2 * radius + 6, 2 * radius + 6);
@@ -291,9 +295,10 @@ function drawJobs(c) {
   c.font = SMALL;
   jobRows.forEach(({ jobs }, row) => {
     const y = layout.jobs + row * layout.job;
-    for (const job of jobs) {
-      if (job.to >= view.from && job.from <= view.to) drawJob(c, job, y);
-    }
+    jobs.forEach((job, index) => {
+      const next = jobs[index + 1];
+      if (job.to >= view.from && job.from <= view.to) drawJob(c, job, y, next ? xOf(next.from) : plot.right);
+    });
   });
   if (jobsWithoutRow.length > 0) {
     c.fillStyle = colours.faint;
@@ -303,7 +308,7 @@ function drawJobs(c) {
   }
 }
 
-function drawJob(c, job, y) {
+function drawJob(c, job, y, room) {
   const [left, right] = [Math.max(plot.left, xOf(job.from)), Math.min(plot.right, xOf(job.to))];
   const wide = Math.max(2, right - left);
   const bad = job.rejected !== null;
@@ -316,7 +321,9 @@ function drawJob(c, job, y) {
   }
   const end = bad ? "\u2717" : job.done !== null ? "\u2713" : "\u2026";
   const words = `${isolate(job.name)} ${end}`;
-  const inside = c.measureText(words).width + 8 < right - left;
+  const length = c.measureText(words).width + 8;
+  const inside = length < right - left;
+  if (!inside && left + wide + length > room) return;
   c.textAlign = "left";
   c.fillStyle = inside ? colours["on-job"] : colours.text;
   c.fillText(words, inside ? left + 5 : left + wide + 4, y + layout.job / 2 - 2);

@@ -2,21 +2,22 @@
 
 /** Kinds that are shown and hidden together: a sign, its colour, and what it means. */
 const GROUPS = [
-  { name: "killed, ended", kinds: ["node_exited"], colour: "bad", sign: "cross" },
+  { name: "killed", kinds: ["node_exited"], colour: "bad", sign: "cross" },
   { name: "stopped", kinds: ["node_stopped"], colour: "stop", sign: "pause" },
   { name: "continued", kinds: ["node_continued"], colour: "stop", sign: "play" },
   { name: "injected fault", kinds: ["fault_injected"], colour: "bad", sign: "bolt" },
-  { name: "election starts", kinds: ["election_started"], colour: "vote", sign: "diamond" },
+  { name: "election starts", kinds: ["election_started"], colour: "vote", sign: "diamond", isSmall: true },
   { name: "election won", kinds: ["election_won"], colour: "vote", sign: "diamond-full" },
   { name: "acts as coordinator", kinds: ["acting"], colour: "good", sign: "up" },
   { name: "steps down", kinds: ["stepped_down"], colour: "good", sign: "down" },
-  { name: "refuses a stale act", kinds: ["stale_refused"], colour: "bad", sign: "refused" },
+  { name: "refuses a stale act", kinds: ["stale_refused"], colour: "bad", sign: "refused", isSmall: true },
   { name: "stood still", kinds: ["gap"], colour: "stop", sign: "wave" },
-  { name: "operation to another worker", kinds: ["operation_reassigned"], colour: "work", sign: "turn" },
+  { name: "operation to another worker", kinds: ["operation_reassigned"], colour: "work", sign: "turn", isSmall: true },
   { name: "operation computed again", kinds: ["operation_recomputed"], colour: "work", sign: "turn-full" },
   { name: "values differ", kinds: ["values_differ"], colour: "bad", sign: "alarm" },
-  { name: "product done", kinds: ["product_done"], colour: "work", sign: "dot" },
-  { name: "process starts", kinds: ["node_spawned", "started"], colour: "plain", sign: "ring" },
+  { name: "product done", kinds: ["product_done"], colour: "work", sign: "dot", isSmall: true },
+  { name: "process starts", kinds: ["node_spawned", "started"], colour: "plain", sign: "ring", isSmall: true },
+  { name: "ends by itself", kinds: ["node_exited by itself"], colour: "plain", sign: "square", isSmall: true },
   { name: "follows a coordinator", kinds: ["following"], colour: "plain", sign: "tick", off: true },
   { name: "links between nodes", kinds: ["peer_up", "peer_down"], colour: "plain", sign: "link", off: true },
   { name: "other", kinds: ["other"], colour: "plain", sign: "dot" },
@@ -75,6 +76,7 @@ const SIGNS = {
     filled(path([[0.2, -1.2], [0.2, -0.3], [-0.6, -0.8]]))(c, x, y, r);
   },
   alarm: lined(path([[-0.4, -1], [-0.4, 0.3], BREAK, [-0.4, 0.8], [-0.4, 1], BREAK, [0.4, -1], [0.4, 0.3], BREAK, [0.4, 0.8], [0.4, 1]])),
+  square: filled(path([[-0.6, -0.6], [0.6, -0.6], [0.6, 0.6], [-0.6, 0.6]])),
   dot: filled((c, x, y, r) => circle(c, x, y, r * 0.6)),
   ring: lined((c, x, y, r) => circle(c, x, y, r * 0.6)),
   tick: lined(path([[0, -0.7], [0, 0.7]])),
@@ -84,7 +86,7 @@ const SIGNS = {
 /** Draws the sign of a group. */
 function drawSign(c, group, x, y, r, colours) {
   c.strokeStyle = c.fillStyle = colours[group.colour];
-  c.lineWidth = 1.8;
+  c.lineWidth = r < 4 ? 1.4 : 1.8;
   c.lineCap = c.lineJoin = "round";
   SIGNS[group.sign](c, x, y, r);
 }
@@ -116,7 +118,7 @@ function readColours(element) {
   const style = getComputedStyle(element);
   const colours = {};
   for (const name of ["ground", "text", "faint", "line", "band", "worker", "candidate", "recovering", "coordinator",
-    "on-coordinator", "on-worker", "stopped", "dead", "loss", "loss-band", "handover", "load", "job", "on-job", "good", "bad",
+    "on-coordinator", "on-worker", "stopped", "dead", "loss", "on-loss", "loss-band", "handover", "on-handover", "load", "job", "on-job", "good", "bad",
     "stop", "vote", "work", "plain"]) {
     colours[name] = style.getPropertyValue(`--${name}`).trim();
   }

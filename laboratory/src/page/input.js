@@ -179,6 +179,14 @@ function makeLegend() {
     item.append(swatch((c) => paintState(c, STATES.indexOf(name))), name);
     return item;
   });
+  const kinds = new Set(data.absences.map(({ kind }) => kind));
+  const absences = [["failover", "loss", "no coordinator"], ["handover", "handover", "hand-over"]];
+  for (const [kind, colour, words] of absences.filter(([kind]) => kinds.has(kind))) {
+    const item = document.createElement("span");
+    item.className = "state";
+    item.append(swatch((c) => paintAbsence(c, kind, colours[colour])), words);
+    states.push(item);
+  }
   const present = new Set(data.marks.kind);
   const groups = GROUPS.filter((group) => group.kinds.some((kind) => present.has(kindOf.get(kind))));
   const toggles = groups.map((group) => {
@@ -193,6 +201,12 @@ function makeLegend() {
     return button;
   });
   legend.replaceChildren(...states, ...toggles);
+}
+
+function paintAbsence(c, kind, colour) {
+  c.fillStyle = colour;
+  if (kind === "failover") c.fillRect(7, 1, 4, 14);
+  else c.fillRect(8, 3, 2, 10);
 }
 
 function paintState(c, state) {

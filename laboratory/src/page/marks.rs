@@ -12,7 +12,7 @@ use crate::words::words;
 
 /// The kinds of events, the most telling first: where two would cover each other, the first is
 /// drawn, and where there are too many events, the last are left out.
-pub(super) const KINDS: [&str; 24] = [
+pub(super) const KINDS: [&str; 25] = [
     "values_differ",
     "node_exited",
     "node_stopped",
@@ -33,11 +33,14 @@ pub(super) const KINDS: [&str; 24] = [
     "election_started",
     "node_spawned",
     "started",
+    EXITED,
     "other",
     "following",
     "peer_down",
     "peer_up",
 ];
+/// A `node_exited` that no signal caused: the end of a run, mostly.
+const EXITED: &str = "node_exited by itself";
 /// More are not drawn: the page would be slow to load.
 const LIMIT: usize = 100_000;
 /// What stands in front of an event's own fields.
@@ -108,7 +111,10 @@ impl Marks {
 
 fn kind(event: &Event) -> usize {
     let place = |name: &str| KINDS.iter().position(|&kind| kind == name);
-    place(event.name()).or_else(|| place("other")).unwrap_or(0)
+    let has_code = event.name() == "node_exited" && event.fields["code"].is_u64();
+    place(if has_code { EXITED } else { event.name() })
+        .or_else(|| place("other"))
+        .unwrap_or(0)
 }
 
 fn own_fields(event: &Event) -> Value {

@@ -1,7 +1,7 @@
 // Traced operations: as counts from afar, one by one from close.
 
 /** More are not drawn one by one. */
-const MOST_BOXES = 2500;
+const MOST_BOXES = 600;
 /** With no more than so many, the way of each is drawn: assigned, computed, checkpointed. */
 const MOST_WAYS = 150;
 const BIN = 3;
@@ -12,8 +12,9 @@ function drawOperations(c) {
   const isCounted = operations.counts !== null && !areAllNear();
   const bins = isCounted ? countsByBin() : binsOf(first, last);
   const most = Math.max(1, ...bins.map((row) => row.reduce((most, count) => Math.max(most, count), 0)));
-  drawWork(c, bins);
-  if (!isCounted && last - first <= MOST_BOXES) {
+  const areBoxes = !isCounted && last - first <= MOST_BOXES;
+  drawWork(c, bins, areBoxes);
+  if (areBoxes) {
     drawBoxes(c, first, last);
   } else {
     data.nodes.forEach((_, lane) => drawStrip(c, lane, bins[lane], most));
@@ -71,7 +72,7 @@ function drawStrip(c, lane, bins, most) {
 }
 
 /** All nodes together: whether the work goes on. */
-function drawWork(c, bins) {
+function drawWork(c, bins, areFew) {
   const sums = bins[0].map((_, bin) => bins.reduce((sum, row) => sum + row[bin], 0));
   const most = sums.reduce((most, sum) => Math.max(most, sum), 0);
   const [top, height] = [layout.work + 8, 32];
@@ -82,10 +83,12 @@ function drawWork(c, bins) {
   });
   c.strokeStyle = colours.line;
   c.strokeRect(plot.left, top + height + 0.5, plot.right - plot.left, 0);
-  const binLength = ((view.to - view.from) / (plot.right - plot.left)) * BIN;
-  const rate = Math.round((most / binLength) * 1e6);
   if (most === 0) return;
-  const words = `up to ${rate.toLocaleString("en")} a second`;
+  const binLength = ((view.to - view.from) / (plot.right - plot.left)) * BIN;
+  const number = (count) => Math.round(count).toLocaleString("en");
+  const words = areFew
+    ? `${number(sums.reduce((all, sum) => all + sum, 0))} done`
+    : `up to ${number((most / binLength) * 1e6)} a second`;
   c.font = SMALL;
   const wide = c.measureText(words).width + 8;
   c.fillStyle = colours.ground;
@@ -113,21 +116,20 @@ function drawBoxes(c, first, last) {
 
 /** From the coordinator to the worker, and back into the checkpoint. */
 function drawWay(c, index) {
-  if (operations.coordinator[index] < 0) return;
   const y = (life) => barOf(laneOfLife[life]) + layout.bar + 2 + layout.strip / 2;
-  const [here, there] = [y(operations.coordinator[index]), y(operations.worker[index])];
+  const there = y(operations.worker[index]);
   const from = operationAt[index];
   const to = from + Math.max(0, operations.took[index]);
   c.strokeStyle = colours.load;
   c.lineWidth = 0.8;
   c.beginPath();
   if (operations.waited[index] >= 0) {
-    c.moveTo(xOf(from - operations.waited[index]), here);
+    c.moveTo(xOf(from - operations.waited[index]), y(operations.by[index]));
     c.lineTo(xOf(from), there);
   }
   if (operations.sent[index] >= 0) {
     c.moveTo(xOf(to), there);
-    c.lineTo(xOf(to + operations.sent[index]), here);
+    c.lineTo(xOf(to + operations.sent[index]), y(operations.into[index]));
   }
   c.stroke();
 }

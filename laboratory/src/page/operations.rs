@@ -27,9 +27,11 @@ pub(super) struct Operations {
     pub(super) waited: Vec<i64>,
     pub(super) took: Vec<i64>,
     pub(super) sent: Vec<i64>,
-    /// The lives of the worker, and of the coordinator that checkpointed it, or assigned it; -1 for none.
+    /// The lives of the worker, and of the coordinators that assigned it and checkpointed it; -1 for
+    /// none.
     pub(super) worker: Vec<u64>,
-    pub(super) coordinator: Vec<i64>,
+    pub(super) by: Vec<i64>,
+    pub(super) into: Vec<i64>,
     /// Which of `factorials`, level and position.
     pub(super) factorial: Vec<usize>,
     pub(super) level: Vec<u64>,
@@ -120,9 +122,11 @@ impl Operations {
         self.took.push(distance(Some(begun), completed));
         self.sent.push(distance(completed, checkpointed));
         self.worker.push(lives.index(course.worker));
-        let coordinator = course.checkpointed.or(course.assigned);
-        let coordinator = coordinator.map(|(_, life)| lives.index(life).cast_signed());
-        self.coordinator.push(coordinator.unwrap_or(-1));
+        let life = |step: Option<(u64, Life)>| {
+            step.map_or(-1, |(_, life)| lives.index(life).cast_signed())
+        };
+        self.by.push(life(course.assigned));
+        self.into.push(life(course.checkpointed));
 
         let factorial = (course.op.n, course.op.kind.clone());
         let next = self.factorials.len();

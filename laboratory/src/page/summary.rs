@@ -40,7 +40,7 @@ pub(super) fn cards(
     if computed > 0 {
         cards.push((
             "operations computed",
-            format!("{computed}, {again} of them again"),
+            format!("{computed}, {} twice", none_or(again)),
         ));
     } else if again > 0 {
         cards.push(("operations computed again", again.to_string()));
@@ -94,6 +94,13 @@ pub(super) fn seconds(us: u64) -> String {
     } else {
         let whole = us / 1_000_000;
         format!("{} min {} s", whole / 60, whole % 60)
+    }
+}
+
+fn none_or(count: usize) -> String {
+    match count {
+        0 => "none".to_owned(),
+        _ => count.to_string(),
     }
 }
 

@@ -16,7 +16,7 @@ function markFields(mark) {
   const own = Object.entries(data.marks.details[data.marks.detail[mark]]).map(
     ([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`,
   );
-  const head = [data.marks.kinds[data.marks.kind[mark]], `incarnation ${incarnation}`];
+  const head = [data.marks.kinds[data.marks.kind[mark]].split(" ")[0], `incarnation ${incarnation}`];
   if (pid > 0) head.push(`pid ${pid}`);
   if (term >= 0) head.push(`term ${term}`);
   return [...head, ...own].join(" \u00b7 ");
