@@ -149,7 +149,7 @@ impl Picture {
                 .to_owned(),
             length: clock.length_us(),
             nodes: lives.nodes(),
-            spans: lanes::spans(log, clock, &lives),
+            spans: lanes::spans(log, &report.failovers, clock, &lives),
             reigns,
             jobs,
             marks,

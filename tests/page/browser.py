@@ -120,6 +120,7 @@ class Browser:
         path.write_bytes(base64.b64decode(data))
 
     def size(self, width, height):
+        self.call("Emulation.setScrollbarsHidden", hidden=True)
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=False,

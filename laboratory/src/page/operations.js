@@ -109,7 +109,9 @@ function drawBoxes(c, first, last) {
     if (from + took < view.from) continue;
     seen.push(index);
     const top = barOf(laneOfLife[operations.worker[index]]) + layout.bar + 2;
-    c.fillRect(xOf(from), top, Math.max(1.2, xOf(from + took) - xOf(from)), layout.strip);
+    const left = Math.max(plot.left, xOf(from));
+    const right = Math.min(plot.right, xOf(from + took));
+    c.fillRect(left, top, Math.max(1.2, right - left), layout.strip);
   }
   if (seen.length <= MOST_WAYS) for (const index of seen) drawWay(c, index);
 }

@@ -1,6 +1,7 @@
 //! A run in a few sentences and numbers.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::clock::Clock;
 use super::jobs::Job;
@@ -58,19 +59,38 @@ pub(super) fn description(
     failovers: &[Failover],
     jobs: &[Job],
 ) -> String {
-    let mut text = format!(
-        "Over {} there were {} coordinatorships and {} jobs.",
-        seconds(clock.length_us()),
-        reigns.reigns.len(),
-        jobs.len()
-    );
-    if let Some(worst) = worst(failovers) {
-        text.push_str(&format!(
-            " The coordinator was lost {}; the longest time without one was {} ({}).",
-            times(failovers.len()),
-            milliseconds(worst.ms),
-            told(worst)
-        ));
+    let mut text = format!("In {} ", seconds(clock.length_us()));
+    match worst(failovers) {
+        // Writing to a string cannot fail.
+        Some(worst) => {
+            let _ = write!(
+                text,
+                "the coordinator was lost {} and replaced each time, after at most {} ({}).",
+                times(failovers.len()),
+                milliseconds(worst.ms),
+                told(worst)
+            );
+        }
+        None if reigns.reigns.is_empty() => text.push_str("no node came to coordinate."),
+        None => text.push_str("the coordinator was never lost."),
+    }
+    let over = jobs.iter().filter(|job| {
+        let lost = |failover: &Failover| {
+            let (from, at) = (job.accepted.first(), clock.us(failover.at_ns));
+            from.is_some_and(|&from| from <= at) && job.done.is_some_and(|done| at < done)
+        };
+        failovers.iter().any(lost)
+    });
+    let open = jobs.iter().filter(|job| job.done.is_none()).count();
+    match over.count() {
+        0 => {}
+        1 => text.push_str(" One job went on through that and was finished."),
+        over => {
+            let _ = write!(text, " {over} jobs went on through that and were finished.");
+        }
+    }
+    if open > 0 {
+        let _ = write!(text, " Not done when the log ends: {open}.");
     }
     text
 }
