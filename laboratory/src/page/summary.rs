@@ -98,9 +98,8 @@ pub(super) fn description(
 /// Milliseconds as a person reads them.
 pub(super) fn milliseconds(ms: f64) -> String {
     match ms {
-        ms if ms < 0.01 => format!("{:.0} µs", ms * 1_000.0),
-        ms if ms < 1.0 => format!("{ms:.2} ms"),
-        ms if ms < 10.0 => format!("{ms:.1} ms"),
+        ms if ms < 1.0 => format!("{:.0} µs", ms * 1_000.0),
+        ms if ms < 100.0 => format!("{ms:.1} ms"),
         ms if ms < 1_000.0 => format!("{ms:.0} ms"),
         ms => format!("{:.2} s", ms / 1_000.0),
     }
