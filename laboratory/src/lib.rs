@@ -1,14 +1,18 @@
 //! What a run of a cluster shows to those who look at it from outside.
 //!
 //! ```text
-//!   events.jsonl ─▶ log ──┐
-//!   jobs/ ─▶ job_files ───┼─▶ verdict ─▶ violations
+//!   events.jsonl ─▶ log ──┬─▶ failovers ─────────────┐
+//!   jobs/ ─▶ job_files ───┼─▶ verdict ─▶ violations ─┴─▶ report ─▶ page
 //!   /proc ─▶ processes ───┘
 //! ```
 //!
 //! Nothing here takes part in a run: it reads what the run leaves.
 
+pub mod failovers;
 pub mod job_files;
 pub mod log;
+pub mod page;
 pub mod processes;
+pub mod report;
 pub mod verdict;
+pub mod words;
