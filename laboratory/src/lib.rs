@@ -1,7 +1,7 @@
 //! What a run of a cluster shows to those who look at it from outside.
 //!
 //! ```text
-//!   events.jsonl ─▶ log ──┐
+//!   events.jsonl ─▶ log ──┐  (while it grows: tail)
 //!   jobs/ ─▶ job_files ───┼─▶ verdict ─▶ violations
 //!   /proc ─▶ processes ───┘
 //! ```
@@ -11,4 +11,6 @@
 pub mod job_files;
 pub mod log;
 pub mod processes;
+pub mod tail;
 pub mod verdict;
+pub mod words;

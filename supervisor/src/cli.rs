@@ -2,6 +2,7 @@
 
 mod cluster;
 mod faults;
+mod metrics;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use crate::control::Target;
 use crate::kill::{parse_signal, parse_target};
 
 pub(crate) use crate::cli::cluster::ClusterArgs;
+pub(crate) use crate::cli::metrics::MetricsArgs;
 
 /// The hidden command that makes this executable a node.
 pub(crate) const NODE: &str = "node";
@@ -84,6 +86,9 @@ pub(crate) enum Command {
         ID, or with: bullpen kill all --signal CONT\n\
         Exit code 1 if there is nothing to signal, such as no coordinator in mid-election.")]
     Kill(KillArgs),
+    /// Print what the cluster did and does as metrics for Prometheus, or serve them.
+    #[command(after_help = metrics::HELP)]
+    Metrics(MetricsArgs),
     /// Be a node; started by the supervisor alone.
     #[command(name = NODE, hide = true)]
     Node(Box<NodeArgs>),

@@ -9,6 +9,7 @@ use crate::control::Answer;
 use crate::control::client::ControlError;
 use crate::jobs_dir::JobsDirError;
 use crate::memory::MemoryError;
+use crate::metrics::MetricsError;
 use crate::operands::OperandsError;
 use crate::owner::OwnerError;
 use crate::results::ResultsError;
@@ -53,6 +54,9 @@ pub(crate) enum Failure {
     /// Results or answers do not reach the user.
     #[error(transparent)]
     Results(#[from] ResultsError),
+    /// The metrics cannot be made or served.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// No running cluster answers.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -106,6 +110,7 @@ impl Failure {
             | Failure::Signals(_)
             | Failure::Supervise(_)
             | Failure::Memory(_)
+            | Failure::Metrics(_)
             | Failure::Control(_)
             | Failure::Unexpected(_)
             | Failure::Encode(_)

@@ -21,6 +21,7 @@ mod jobs_dir;
 mod kill;
 mod launch;
 mod memory;
+mod metrics;
 mod operands;
 mod owner;
 mod progress;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         Command::Submit(args) => report(submit::run(&args)),
         Command::Status(args) => report(status::run(&args)),
         Command::Kill(args) => report(kill::run(&args)),
+        Command::Metrics(args) => report(metrics::run(&args)),
         Command::Node(args) => {
             // Where results are not logged, a person waits for them and wants no chatter.
             let level = if args.config.log_results {
