@@ -1,6 +1,5 @@
 //! An event log while it grows.
 
-use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -84,36 +83,6 @@ impl Tail {
         read_lines(&mut file, &mut self.torn, &mut take)?;
         self.file = Some(file);
         Ok(())
-    }
-}
-
-/// The last events of a log, oldest first.
-#[derive(Debug)]
-pub struct Recent {
-    events: VecDeque<Event>,
-    most: usize,
-}
-
-impl Recent {
-    /// None yet, and never more than `most`.
-    pub fn new(most: usize) -> Recent {
-        Recent {
-            events: VecDeque::new(),
-            most,
-        }
-    }
-
-    /// Adds an event, and drops the oldest if there are too many.
-    pub fn push(&mut self, event: Event) {
-        if self.events.len() == self.most {
-            self.events.pop_front();
-        }
-        self.events.push_back(event);
-    }
-
-    /// The events, oldest first.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Event> {
-        self.events.iter()
     }
 }
 
@@ -240,17 +209,5 @@ mod tests {
         assert_eq!(read(&mut Tail::last(&path, length - 1)), [""; 0]);
         assert_eq!(read(&mut Tail::last(&path, length + 1)), ["b"]);
         assert_eq!(read(&mut Tail::last(&path, 1 << 20)), ["a", "a", "a", "b"]);
-    }
-
-    #[test]
-    fn what_is_recent_is_bounded() {
-        let mut recent = Recent::new(2);
-        for name in ["a", "b", "c"] {
-            for event in Log::parse(line(name).as_bytes()).events {
-                recent.push(event);
-            }
-        }
-        let names: Vec<&str> = recent.iter().map(Event::name).collect();
-        assert_eq!(names, ["b", "c"]);
     }
 }

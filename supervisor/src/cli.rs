@@ -1,8 +1,10 @@
 //! The command line: what `bullpen --help` teaches.
 
 mod cluster;
+mod completions;
 mod faults;
 mod metrics;
+mod top;
 
 use std::path::PathBuf;
 
@@ -14,7 +16,9 @@ use crate::control::Target;
 use crate::kill::{parse_signal, parse_target};
 
 pub(crate) use crate::cli::cluster::ClusterArgs;
+pub(crate) use crate::cli::completions::CompletionsArgs;
 pub(crate) use crate::cli::metrics::MetricsArgs;
+pub(crate) use crate::cli::top::TopArgs;
 
 /// The hidden command that makes this executable a node.
 pub(crate) const NODE: &str = "node";
@@ -86,9 +90,15 @@ pub(crate) enum Command {
         ID, or with: bullpen kill all --signal CONT\n\
         Exit code 1 if there is nothing to signal, such as no coordinator in mid-election.")]
     Kill(KillArgs),
+    /// Watch a running cluster in a terminal, and kill, stop or continue its nodes by a key.
+    #[command(after_help = top::HELP)]
+    Top(TopArgs),
     /// Print what the cluster did and does as metrics for Prometheus, or serve them.
     #[command(after_help = metrics::HELP)]
     Metrics(MetricsArgs),
+    /// Print what a shell needs to complete the commands and their options.
+    #[command(after_help = completions::HELP)]
+    Completions(CompletionsArgs),
     /// Be a node; started by the supervisor alone.
     #[command(name = NODE, hide = true)]
     Node(Box<NodeArgs>),

@@ -57,6 +57,9 @@ pub(crate) enum Failure {
     /// The metrics cannot be made or served.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// The terminal of `top`.
+    #[error("cannot use the terminal: {0}; where there is none, try: bullpen top | cat")]
+    Terminal(std::io::Error),
     /// No running cluster answers.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -111,6 +114,7 @@ impl Failure {
             | Failure::Supervise(_)
             | Failure::Memory(_)
             | Failure::Metrics(_)
+            | Failure::Terminal(_)
             | Failure::Control(_)
             | Failure::Unexpected(_)
             | Failure::Encode(_)

@@ -13,6 +13,7 @@
 //! every node what became of the others. It routes no data and elects nobody.
 
 mod cli;
+mod completions;
 mod compute;
 mod control;
 mod events;
@@ -35,6 +36,7 @@ mod status;
 mod stderr;
 mod submit;
 mod supervise;
+mod top;
 mod up;
 
 use std::ffi::OsStr;
@@ -65,6 +67,8 @@ fn main() -> ExitCode {
         Command::Submit(args) => report(submit::run(&args)),
         Command::Status(args) => report(status::run(&args)),
         Command::Kill(args) => report(kill::run(&args)),
+        Command::Top(args) => report(top::run(&args)),
+        Command::Completions(args) => report(completions::run(&args)),
         Command::Metrics(args) => report(metrics::run(&args)),
         Command::Node(args) => {
             // Where results are not logged, a person waits for them and wants no chatter.
