@@ -6,6 +6,7 @@ mod harness;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::num::NonZeroU16;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Stdio};
 
@@ -28,9 +29,10 @@ struct Terminal {
 
 impl Terminal {
     fn start(home: &Home) -> Terminal {
+        let (rows, columns) = (NonZeroU16::new(24).unwrap(), NonZeroU16::new(100).unwrap());
         let size = Winsize {
-            ws_row: 24,
-            ws_col: 100,
+            ws_row: rows.get(),
+            ws_col: columns.get(),
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
@@ -46,7 +48,7 @@ impl Terminal {
             child: command.spawn().unwrap(),
             terminal: File::from(pty.master),
             program_side: pty.slave,
-            page: vt100::Parser::new(24, 100, 0),
+            page: vt100::Parser::new(rows, columns, 0),
         }
     }
 
