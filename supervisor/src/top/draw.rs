@@ -148,9 +148,9 @@ const HELP: [&str; 12] = [
     "",
     "TERM   highest term that the node knows",
     "CPU    of one core, %;  MEM  resident memory",
-    "HELD   products in its copy of the checkpoint",
-    "STATE  running, stopped, or waiting (for its",
-    "       restart)",
+    "HELD   products in its copy of the checkpoint;",
+    "PEAK   the most of them in its life",
+    "STATE  running, stopped, waiting for its restart",
     "               any key closes this",
 ];
 

@@ -19,8 +19,8 @@ struct Column {
     cell: fn(&NodeStatus, &View) -> Text<'static>,
 }
 
-/// 78 letters with the gaps, and two for the mark of the selected one.
-const COLUMNS: [Column; 10] = [
+/// The first ten take 78 letters with the gaps, and the mark of the selected one two.
+const COLUMNS: [Column; 11] = [
     Column {
         heading: "ID",
         width: 3,
@@ -85,6 +85,12 @@ const COLUMNS: [Column; 10] = [
         width: 6,
         from: 80,
         cell: |node, _| right(of_process(node, |node| amount::bytes(node.held_bytes))),
+    },
+    Column {
+        heading: "PEAK",
+        width: 6,
+        from: 87,
+        cell: |node, _| right(of_process(node, |node| amount::bytes(node.peak_held_bytes))),
     },
 ];
 

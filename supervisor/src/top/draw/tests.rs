@@ -132,6 +132,13 @@ fn a_page_of_80_by_24_has_everything() {
 }
 
 #[test]
+fn a_wide_page_has_the_peak_too() {
+    let page = page(&view(6, 0), 87, 24);
+    assert!(page[1].ends_with("  HELD   PEAK"), "{}", page[1]);
+    assert!(page[7].ends_with("   43K    48K"), "{}", page[7]);
+}
+
+#[test]
 fn a_small_page_keeps_the_selected_node_the_jobs_and_the_keys() {
     let mut view = view(16, 40);
     for _ in 0..20 {
