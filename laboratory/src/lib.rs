@@ -8,9 +8,12 @@
 //!
 //! Nothing here takes part in a run: it reads what the run leaves.
 
+pub mod failovers;
 pub mod job_files;
 pub mod log;
+pub mod page;
 pub mod processes;
+pub mod report;
 pub mod tail;
 pub mod verdict;
 pub mod words;

@@ -166,6 +166,14 @@ impl Event {
         self.name() == name && self.node() == node
     }
 
+    /// Whether it is one of those that only `--trace-operations` writes.
+    pub fn is_traced(&self) -> bool {
+        matches!(
+            self.name(),
+            "assigned" | "computing" | "completed" | "checkpointed"
+        )
+    }
+
     /// An injected stall: it answered nothing for a while.
     pub fn is_stall(&self) -> bool {
         self.name() == "fault_injected" && self.text("do") == "stall"

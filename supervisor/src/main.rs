@@ -5,6 +5,7 @@
 //!                 ├── compute ──┴── supervise: one loop of signals, deaths, restarts, hints
 //!                 │                     ▲ control socket
 //!                 ├── status, kill ─────┘
+//!                 ├── timeline      (reads the event log, whether or not the cluster runs)
 //!                 ├── submit        (drops a file; the jobs directory is all it needs)
 //!                 └── node          (the other role of this executable; see the crate `node`)
 //! ```
@@ -36,6 +37,7 @@ mod status;
 mod stderr;
 mod submit;
 mod supervise;
+mod timeline;
 mod top;
 mod up;
 
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Submit(args) => report(submit::run(&args)),
         Command::Status(args) => report(status::run(&args)),
         Command::Kill(args) => report(kill::run(&args)),
+        Command::Timeline(args) => report(timeline::run(&args)),
         Command::Top(args) => report(top::run(&args)),
         Command::Completions(args) => report(completions::run(&args)),
         Command::Metrics(args) => report(metrics::run(&args)),
