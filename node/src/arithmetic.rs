@@ -25,6 +25,9 @@ use self::decimal::Piece;
 /// Results are handed over together, but none waits longer than this for others.
 const BATCH_TIME: Duration = Duration::from_micros(200);
 
+/// Operands of up to so many bytes are multiplied within some 100 us.
+const SHORT_BYTES: usize = 32 << 10;
+
 /// How far the arithmetic steps back behind threads that answer heartbeats and hold elections, of
 /// this node and of its peers on the same cores.
 const NICENESS: libc::c_int = 5;
@@ -176,6 +179,12 @@ fn run(
         let mut next = Some(first);
         while let Some(request) = next {
             if request.round == current.load(Ordering::Relaxed) {
+                if is_long(&request.task) && !products.is_empty() {
+                    let before = std::mem::take(&mut products);
+                    if finished.send(before).is_err() {
+                        return;
+                    }
+                }
                 let value = compute(request.task);
                 products.push(Product {
                     operation: request.operation,
@@ -192,6 +201,18 @@ fn run(
             return;
         }
     }
+}
+
+/// Whether a task takes so long that nothing finished should wait for it.
+fn is_long(task: &Task) -> bool {
+    let bytes = match task {
+        Task::Numbers(_) => 0,
+        Task::Products(values) => values.iter().map(Bytes::len).sum(),
+        Task::Block { below, .. } => below.len(),
+        Task::Decimal(value) => value.len(),
+        Task::Convert { .. } => return true,
+    };
+    bytes > SHORT_BYTES
 }
 
 /// Computes an operation, or a block of them. Products are little-endian bytes without zeros at the
