@@ -1,12 +1,12 @@
 //! What a run of a cluster shows to those who look at it from outside.
 //!
 //! ```text
-//!   events.jsonl ─▶ log ──┐  (while it grows: tail)
-//!   jobs/ ─▶ job_files ───┼─▶ verdict ─▶ violations
+//!   events.jsonl ─▶ log ──┬─▶ failovers ─────────────┐
+//!   jobs/ ─▶ job_files ───┼─▶ verdict ─▶ violations ─┴─▶ report ─▶ page
 //!   /proc ─▶ processes ───┘
 //! ```
 //!
-//! Nothing here takes part in a run: it reads what the run leaves.
+//! Nothing here takes part in a run: it reads what the run leaves, or with `tail` what it adds.
 
 pub mod failovers;
 pub mod job_files;

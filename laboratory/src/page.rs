@@ -54,8 +54,6 @@ const SCRIPT: [&str; 8] = [
     include_str!("page/words.js"),
     include_str!("page/input.js"),
 ];
-/// How much of a run before and after a failover is told in full when not everything can be.
-const NEAR_NS: u64 = 100_000_000;
 /// How much is shown on both sides of an event of a violation, in seconds.
 const BESIDE_S: f64 = 0.01;
 
@@ -128,16 +126,8 @@ impl Picture {
         jobs: Vec<Job>,
     ) -> (Picture, Vec<String>) {
         let log = &report.log;
-        let near = |at: u64| {
-            let mut failovers = report.failovers.iter();
-            failovers.any(|one| {
-                let end = one.at_ns.saturating_add((one.ms * 1e6) as u64);
-                let first = one.at_ns.saturating_sub(NEAR_NS);
-                (first..end.saturating_add(NEAR_NS)).contains(&at)
-            })
-        };
         let (marks, fewer_marks) = Marks::of(log, clock, &lives);
-        let (operations, fewer_operations) = Operations::of(log, clock, &lives, &near);
+        let (operations, fewer_operations) = Operations::of(log, clock, &lives, &report.failovers);
         let mut left_out = torn(log);
         left_out.extend(fewer_marks);
         left_out.extend(fewer_operations);

@@ -23,8 +23,9 @@ function drawOperations(c) {
 
 /** Whether all operations of the window are known one by one: it is near a failover. */
 function areAllNear() {
-  const NEAR = 1e5;
-  return failovers.some(({ from, to }) => view.from >= from - NEAR && view.to <= to + NEAR);
+  const margin = operations.margin_us;
+  if (margin === null) return false;
+  return failovers.some(({ from, to }) => view.from >= from - margin && view.to <= to + margin);
 }
 
 function emptyBins() {
