@@ -26,7 +26,7 @@ use crate::failure::Failure;
 use crate::run_dir;
 
 /// Shows the cluster until the user leaves: on a terminal a page that is drawn again and again,
-/// elsewhere a line for each change.
+/// elsewhere, and on a terminal without a size, a line for each change.
 ///
 /// # Errors
 ///
@@ -34,7 +34,7 @@ use crate::run_dir;
 pub(crate) fn run(args: &TopArgs) -> Result<(), Failure> {
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
     let is_dumb = std::env::var_os("TERM").as_deref() == Some(OsStr::new("dumb"));
-    if io::stdout().is_terminal() && !is_dumb {
+    if io::stdout().is_terminal() && !is_dumb && screen::has_size() {
         screen::run(&run_dir).map_err(Failure::Terminal)
     } else {
         Ok(plain::run(&run_dir)?)

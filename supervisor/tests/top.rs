@@ -17,6 +17,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
 
+const ROWS: NonZeroU16 = NonZeroU16::new(24).unwrap();
+const COLUMNS: NonZeroU16 = NonZeroU16::new(100).unwrap();
+
 /// `bullpen top` on a terminal; killed when dropped.
 struct Terminal {
     child: Child,
@@ -29,10 +32,14 @@ struct Terminal {
 
 impl Terminal {
     fn start(home: &Home) -> Terminal {
-        let (rows, columns) = (NonZeroU16::new(24).unwrap(), NonZeroU16::new(100).unwrap());
+        Terminal::start_told(home, ROWS.get(), COLUMNS.get())
+    }
+
+    /// It has 24 lines of 100 letters, whatever it says.
+    fn start_told(home: &Home, rows: u16, columns: u16) -> Terminal {
         let size = Winsize {
-            ws_row: rows.get(),
-            ws_col: columns.get(),
+            ws_row: rows,
+            ws_col: columns,
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
@@ -48,7 +55,7 @@ impl Terminal {
             child: command.spawn().unwrap(),
             terminal: File::from(pty.master),
             program_side: pty.slave,
-            page: vt100::Parser::new(rows, columns, 0),
+            page: vt100::Parser::new(ROWS, COLUMNS, 0),
         }
     }
 
@@ -129,6 +136,14 @@ fn on_a_terminal_a_key_kills_the_coordinator_and_another_leaves() {
     });
     top.press("q");
     top.assert_leaves();
+}
+
+#[test]
+fn on_a_terminal_without_a_size_it_prints_lines() {
+    let cluster = Cluster::start(&[]);
+    let mut top = Terminal::start_told(&cluster.home, 0, 0);
+    top.await_text("Z term 1, node 5 coordinates");
+    assert!(!top.page().alternate_screen());
 }
 
 #[test]

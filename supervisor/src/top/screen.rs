@@ -8,14 +8,32 @@ use std::time::{Duration, Instant};
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::crossterm::terminal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::draw::draw;
 use super::view::{Order, View};
 use super::watch::Watch;
 
+/// How long a terminal may take to learn its size.
+const SIZE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a key or news may wait for each other.
 const TURN: Duration = Duration::from_millis(100);
+
+/// Whether the terminal says how large it is. That of a container learns it a moment after its first
+/// process has begun; a serial line never does.
+pub(super) fn has_size() -> bool {
+    let end = Instant::now() + SIZE_PATIENCE;
+    loop {
+        if terminal::size().is_ok_and(|(columns, rows)| columns > 0 && rows > 0) {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        std::thread::sleep(TURN);
+    }
+}
 
 /// Shows the page until a key or a signal ends it; leaves the terminal as it was.
 ///
