@@ -54,6 +54,8 @@ const SCRIPT: [&str; 8] = [
     include_str!("page/words.js"),
     include_str!("page/input.js"),
 ];
+/// More violations are only counted: one cause has broken them all.
+const MOST_VIOLATIONS: usize = 50;
 /// How much is shown on both sides of an event of a violation, in seconds.
 const BESIDE_S: f64 = 0.01;
 
@@ -179,14 +181,18 @@ fn badge(verdict: Option<&[Violation]>) -> String {
 }
 
 fn verdict(verdict: Option<&[Violation]>, clock: Clock) -> String {
-    let words = match verdict {
-        None => return String::new(),
-        Some([]) => "<p>Sound: every invariant held.</p>\n".to_owned(),
-        Some(violations) => {
-            let articles = violations.iter().map(|violation| article(violation, clock));
-            articles.collect()
-        }
+    let Some(violations) = verdict else {
+        return String::new();
     };
+    let shown = violations.iter().take(MOST_VIOLATIONS);
+    let mut words: String = shown.map(|violation| article(violation, clock)).collect();
+    if violations.is_empty() {
+        words.push_str("<p>Sound: every invariant held.</p>\n");
+    }
+    if violations.len() > MOST_VIOLATIONS {
+        let more = violations.len() - MOST_VIOLATIONS;
+        words.push_str(&format!("<p>And {more} more.</p>\n"));
+    }
     format!("<section id=\"verdict\"><h2>Verdict</h2>\n{words}</section>\n")
 }
 

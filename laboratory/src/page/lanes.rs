@@ -76,6 +76,8 @@ impl Lane {
             // The last words of one that is gone.
             _ if event.incarnation() < life.1 || (is_same && state == State::Dead) => return None,
             _ if event.is_stall() => State::Stalled,
+            // It was one until this very moment, which is the role that the event tells.
+            "stepped_down" => State::Recovering,
             _ => match event.text("role") {
                 "worker" => State::Worker,
                 "candidate" => State::Candidate,

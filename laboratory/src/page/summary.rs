@@ -1,13 +1,13 @@
 //! A run in a few sentences and numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::clock::Clock;
 use super::jobs::Job;
 use super::reigns::{Kind, Reigns, told};
 use crate::failovers::Failover;
-use crate::log::{Event, Log};
+use crate::log::{Event, Log, Op};
 
 /// The numbers that a reader looks for first: name and value.
 pub(super) fn cards(
@@ -39,10 +39,7 @@ pub(super) fn cards(
     let again = count("operation_recomputed");
     let computed = count("completed");
     if computed > 0 {
-        cards.push((
-            "operations computed",
-            format!("{computed}, {} twice", none_or(again)),
-        ));
+        cards.push(("operations computed", computed_words(log, computed)));
     } else if again > 0 {
         cards.push(("operations computed again", again.to_string()));
     }
@@ -98,9 +95,8 @@ pub(super) fn description(
 /// Milliseconds as a person reads them.
 pub(super) fn milliseconds(ms: f64) -> String {
     match ms {
-        ms if ms < 0.01 => format!("{:.0} µs", ms * 1_000.0),
-        ms if ms < 1.0 => format!("{ms:.2} ms"),
-        ms if ms < 10.0 => format!("{ms:.1} ms"),
+        ms if ms < 1.0 => format!("{:.0} µs", ms * 1_000.0),
+        ms if ms < 100.0 => format!("{ms:.1} ms"),
         ms if ms < 1_000.0 => format!("{ms:.0} ms"),
         ms => format!("{:.2} s", ms / 1_000.0),
     }
@@ -117,10 +113,13 @@ pub(super) fn seconds(us: u64) -> String {
     }
 }
 
-fn none_or(count: usize) -> String {
-    match count {
-        0 => "none".to_owned(),
-        _ => count.to_string(),
+/// How many computations there were, and of how many operations: one that was lost, or that a later
+/// job needs, is computed again.
+fn computed_words(log: &Log, computed: usize) -> String {
+    let different: BTreeSet<Op> = log.named("completed").filter_map(Event::op).collect();
+    match different.len() {
+        different if different == computed => format!("{computed}, each once"),
+        different => format!("{computed}, of {different} different ones"),
     }
 }
 
