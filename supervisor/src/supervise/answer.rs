@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
 use protocol::event::ChildState;
-use protocol::id::NodeId;
+use protocol::id::{NodeId, Term};
 use protocol::status::{JobStatus, RoleName};
 
 use super::Supervisor;
@@ -131,6 +131,7 @@ fn alive(slot: &Slot) -> Option<(NodeId, &Life)> {
 
 fn node_status(slot: &Slot) -> NodeStatus {
     let life = slot.life.as_ref();
+    let status = life.and_then(|life| life.status.as_ref());
     let uptime = life.map(|life| Instant::now().saturating_duration_since(life.born));
     NodeStatus {
         id: slot.id,
@@ -146,5 +147,8 @@ fn node_status(slot: &Slot) -> NodeStatus {
         uptime_ms: uptime.map_or(0, |uptime| {
             u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX)
         }),
+        term: status.map_or(Term(0), |status| status.highest.term),
+        held_bytes: status.map_or(0, |status| status.held_bytes),
+        peak_held_bytes: life.map_or(0, |life| life.peak_held_bytes),
     }
 }
