@@ -1,6 +1,9 @@
 //! Processes, as anybody sees them.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::unistd::Pid;
 
@@ -30,4 +33,11 @@ pub fn state(pid: Pid) -> Option<char> {
     // The state follows the name, which is in parentheses and may hold anything.
     let (_, rest) = stat.rsplit_once(") ")?;
     rest.chars().next()
+}
+
+/// Whether a process lives and was started with this run directory: its pid may be another's by now.
+pub fn is_node_of(run_dir: &Path, pid: Pid) -> bool {
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut words = command.split(|&byte| byte == 0);
+    words.any(|word| OsStr::from_bytes(word) == run_dir) && is_alive(pid)
 }

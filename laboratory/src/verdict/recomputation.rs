@@ -12,45 +12,74 @@ use crate::log::{Event, Op};
 
 const NAME: &str = "S7";
 
+/// An operation that was computed twice, while a job needed it all the time.
+#[derive(Clone, Copy, Debug)]
+pub struct Repetition<'a> {
+    /// The operation.
+    pub op: &'a Op,
+    /// Its `completed` before.
+    pub first: &'a Event,
+    /// Its `completed` again.
+    pub second: &'a Event,
+    /// When it was completed before the first time; 0 if it was not.
+    since: u64,
+}
+
 pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
     if !run.log.torn.is_empty() {
         return Vec::new();
     }
-    let needed = Needed::of(run);
-    let mut completions: BTreeMap<Op, Vec<&Event>> = BTreeMap::new();
-    for event in run.log.named("completed") {
-        if let Some(op) = event.op() {
-            completions.entry(op).or_default().push(event);
-        }
-    }
     let mut violations = Vec::new();
-    for (op, events) in &completions {
-        let mut since = 0;
-        for pair in events.windows(2) {
-            let (first, second) = (pair[0], pair[1]);
-            let slept = |event: &Event| fates.slept(event.life(), first.at(), second.at());
-            let is_lost = fates.died_by(first.life(), second.at());
-            if needed.throughout(op.n, first.at(), second.at())
-                && !was_taken_from_a_worker(run, op, since, second.at())
-                && !is_lost
-                && !slept(first)
-                && !slept(second)
-            {
-                let message = format!("{op:?} was computed twice, without a cause");
-                violations.push(Violation::new(NAME, message, pair));
-            }
-            since = first.at();
+    for again in repetitions(run) {
+        let (first, second) = (again.first, again.second);
+        let slept = |event: &Event| fates.slept(event.life(), first.at(), second.at());
+        let is_lost = fates.died_by(first.life(), second.at());
+        // That a takeover did not find it is no cause by itself: somebody lost it.
+        let was_taken = again.causes(run).any(|why| why != "takeover");
+        if !was_taken && !is_lost && !slept(first) && !slept(second) {
+            let message = format!("{} was computed twice, without a cause", again.op);
+            violations.push(Violation::new(NAME, message, &[first, second]));
         }
     }
     violations
 }
 
-/// That a takeover did not find an operation is no cause by itself: somebody lost it.
-fn was_taken_from_a_worker(run: &Run, op: &Op, since: u64, until: u64) -> bool {
-    run.log
-        .named("operation_reassigned")
-        .filter(|event| (since..=until).contains(&event.at()))
-        .any(|event| event.text("why") != "takeover" && event.op().as_ref() == Some(op))
+pub(super) fn repetitions(run: &Run) -> Vec<Repetition<'_>> {
+    let needed = Needed::of(run);
+    let mut completions: BTreeMap<&Op, Vec<&Event>> = BTreeMap::new();
+    for event in run.log.named("completed") {
+        if let Some(op) = event.op() {
+            completions.entry(op).or_default().push(event);
+        }
+    }
+    let mut repetitions = Vec::new();
+    for (op, events) in completions {
+        let mut since = 0;
+        for pair in events.windows(2) {
+            let (first, second) = (pair[0], pair[1]);
+            if needed.throughout(op.n, first.at(), second.at()) {
+                repetitions.push(Repetition {
+                    op,
+                    first,
+                    second,
+                    since,
+                });
+            }
+            since = first.at();
+        }
+    }
+    repetitions
+}
+
+impl<'a> Repetition<'a> {
+    /// Why coordinators took it from a worker meanwhile, in order.
+    pub fn causes(&self, run: &'a Run) -> impl Iterator<Item = &'a str> {
+        let (op, times) = (self.op, self.since..=self.second.at());
+        run.log
+            .named("operation_reassigned")
+            .filter(move |event| times.contains(&event.at()) && event.op() == Some(op))
+            .map(|event| event.text("why"))
+    }
 }
 
 /// The times in which no open job needed a factorial: its products are forgotten then, rightly.
