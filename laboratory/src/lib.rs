@@ -8,7 +8,9 @@
 //!
 //! Nothing here takes part in a run: it reads what the run leaves.
 
+pub mod failovers;
 pub mod job_files;
 pub mod log;
 pub mod processes;
+pub mod report;
 pub mod verdict;
