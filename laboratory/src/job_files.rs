@@ -49,6 +49,15 @@ pub fn factorials(path: &Path) -> Vec<u64> {
         .collect()
 }
 
+/// The N of each line of a job that has ended, or is running.
+pub fn lines(jobs: &Path, job: &str) -> Vec<u64> {
+    let places = ["done", "failed", "running"];
+    let mut found = places
+        .map(|place| factorials(&pair(&jobs.join(place), job).0))
+        .into_iter();
+    found.find(|lines| !lines.is_empty()).unwrap_or_default()
+}
+
 /// Values of n!, each computed once.
 #[derive(Debug, Default)]
 pub struct Factorials {

@@ -5,6 +5,7 @@
 //!                 ├── compute ──┴── supervise: one loop of signals, deaths, restarts, hints
 //!                 │                     ▲ control socket
 //!                 ├── status, kill ─────┘
+//!                 ├── experiment    (starts an `up`, breaks it by `kill`, and judges what it did)
 //!                 ├── submit        (drops a file; the jobs directory is all it needs)
 //!                 └── node          (the other role of this executable; see the crate `node`)
 //! ```
@@ -16,6 +17,7 @@ mod cli;
 mod compute;
 mod control;
 mod events;
+mod experiment;
 mod failure;
 mod jobs_dir;
 mod kill;
@@ -23,6 +25,7 @@ mod launch;
 mod memory;
 mod operands;
 mod owner;
+mod private_folder;
 mod progress;
 mod reap;
 mod restart;
@@ -60,6 +63,10 @@ fn main() -> ExitCode {
         Command::Compute(args) => {
             log_to_stderr(LevelFilter::WARN, args.cluster.log_format);
             report(compute::run(&args))
+        }
+        Command::Experiment(args) => {
+            log_to_stderr(LevelFilter::WARN, args.cluster.log_format);
+            report(experiment::run(&args))
         }
         Command::Submit(args) => report(submit::run(&args)),
         Command::Status(args) => report(status::run(&args)),

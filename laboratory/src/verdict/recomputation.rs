@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fates::Fates;
 use super::{Run, Violation};
-use crate::job_files::factorials;
+use crate::job_files::lines;
 use crate::log::{Event, Op};
 
 const NAME: &str = "S7";
@@ -96,7 +96,7 @@ impl Needed {
             let job = event.text("job");
             match event.name() {
                 "job_accepted" => {
-                    for n in lines(run, job) {
+                    for n in lines(&run.jobs, job) {
                         open.entry(n).or_default().insert(job);
                         needed.begin(n, event.at());
                     }
@@ -128,14 +128,5 @@ impl Needed {
         !idle
             .iter()
             .any(|&(since, until)| since <= to && from <= until)
-    }
-}
-
-fn lines(run: &Run, job: &str) -> Vec<u64> {
-    let done = factorials(&run.jobs.join(format!("done/{job}.job")));
-    if done.is_empty() {
-        factorials(&run.jobs.join(format!("failed/{job}.job")))
-    } else {
-        done
     }
 }

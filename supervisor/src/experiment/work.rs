@@ -1,0 +1,84 @@
+//! The work of an experiment: job files, so that there is always some.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use laboratory::job_files;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::operands;
+use crate::submit::SubmitError;
+use crate::submit::drop_file::drop_file;
+
+/// How many large factorials are open at once.
+const LARGE: usize = 2;
+const LARGE_NAME: &str = "large-";
+/// A small job comes about so often.
+const SMALL_EVERY: Duration = Duration::from_millis(500);
+/// What small jobs ask for: those with a case of their own, and some of one or a few operations.
+const SMALL: [u32; 10] = [0, 1, 2, 3, 4, 5, 10, 20, 52, 100];
+
+/// Drops jobs while it is asked to.
+#[derive(Debug)]
+pub(super) struct Work {
+    jobs: PathBuf,
+    n: u32,
+    rng: StdRng,
+    /// The names under which jobs were dropped.
+    dropped: Vec<String>,
+    small_at: Instant,
+}
+
+impl Work {
+    /// Work for a jobs directory, up to n!.
+    pub(super) fn new(jobs: &Path, n: u32, seed: u64) -> Work {
+        Work {
+            jobs: jobs.to_owned(),
+            n,
+            // Not the sequence of the faults: how many jobs there are is not up to chance alone.
+            rng: StdRng::seed_from_u64(!seed),
+            dropped: Vec::new(),
+            small_at: Instant::now(),
+        }
+    }
+
+    /// Drops what is lacking.
+    ///
+    /// # Errors
+    ///
+    /// The directory does not take it.
+    pub(super) fn top_up(&mut self) -> Result<(), SubmitError> {
+        for _ in self.open_large()..LARGE {
+            let n = self.rng.random_range(self.n / 2..=self.n);
+            self.drop_job(LARGE_NAME, &[n])?;
+        }
+        if Instant::now() >= self.small_at {
+            self.small_at = Instant::now() + SMALL_EVERY;
+            let count = self.rng.random_range(1..=5);
+            let choose = |_| SMALL[self.rng.random_range(0..SMALL.len())].min(self.n);
+            let numbers: Vec<u32> = (0..count).map(choose).collect();
+            self.drop_job("small-", &numbers)?;
+        }
+        Ok(())
+    }
+
+    /// The jobs that were dropped.
+    pub(super) fn dropped(&self) -> &[String] {
+        &self.dropped
+    }
+
+    fn open_large(&self) -> usize {
+        let running = job_files::names(&self.jobs.join("running"));
+        let open = job_files::dropped(&self.jobs).into_iter().chain(running);
+        open.filter(|name| name.starts_with(LARGE_NAME) && name.ends_with(".job"))
+            .count()
+    }
+
+    fn drop_job(&mut self, kind: &str, numbers: &[u32]) -> Result<(), SubmitError> {
+        let name = format!("{kind}{}", self.dropped.len() + 1);
+        let dropped = drop_file(&self.jobs, &name, &operands::job_text(numbers))?;
+        self.dropped.push(dropped.name);
+        Ok(())
+    }
+}
