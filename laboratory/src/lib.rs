@@ -12,6 +12,8 @@ pub mod failovers;
 pub mod figures;
 pub mod job_files;
 pub mod log;
+pub mod page;
 pub mod processes;
 pub mod report;
 pub mod verdict;
+pub mod words;

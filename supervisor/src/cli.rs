@@ -103,6 +103,15 @@ pub(crate) enum Command {
         ID, or with: bullpen kill all --signal CONT\n\
         Exit code 1 if there is nothing to signal, such as no coordinator in mid-election.")]
     Kill(KillArgs),
+    /// Tell what happened in a run, also while it runs: as text, or as a page with a picture of it.
+    #[command(after_help = "Examples:\n  \
+        bullpen timeline                       a line an event: when, which node, what\n  \
+        bullpen timeline --html run.html       who coordinated when, what was killed, what went on\n  \
+        bullpen timeline --html - > run.html   from a container: docker exec bullpen bullpen …\n\n\
+        The page is one file that fetches nothing. Its picture shows every operation too if the\n\
+        cluster was started with --trace-operations.\n\
+        Exit code 3 if no run has left an event log in the run directory.")]
+    Timeline(TimelineArgs),
     /// Be a node; started by the supervisor alone.
     #[command(name = NODE, hide = true)]
     Node(Box<NodeArgs>),
@@ -206,6 +215,17 @@ pub(crate) struct KillArgs {
     /// The signal: KILL, STOP, CONT, TERM or any other, with or without SIG
     #[arg(long, value_name = "SIGNAL", default_value = "KILL", value_parser = parse_signal)]
     pub(crate) signal: Signal,
+    /// Run directory of the cluster [default: as for up]
+    #[arg(long, value_name = "DIR", env = "BULLPEN_RUN_DIR")]
+    pub(crate) run_dir: Option<PathBuf>,
+}
+
+/// The arguments of `timeline`.
+#[derive(Debug, Args)]
+pub(crate) struct TimelineArgs {
+    /// Write a page for a browser to FILE, or to standard output with -
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// Run directory of the cluster [default: as for up]
     #[arg(long, value_name = "DIR", env = "BULLPEN_RUN_DIR")]
     pub(crate) run_dir: Option<PathBuf>,

@@ -16,6 +16,7 @@ use crate::results::ResultsError;
 use crate::run_dir::RunDirError;
 use crate::submit::SubmitError;
 use crate::supervise::SuperviseError;
+use crate::timeline::TimelineError;
 
 /// Why a command did not do what it was asked for. Displays as one sentence that says what is
 /// wrong and what to do.
@@ -57,6 +58,9 @@ pub(crate) enum Failure {
     /// Results or answers do not reach the user.
     #[error(transparent)]
     Results(#[from] ResultsError),
+    /// `timeline` has nothing to tell, or nowhere to write it.
+    #[error(transparent)]
+    Timeline(#[from] TimelineError),
     /// No running cluster answers.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -105,6 +109,7 @@ impl Failure {
             Failure::Config(_) | Failure::Operands(_) => 2,
             Failure::Submit(error) => error.exit_code(),
             Failure::Experiment(error) => error.exit_code(),
+            Failure::Timeline(error) => error.exit_code(),
             Failure::RunDir(_)
             | Failure::JobsDir(_)
             | Failure::Owner(_)

@@ -6,6 +6,7 @@
 //!                 │                     ▲ control socket
 //!                 ├── status, kill ─────┘
 //!                 ├── experiment    (starts an `up`, breaks it by `kill`, and judges what it did)
+//!                 ├── timeline      (reads the event log, whether or not the cluster runs)
 //!                 ├── submit        (drops a file; the jobs directory is all it needs)
 //!                 └── node          (the other role of this executable; see the crate `node`)
 //! ```
@@ -37,6 +38,7 @@ mod status;
 mod stderr;
 mod submit;
 mod supervise;
+mod timeline;
 mod up;
 
 use std::ffi::OsStr;
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Command::Submit(args) => report(submit::run(&args)),
         Command::Status(args) => report(status::run(&args)),
         Command::Kill(args) => report(kill::run(&args)),
+        Command::Timeline(args) => report(timeline::run(&args)),
         Command::Node(args) => {
             // Where results are not logged, a person waits for them and wants no chatter.
             let level = if args.config.log_results {

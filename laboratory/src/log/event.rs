@@ -74,14 +74,24 @@ impl Event {
         (self.node, self.incarnation)
     }
 
-    /// The process that it tells of.
+    /// The process that it tells of; the greatest number if the line does not.
     pub fn pid(&self) -> u64 {
         self.pid
     }
 
-    /// The term that was known then.
+    /// [`Event::pid`], if the line tells it.
+    pub fn told_pid(&self) -> Option<u64> {
+        (self.pid != u64::MAX).then_some(self.pid)
+    }
+
+    /// The term that was known then; the greatest one if the line does not tell it.
     pub fn term(&self) -> u64 {
         self.term
+    }
+
+    /// [`Event::term`], if the line tells it.
+    pub fn told_term(&self) -> Option<u64> {
+        (self.term != u64::MAX).then_some(self.term)
     }
 
     /// What the node did then; empty where the writer did not know.
@@ -114,9 +124,25 @@ impl Event {
         self.name() == name && self.node == node
     }
 
+    /// Whether it is one of those that only `--trace-operations` writes.
+    pub fn is_traced(&self) -> bool {
+        matches!(
+            self.name(),
+            "assigned" | "computing" | "completed" | "checkpointed"
+        )
+    }
+
     /// An injected stall: it answered nothing for a while.
     pub fn is_stall(&self) -> bool {
         self.name() == "fault_injected" && self.text("do") == "stall"
+    }
+
+    /// What it tells beyond the fields that all events have, the operation included.
+    pub fn own(&self) -> Map<String, Value> {
+        let fields = self.fields.0.iter();
+        let fields = fields.map(|(name, value)| (name.to_string(), value.clone()));
+        let op = self.op.as_ref().map(|op| ("op".to_owned(), op.to_json()));
+        fields.chain(op).collect()
     }
 
     /// As in the file, but for the wall-clock time.
@@ -134,9 +160,7 @@ impl Event {
             .collect();
         all.insert("role".to_owned(), self.role.as_deref().into());
         all.insert("event".to_owned(), self.name().into());
-        all.extend(self.op.as_ref().map(|op| ("op".to_owned(), op.to_json())));
-        let own = self.fields.0.iter();
-        all.extend(own.map(|(name, value)| (name.to_string(), value.clone())));
+        all.extend(self.own());
         Value::Object(all)
     }
 }

@@ -1,0 +1,278 @@
+//! A report as one page: HTML that needs nothing but itself.
+//!
+//! ```text
+//!   Report ─▶ lanes · reigns · jobs · marks · operations ─▶ JSON ─┐
+//!          └▶ summary · histogram · tables ─▶ HTML ───────────────┼─▶ page
+//!             page/page.html, page.css, *.js ─────────────────────┘
+//! ```
+//!
+//! What a run means is found out here; the page's script draws it and lets a reader look closer.
+//! Everything from the log may be meant to harm: it is escaped where it stands in the page, the
+//! script makes text of it and never markup, and the page's policy lets nothing run but this very
+//! script and nothing be fetched at all.
+
+mod clock;
+mod histogram;
+mod html;
+mod jobs;
+mod lanes;
+mod lives;
+mod marks;
+mod operations;
+mod reigns;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use self::clock::Clock;
+use self::html::{escape, isolated};
+use self::jobs::Job;
+use self::lives::Lives;
+use self::marks::Marks;
+use self::operations::Operations;
+use self::reigns::Reigns;
+use crate::failovers::Failover;
+use crate::log::Log;
+use crate::report::Report;
+use crate::verdict::Violation;
+
+const TEMPLATE: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+/// The parts of the script, in the order in which they need each other.
+const SCRIPT: [&str; 8] = [
+    include_str!("page/data.js"),
+    include_str!("page/time.js"),
+    include_str!("page/view.js"),
+    include_str!("page/glyphs.js"),
+    include_str!("page/draw.js"),
+    include_str!("page/operations.js"),
+    include_str!("page/words.js"),
+    include_str!("page/input.js"),
+];
+/// How much of a run before and after a failover is told in full when not everything can be.
+const NEAR_NS: u64 = 100_000_000;
+/// How much is shown on both sides of an event of a violation, in seconds.
+const BESIDE_S: f64 = 0.01;
+
+/// The page of a report. It holds its data, its style and its script, and fetches nothing.
+pub fn render(report: &Report) -> String {
+    let log = &report.log;
+    let clock = Clock::of(log);
+    let lives = Lives::of(log);
+    let jobs = jobs::jobs(log, clock);
+    let reigns = Reigns::of(log, &report.failovers, clock, &lives);
+    let cards = summary::cards(log, clock, &reigns, &jobs, &report.failovers);
+    let description = summary::description(clock, &reigns, &report.failovers, &jobs);
+    let (picture, left_out) = Picture::of(report, clock, lives, reigns, jobs);
+
+    let style = STYLE.trim_end();
+    let script = format!("\"use strict\";\n(() => {{\n{}}})();\n", SCRIPT.concat());
+    let policy = format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        hash(&script),
+        hash(style)
+    );
+    let begun = log.events.first().map_or("", |event| event.text("ts"));
+    html::fill(
+        TEMPLATE,
+        &[
+            ("policy", &policy),
+            ("title", &escape(&report.title)),
+            ("begun", &escape(begun)),
+            ("badge", &badge(report.verdict.as_deref())),
+            ("cards", &cards_html(&cards)),
+            ("description", &escape(&description)),
+            ("left_out", &sentences(&left_out)),
+            ("verdict", &verdict(report.verdict.as_deref(), clock)),
+            ("failovers", &failovers(&report.failovers, clock)),
+            ("settings", &html::table("Settings", &report.settings)),
+            ("figures", &html::table("Figures", &report.figures)),
+            ("data", &html::json(&picture)),
+            ("style", style),
+            ("script", &script),
+        ],
+    )
+}
+
+/// What the script draws. Times in microseconds of the run.
+#[derive(Debug, Serialize)]
+struct Picture {
+    /// When the first event was written.
+    begun: String,
+    length: u64,
+    /// IDs, the highest first: the order of the lanes.
+    nodes: Vec<u64>,
+    /// Node, incarnation, pid.
+    lives: Vec<[u64; 3]>,
+    /// Node, from, to, state, life.
+    spans: Vec<lanes::Span>,
+    #[serde(flatten)]
+    reigns: Reigns,
+    jobs: Vec<Job>,
+    marks: Marks,
+    operations: Option<Operations>,
+}
+
+impl Picture {
+    /// The picture, and sentences on what is not in it.
+    fn of(
+        report: &Report,
+        clock: Clock,
+        lives: Lives,
+        reigns: Reigns,
+        jobs: Vec<Job>,
+    ) -> (Picture, Vec<String>) {
+        let log = &report.log;
+        let near = |at: u64| {
+            let mut failovers = report.failovers.iter();
+            failovers.any(|one| {
+                let end = one.at_ns.saturating_add((one.ms * 1e6) as u64);
+                let first = one.at_ns.saturating_sub(NEAR_NS);
+                (first..end.saturating_add(NEAR_NS)).contains(&at)
+            })
+        };
+        let (marks, fewer_marks) = Marks::of(log, clock, &lives);
+        let (operations, fewer_operations) = Operations::of(log, clock, &lives, &near);
+        let mut left_out = torn(log);
+        left_out.extend(fewer_marks);
+        left_out.extend(fewer_operations);
+        let picture = Picture {
+            begun: log
+                .events
+                .first()
+                .map_or("", |event| event.text("ts"))
+                .to_owned(),
+            length: clock.length_us(),
+            nodes: lives.nodes(),
+            spans: lanes::spans(log, clock, &lives),
+            reigns,
+            jobs,
+            marks,
+            operations,
+            lives: lives.rows,
+        };
+        (picture, left_out)
+    }
+}
+
+fn torn(log: &Log) -> Vec<String> {
+    match log.torn.len() {
+        0 => Vec::new(),
+        1 => vec!["1 line of the log is torn, so an event may be missing".to_owned()],
+        torn => vec![format!(
+            "{torn} lines of the log are torn, so events may be missing"
+        )],
+    }
+}
+
+fn hash(text: &str) -> String {
+    STANDARD.encode(Sha256::digest(text.as_bytes()))
+}
+
+fn badge(verdict: Option<&[Violation]>) -> String {
+    match verdict {
+        None => String::new(),
+        Some([]) => "<p class=\"badge sound\">✓ sound</p>".to_owned(),
+        Some([_]) => "<p class=\"badge broken\">✗ 1 violation</p>".to_owned(),
+        Some(violations) => {
+            format!(
+                "<p class=\"badge broken\">✗ {} violations</p>",
+                violations.len()
+            )
+        }
+    }
+}
+
+fn verdict(verdict: Option<&[Violation]>, clock: Clock) -> String {
+    let words = match verdict {
+        None => return String::new(),
+        Some([]) => "<p>Sound: every invariant held.</p>\n".to_owned(),
+        Some(violations) => {
+            let articles = violations.iter().map(|violation| article(violation, clock));
+            articles.collect()
+        }
+    };
+    format!("<section id=\"verdict\"><h2>Verdict</h2>\n{words}</section>\n")
+}
+
+fn article(violation: &Violation, clock: Clock) -> String {
+    let events: String = violation
+        .events
+        .iter()
+        .map(|event| {
+            let line = escape(&event.to_string());
+            let at = clock.us(event.at()) as f64 / 1e6;
+            let (from, to) = ((at - BESIDE_S).max(0.0), at + BESIDE_S);
+            format!(
+                "<li><a href=\"#from={from:.6}&amp;to={to:.6}\"><code dir=\"ltr\">{line}</code></a></li>\n"
+            )
+        })
+        .collect();
+    format!(
+        "<article class=\"violation\"><h3>{} {}</h3>\n<ul>\n{events}</ul></article>\n",
+        escape(violation.invariant),
+        isolated(&violation.message)
+    )
+}
+
+fn cards_html(cards: &[(String, String)]) -> String {
+    let cards = cards.iter().map(|(name, value)| {
+        format!(
+            "<div><dt>{}</dt><dd>{}</dd></div>\n",
+            escape(name),
+            escape(value)
+        )
+    });
+    cards.collect()
+}
+
+fn sentences(left_out: &[String]) -> String {
+    let sentences = left_out
+        .iter()
+        .map(|sentence| format!("<li>{}</li>\n", escape(sentence)));
+    let sentences: String = sentences.collect();
+    if sentences.is_empty() {
+        return sentences;
+    }
+    format!("<ul class=\"left-out\">\n{sentences}</ul>")
+}
+
+fn failovers(failovers: &[Failover], clock: Clock) -> String {
+    if failovers.is_empty() {
+        return String::new();
+    }
+    let rows: String = failovers
+        .iter()
+        .map(|failover| failover_row(failover, clock))
+        .collect();
+    format!(
+        "<section id=\"failovers\"><h2>How long it was without a coordinator</h2>\n\
+         <p>From the moment that the coordinator was lost to the moment that the next one acts; the axis is logarithmic.</p>\n\
+         {}<details><summary>All {} failovers</summary>\n<table class=\"events\">\n\
+         <thead><tr><th>at</th><th>lost</th><th>cause</th><th>next</th><th>without</th></tr></thead>\n\
+         <tbody>\n{rows}</tbody></table></details></section>\n",
+        histogram::svg(failovers),
+        failovers.len()
+    )
+}
+
+fn failover_row(failover: &Failover, clock: Clock) -> String {
+    let at = clock.us(failover.at_ns) as f64 / 1e6;
+    let length = failover.ms / 1_000.0;
+    // Room on both sides, to see what led to it and what came of it.
+    let (from, to) = ((at - length).max(0.0), at + 2.5 * length);
+    format!(
+        "<tr><td><a href=\"#from={from:.6}&amp;to={to:.6}\">{at:.3} s</a></td><td>node {}</td>\
+         <td>{}{}</td><td>node {}</td><td>{}</td></tr>\n",
+        failover.node,
+        escape(&failover.cause.to_string()),
+        if failover.injected { " (injected)" } else { "" },
+        failover.successor,
+        summary::milliseconds(failover.ms)
+    )
+}

@@ -1,0 +1,187 @@
+//! A run in a few sentences and numbers.
+
+use std::collections::BTreeMap;
+
+use super::clock::Clock;
+use super::jobs::Job;
+use super::reigns::{Kind, Reigns, told};
+use crate::failovers::Failover;
+use crate::log::{Event, Log};
+
+/// The numbers that a reader looks for first: name and value.
+pub(super) fn cards(
+    log: &Log,
+    clock: Clock,
+    reigns: &Reigns,
+    jobs: &[Job],
+    failovers: &[Failover],
+) -> Vec<(String, String)> {
+    let count = |name: &str| log.named(name).count();
+    let faults = faults(log);
+    let handovers = reigns
+        .absences
+        .iter()
+        .filter(|one| one.kind == Kind::Handover);
+    let done = jobs.iter().filter(|job| job.done.is_some()).count();
+    let rejected = jobs.iter().filter(|job| job.rejected.is_some()).count();
+    let mut cards = vec![
+        ("length", seconds(clock.length_us())),
+        ("nodes", nodes(log).to_string()),
+        ("faults", faults),
+        ("coordinator lost", times(failovers.len())),
+        ("longest without", longest(failovers)),
+        ("time coordinated", share(clock, reigns)),
+        ("handed over", times(handovers.count())),
+        ("stale acts refused", count("stale_refused").to_string()),
+        ("jobs", job_words(jobs.len(), done, rejected)),
+    ];
+    let again = count("operation_recomputed");
+    let computed = count("completed");
+    if computed > 0 {
+        cards.push((
+            "operations computed",
+            format!("{computed}, {} twice", none_or(again)),
+        ));
+    } else if again > 0 {
+        cards.push(("operations computed again", again.to_string()));
+    }
+    cards
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// What the picture shows, in words, for those who do not see it.
+pub(super) fn description(
+    clock: Clock,
+    reigns: &Reigns,
+    failovers: &[Failover],
+    jobs: &[Job],
+) -> String {
+    let mut text = format!(
+        "Over {} there were {} coordinatorships and {} jobs.",
+        seconds(clock.length_us()),
+        reigns.reigns.len(),
+        jobs.len()
+    );
+    if let Some(worst) = worst(failovers) {
+        text.push_str(&format!(
+            " The coordinator was lost {}; the longest time without one was {} ({}).",
+            times(failovers.len()),
+            milliseconds(worst.ms),
+            told(worst)
+        ));
+    }
+    text
+}
+
+/// Milliseconds as a person reads them.
+pub(super) fn milliseconds(ms: f64) -> String {
+    match ms {
+        ms if ms < 0.01 => format!("{:.0} µs", ms * 1_000.0),
+        ms if ms < 1.0 => format!("{ms:.2} ms"),
+        ms if ms < 10.0 => format!("{ms:.1} ms"),
+        ms if ms < 1_000.0 => format!("{ms:.0} ms"),
+        ms => format!("{:.2} s", ms / 1_000.0),
+    }
+}
+
+/// Microseconds as a person reads the length of a run.
+pub(super) fn seconds(us: u64) -> String {
+    let seconds = us as f64 / 1e6;
+    if seconds < 100.0 {
+        format!("{seconds:.1} s")
+    } else {
+        let whole = us / 1_000_000;
+        format!("{} min {} s", whole / 60, whole % 60)
+    }
+}
+
+fn none_or(count: usize) -> String {
+    match count {
+        0 => "none".to_owned(),
+        _ => count.to_string(),
+    }
+}
+
+fn times(count: usize) -> String {
+    match count {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{count} times"),
+    }
+}
+
+fn worst(failovers: &[Failover]) -> Option<&Failover> {
+    failovers.iter().max_by(|a, b| a.ms.total_cmp(&b.ms))
+}
+
+fn longest(failovers: &[Failover]) -> String {
+    worst(failovers).map_or_else(|| "-".to_owned(), |worst| milliseconds(worst.ms))
+}
+
+/// How much of the time somebody coordinated, once somebody had begun to.
+fn share(clock: Clock, reigns: &Reigns) -> String {
+    let Some(first) = reigns.reigns.first() else {
+        return "never".to_owned();
+    };
+    let last = reigns.reigns.last().map_or(0, |reign| reign[1]);
+    let whole = last.max(first[0]) - first[0];
+    let absent: u64 = reigns
+        .absences
+        .iter()
+        .filter(|one| one.from >= first[0] && one.from < last)
+        .map(|one| one.to - one.from)
+        .sum();
+    if whole == 0 || clock.length_us() == 0 {
+        return "-".to_owned();
+    }
+    // Never rounded up to a whole that it was not.
+    let share = (10_000.0 * (1.0 - absent as f64 / whole as f64)).floor() / 100.0;
+    format!("{share} %")
+}
+
+fn nodes(log: &Log) -> usize {
+    let mut nodes: Vec<u64> = log.events.iter().map(Event::node).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    nodes.len()
+}
+
+/// Deaths by a signal, stops and stalls, by their names.
+fn faults(log: &Log) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for event in &log.events {
+        let name = match event.name() {
+            "node_exited" => match (event.text("signal"), event.fields["code"].as_u64()) {
+                ("", Some(code)) if code > 0 => format!("exit code {code}"),
+                ("", _) => continue,
+                (signal, _) => signal.to_owned(),
+            },
+            "node_stopped" => "SIGSTOP".to_owned(),
+            _ if event.is_stall() => "stall".to_owned(),
+            _ => continue,
+        };
+        *counts.entry(name).or_default() += 1;
+    }
+    if counts.is_empty() {
+        return "none".to_owned();
+    }
+    let words: Vec<String> = counts
+        .iter()
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    words.join(", ")
+}
+
+fn job_words(all: usize, done: usize, rejected: usize) -> String {
+    if all == 0 {
+        return "none".to_owned();
+    }
+    let mut words = format!("{} of {all} done", done.saturating_sub(rejected));
+    if rejected > 0 {
+        words.push_str(&format!(", {rejected} rejected"));
+    }
+    words
+}

@@ -1,0 +1,51 @@
+//! Events in words.
+
+use crate::log::Event;
+
+/// What happened to the node that an event tells of, as what follows its name: `node 5` … `was
+/// killed by SIGKILL`.
+pub fn words(event: &Event) -> String {
+    let text = |field: &str| event.text(field).replace('_', " ");
+    let number = |field: &str| event.fields[field].as_u64().unwrap_or(0);
+    let operation = || {
+        event.op().map_or_else(String::new, |op| {
+            format!("{}! {} {}.{}", op.n, op.kind, op.level, op.index)
+        })
+    };
+    match event.name() {
+        "node_spawned" => "was started".to_owned(),
+        "node_signalled" => format!("is sent {} on demand", event.text("signal")),
+        "node_exited" => match event.fields["code"].as_u64() {
+            Some(code) => format!("exited with code {code}"),
+            None => format!("was killed by {}", event.text("signal")),
+        },
+        "node_stopped" => "was stopped by a signal".to_owned(),
+        "node_continued" => "was continued".to_owned(),
+        "started" => "is ready".to_owned(),
+        "peer_up" => format!("has a link to node {}", number("peer")),
+        "peer_down" => format!("lost node {}, told by {}", number("peer"), text("by")),
+        "election_started" => format!("starts an election: {}", text("why")),
+        "election_won" => "won the election".to_owned(),
+        "acting" => "acts as coordinator".to_owned(),
+        "stepped_down" => format!("stepped down: {}", text("why")),
+        "following" => format!("follows node {}", number("coordinator")),
+        "stale_refused" => format!(
+            "refused {} from node {}, whose time as coordinator is over",
+            event.text("what"),
+            number("from")
+        ),
+        "gap" => format!("finds that it stood still for {} ms", number("ms")),
+        "job_accepted" => format!("accepted job {}", event.text("job")),
+        "job_rejected" => format!("rejected job {}", event.text("job")),
+        "result_published" => format!("published the result of job {}", event.text("job")),
+        "job_done" => format!("is done with job {}", event.text("job")),
+        "product_done" => format!("has the product of {}!", number("n")),
+        "operation_reassigned" => {
+            format!("gave {} to another worker: {}", operation(), text("why"))
+        }
+        "operation_recomputed" => format!("had {} computed again: {}", operation(), text("why")),
+        "values_differ" => format!("got two different values for {}", operation()),
+        "fault_injected" => format!("injects a fault at {}: {}", text("at"), text("do")),
+        other => other.replace('_', " "),
+    }
+}

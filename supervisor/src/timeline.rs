@@ -1,0 +1,205 @@
+//! `bullpen timeline`: what happened in a run, told from its event log.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use laboratory::failovers::Failover;
+use laboratory::log::{Event, Log};
+use laboratory::report::Report;
+use laboratory::{page, words};
+use node::event_log::FILE_NAME;
+
+use crate::cli::TimelineArgs;
+use crate::failure::Failure;
+use crate::owner;
+use crate::results;
+use crate::run_dir;
+
+/// Why there is nothing to tell, or no place to tell it in. Displays as one sentence that says what
+/// to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TimelineError {
+    /// There is no event log.
+    #[error(
+        "no run has left {FILE_NAME} in the run directory {}; name the run directory of the one you mean with --run-dir",
+        run_dir.display()
+    )]
+    NoLog {
+        /// The run directory.
+        run_dir: PathBuf,
+    },
+    /// The event log has nothing in it that can be told.
+    #[error("{} holds no event; is it the log of a bullpen?", path.display())]
+    Empty {
+        /// The event log.
+        path: PathBuf,
+    },
+    /// The event log is there and cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    Read {
+        /// The event log.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The page cannot be written.
+    #[error("cannot write the page {}: {error}", path.display())]
+    Write {
+        /// The page.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+impl TimelineError {
+    /// 1 the page cannot be written; 3 there is no log to be told.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            TimelineError::Write { .. } => 1,
+            _ => 3,
+        }
+    }
+}
+
+/// Tells what happened: as text on standard output, or as a page.
+///
+/// # Errors
+///
+/// There is no log with an event in it, or what is told cannot be written.
+pub(crate) fn run(args: &TimelineArgs) -> Result<(), Failure> {
+    let run_dir = run_dir::chosen(args.run_dir.as_deref());
+    let log = read(&run_dir)?;
+    match &args.html {
+        None => results::say(&lines(&log))?,
+        Some(path) => {
+            let page = page::render(&report(&run_dir, log));
+            if path.as_os_str() == "-" {
+                results::say(&page)?;
+            } else {
+                write(path, &page)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read(run_dir: &Path) -> Result<Log, TimelineError> {
+    let path = run_dir.join(FILE_NAME);
+    let text = match fs::read(&path) {
+        // The log is its owner's alone, and root is not always one who may go everywhere.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            owner::act_as_owner_of(run_dir);
+            fs::read(&path)
+        }
+        read => read,
+    };
+    let text = text.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => TimelineError::NoLog {
+            run_dir: run_dir.to_owned(),
+        },
+        _ => TimelineError::Read {
+            path: path.clone(),
+            error,
+        },
+    })?;
+    let log = Log::parse(&text);
+    if log.events.is_empty() {
+        return Err(TimelineError::Empty { path });
+    }
+    Ok(log)
+}
+
+fn write(path: &Path, page: &str) -> Result<(), TimelineError> {
+    fs::write(path, page).map_err(|error| TimelineError::Write {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+fn report(run_dir: &Path, log: Log) -> Report {
+    let mut figures = vec![
+        ("run directory".to_owned(), run_dir.display().to_string()),
+        ("events".to_owned(), log.events.len().to_string()),
+    ];
+    if !log.torn.is_empty() {
+        figures.push(("torn lines".to_owned(), log.torn.len().to_string()));
+    }
+    Report {
+        title: "A run of bullpen".to_owned(),
+        figures,
+        failovers: Failover::all(&log),
+        log,
+        ..Report::default()
+    }
+}
+
+/// A line an event: seconds from the start of the run, the node, what happened to it. Traced
+/// operations are left out: there are too many to read.
+fn lines(log: &Log) -> String {
+    let start = log.events.first().map_or(0, Event::at);
+    let mut text = String::new();
+    for event in log.events.iter().filter(|event| !event.is_traced()) {
+        let seconds = event.at().saturating_sub(start) as f64 / 1e9;
+        let words = printable(&words::words(event));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{seconds:12.6} s  node {:<2} {words}", event.node());
+    }
+    if !log.torn.is_empty() {
+        let _ = writeln!(text, "torn lines of the log, left out: {}", log.torn.len());
+    }
+    text
+}
+
+/// Text that a terminal shows and does not obey.
+fn printable(text: &str) -> String {
+    let shown = |letter: char| match letter {
+        _ if letter.is_control() => char::REPLACEMENT_CHARACTER,
+        _ => letter,
+    };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = concat!(
+        r#"{"mono_ns":1000000000,"node":5,"incarnation":6,"term":1,"event":"acting"}"#,
+        "\n",
+        r#"{"mono_ns":1100000000,"node":0,"incarnation":1,"event":"computing","op":{}}"#,
+        "\n",
+        r#"{"mono_ns":1200000000,"node":5,"incarnation":6,"event":"job_accepted","job":"a\u001b[2J"}"#,
+        "\n",
+        r#"{"mono_ns":1300000000,"no"#,
+        "\n",
+        r#"{"mono_ns":1541000000,"node":5,"incarnation":6,"event":"node_exited","signal":"SIGKILL"}"#,
+        "\n",
+    );
+
+    #[test]
+    fn each_event_is_a_line_that_a_terminal_does_not_obey() {
+        assert_eq!(
+            lines(&Log::parse(LOG.as_bytes())),
+            "    0.000000 s  node 5  acts as coordinator\n    \
+             0.200000 s  node 5  accepted job a\u{fffd}[2J\n    \
+             0.541000 s  node 5  was killed by SIGKILL\n\
+             torn lines of the log, left out: 1\n"
+        );
+    }
+
+    #[test]
+    fn a_log_that_is_missing_or_empty_is_told_in_one_sentence() {
+        let run_dir = tempfile::tempdir().unwrap();
+        let missing = read(run_dir.path()).unwrap_err();
+        assert!(missing.to_string().contains("--run-dir"), "{missing}");
+        assert_eq!(missing.exit_code(), 3);
+
+        fs::write(run_dir.path().join(FILE_NAME), "torn").unwrap();
+        let empty = read(run_dir.path()).unwrap_err();
+        assert!(empty.to_string().contains("holds no event"), "{empty}");
+        assert_eq!(empty.exit_code(), 3);
+    }
+}
