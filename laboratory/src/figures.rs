@@ -24,9 +24,8 @@ pub struct Figures {
     pub elections: Elections,
     /// How often an operation was computed to its end.
     pub operations: usize,
-    /// How often one was, though it had been before and a job needed it all the time; by what
-    /// the coordinator said when it handed it out again. `overlap`: it was not handed out again, but
-    /// another had it still.
+    /// How often one was, though it had been before and a job needed it all the time; by cause, see
+    /// [`Repetition::why`](crate::verdict::Repetition::why).
     pub computed_again: BTreeMap<String, usize>,
     /// How often one was taken from a worker, by cause: work that was lost if it had begun.
     pub reassigned: BTreeMap<String, usize>,
@@ -56,8 +55,8 @@ impl Figures {
         let spawned = until_the_end(run, "node_spawned");
         let mut computed_again = BTreeMap::new();
         for again in run.repetitions() {
-            let why = again.causes(run).last().unwrap_or("overlap");
-            *computed_again.entry(why.to_owned()).or_default() += 1;
+            let why = again.why(run).to_owned();
+            *computed_again.entry(why).or_default() += 1;
         }
         Figures {
             failovers: spreads(failovers),

@@ -153,7 +153,7 @@ impl Run {
 
     /// The operations that were computed more than once while a job needed them.
     pub fn repetitions(&self) -> Vec<Repetition<'_>> {
-        recomputation::repetitions(self)
+        recomputation::repetitions(self, &Fates::of(&self.log))
     }
 
     /// All that is wrong with what happened; how it stood in the end is left out.

@@ -23,6 +23,8 @@ pub struct Repetition<'a> {
     pub second: &'a Event,
     /// When it was completed before the first time; 0 if it was not.
     since: u64,
+    /// Who computed it first is dead.
+    is_lost: bool,
 }
 
 pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
@@ -30,13 +32,12 @@ pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
         return Vec::new();
     }
     let mut violations = Vec::new();
-    for again in repetitions(run) {
+    for again in repetitions(run, fates) {
         let (first, second) = (again.first, again.second);
         let slept = |event: &Event| fates.slept(event.life(), first.at(), second.at());
-        let is_lost = fates.died_by(first.life(), second.at());
         // That a takeover did not find it is no cause by itself: somebody lost it.
         let was_taken = again.causes(run).any(|why| why != "takeover");
-        if !was_taken && !is_lost && !slept(first) && !slept(second) {
+        if !was_taken && !again.is_lost && !slept(first) && !slept(second) {
             let message = format!("{} was computed twice, without a cause", again.op);
             violations.push(Violation::new(NAME, message, &[first, second]));
         }
@@ -44,7 +45,7 @@ pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
     violations
 }
 
-pub(super) fn repetitions(run: &Run) -> Vec<Repetition<'_>> {
+pub(super) fn repetitions<'a>(run: &'a Run, fates: &Fates) -> Vec<Repetition<'a>> {
     let needed = Needed::of(run);
     let mut completions: BTreeMap<&Op, Vec<&Event>> = BTreeMap::new();
     for event in run.log.named("completed") {
@@ -63,6 +64,7 @@ pub(super) fn repetitions(run: &Run) -> Vec<Repetition<'_>> {
                     first,
                     second,
                     since,
+                    is_lost: fates.died_by(first.life(), second.at()),
                 });
             }
             since = first.at();
@@ -72,6 +74,13 @@ pub(super) fn repetitions(run: &Run) -> Vec<Repetition<'_>> {
 }
 
 impl<'a> Repetition<'a> {
+    /// Why it was computed again: what the coordinator said when it handed it out again, if it did;
+    /// else `lost`, with its worker and all who held its product, or `overlap`: two went on with it.
+    pub fn why(&self, run: &'a Run) -> &'a str {
+        let unsaid = if self.is_lost { "lost" } else { "overlap" };
+        self.causes(run).last().unwrap_or(unsaid)
+    }
+
     /// Why coordinators took it from a worker meanwhile, in order.
     pub fn causes(&self, run: &'a Run) -> impl Iterator<Item = &'a str> {
         let (op, times) = (self.op, self.since..=self.second.at());

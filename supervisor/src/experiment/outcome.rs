@@ -222,7 +222,9 @@ impl Outcome {
         let copy = report.join(log);
         fs::copy(run_dir.join(log), &copy)
             .map_err(|error| ExperimentError::report(&copy, error))?;
-        Ok(())
+        let page = report.join("index.html");
+        fs::write(&page, laboratory::page::render(&self.report))
+            .map_err(|error| ExperimentError::report(&page, error))
     }
 }
 
