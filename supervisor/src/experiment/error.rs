@@ -48,7 +48,8 @@ pub(crate) enum ExperimentError {
     },
     /// Something is wrong with the run.
     #[error(
-        "the experiment found {violations} violations; the same faults are drawn again by: {again}"
+        "the experiment found {}; the same faults are drawn again by: {again}",
+        counted(*violations)
     )]
     Unsound {
         /// How many things.
@@ -56,6 +57,14 @@ pub(crate) enum ExperimentError {
         /// The command that draws the same faults.
         again: String,
     },
+}
+
+/// As in a sentence.
+pub(super) fn counted(violations: usize) -> String {
+    match violations {
+        1 => "1 violation".to_owned(),
+        violations => format!("{violations} violations"),
+    }
 }
 
 impl ExperimentError {

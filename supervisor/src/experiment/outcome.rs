@@ -13,6 +13,7 @@ use laboratory::verdict::{Comparison, Violation};
 use serde_json::{Map, Value, json};
 
 use super::course::Ended;
+use super::error::counted;
 use super::{ExperimentError, Settings};
 
 /// How many violations, and events of each, a table lists.
@@ -141,8 +142,7 @@ impl Outcome {
         };
         match self.violations() {
             0 => format!("sound{cut}"),
-            1 => format!("1 violation{cut}"),
-            violations => format!("{violations} violations{cut}"),
+            violations => format!("{}{cut}", counted(violations)),
         }
     }
 

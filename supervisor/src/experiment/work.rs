@@ -14,10 +14,12 @@ use crate::submit::drop_file::drop_file;
 /// How many large factorials are open at once.
 const LARGE: usize = 2;
 const LARGE_NAME: &str = "large-";
-/// A small job comes about so often.
+const SMALL_NAME: &str = "small-";
+/// A small job comes about so often, while no more than these are open: a busy disk may take long.
+const SMALL: usize = 10;
 const SMALL_EVERY: Duration = Duration::from_millis(500);
 /// What small jobs ask for: those with a case of their own, and some of one or a few operations.
-const SMALL: [u32; 10] = [0, 1, 2, 3, 4, 5, 10, 20, 52, 100];
+const SMALL_ONES: [u32; 10] = [0, 1, 2, 3, 4, 5, 10, 20, 52, 100];
 
 /// Drops jobs while it is asked to.
 #[derive(Debug)]
@@ -49,16 +51,16 @@ impl Work {
     ///
     /// The directory does not take it.
     pub(super) fn top_up(&mut self) -> Result<(), SubmitError> {
-        for _ in self.open_large()..LARGE {
+        for _ in self.open(LARGE_NAME)..LARGE {
             let n = self.rng.random_range(self.n / 2..=self.n);
             self.drop_job(LARGE_NAME, &[n])?;
         }
-        if Instant::now() >= self.small_at {
+        if Instant::now() >= self.small_at && self.open(SMALL_NAME) < SMALL {
             self.small_at = Instant::now() + SMALL_EVERY;
             let count = self.rng.random_range(1..=5);
-            let choose = |_| SMALL[self.rng.random_range(0..SMALL.len())].min(self.n);
+            let choose = |_| SMALL_ONES[self.rng.random_range(0..SMALL_ONES.len())].min(self.n);
             let numbers: Vec<u32> = (0..count).map(choose).collect();
-            self.drop_job("small-", &numbers)?;
+            self.drop_job(SMALL_NAME, &numbers)?;
         }
         Ok(())
     }
@@ -68,10 +70,11 @@ impl Work {
         &self.dropped
     }
 
-    fn open_large(&self) -> usize {
+    /// How many jobs of a kind have not ended.
+    fn open(&self, kind: &str) -> usize {
         let running = job_files::names(&self.jobs.join("running"));
         let open = job_files::dropped(&self.jobs).into_iter().chain(running);
-        open.filter(|name| name.starts_with(LARGE_NAME) && name.ends_with(".job"))
+        open.filter(|name| name.starts_with(kind) && name.ends_with(".job"))
             .count()
     }
 
