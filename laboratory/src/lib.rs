@@ -1,8 +1,8 @@
 //! What a run of a cluster shows to those who look at it from outside.
 //!
 //! ```text
-//!   events.jsonl ─▶ log ──┐
-//!   jobs/ ─▶ job_files ───┼─▶ verdict ─▶ violations
+//!   events.jsonl ─▶ log ──┬─▶ failovers ─────────────┐
+//!   jobs/ ─▶ job_files ───┼─▶ verdict ─▶ violations ─┴─▶ report ─▶ page
 //!   /proc ─▶ processes ───┘
 //! ```
 //!

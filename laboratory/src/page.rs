@@ -54,8 +54,8 @@ const SCRIPT: [&str; 8] = [
     include_str!("page/words.js"),
     include_str!("page/input.js"),
 ];
-/// How much of a run before and after a failover is told in full when not everything can be.
-const NEAR_NS: u64 = 100_000_000;
+/// More violations are only counted: one cause has broken them all.
+const MOST_VIOLATIONS: usize = 50;
 /// How much is shown on both sides of an event of a violation, in seconds.
 const BESIDE_S: f64 = 0.01;
 
@@ -128,16 +128,8 @@ impl Picture {
         jobs: Vec<Job>,
     ) -> (Picture, Vec<String>) {
         let log = &report.log;
-        let near = |at: u64| {
-            let mut failovers = report.failovers.iter();
-            failovers.any(|one| {
-                let end = one.at_ns.saturating_add((one.ms * 1e6) as u64);
-                let first = one.at_ns.saturating_sub(NEAR_NS);
-                (first..end.saturating_add(NEAR_NS)).contains(&at)
-            })
-        };
         let (marks, fewer_marks) = Marks::of(log, clock, &lives);
-        let (operations, fewer_operations) = Operations::of(log, clock, &lives, &near);
+        let (operations, fewer_operations) = Operations::of(log, clock, &lives, &report.failovers);
         let mut left_out = torn(log);
         left_out.extend(fewer_marks);
         left_out.extend(fewer_operations);
@@ -149,7 +141,7 @@ impl Picture {
                 .to_owned(),
             length: clock.length_us(),
             nodes: lives.nodes(),
-            spans: lanes::spans(log, clock, &lives),
+            spans: lanes::spans(log, &report.failovers, clock, &lives),
             reigns,
             jobs,
             marks,
@@ -189,14 +181,18 @@ fn badge(verdict: Option<&[Violation]>) -> String {
 }
 
 fn verdict(verdict: Option<&[Violation]>, clock: Clock) -> String {
-    let words = match verdict {
-        None => return String::new(),
-        Some([]) => "<p>Sound: every invariant held.</p>\n".to_owned(),
-        Some(violations) => {
-            let articles = violations.iter().map(|violation| article(violation, clock));
-            articles.collect()
-        }
+    let Some(violations) = verdict else {
+        return String::new();
     };
+    let shown = violations.iter().take(MOST_VIOLATIONS);
+    let mut words: String = shown.map(|violation| article(violation, clock)).collect();
+    if violations.is_empty() {
+        words.push_str("<p>Sound: every invariant held.</p>\n");
+    }
+    if violations.len() > MOST_VIOLATIONS {
+        let more = violations.len() - MOST_VIOLATIONS;
+        words.push_str(&format!("<p>And {more} more.</p>\n"));
+    }
     format!("<section id=\"verdict\"><h2>Verdict</h2>\n{words}</section>\n")
 }
 

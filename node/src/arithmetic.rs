@@ -25,6 +25,9 @@ use self::decimal::Piece;
 /// Results are handed over together, but none waits longer than this for others.
 const BATCH_TIME: Duration = Duration::from_micros(200);
 
+/// Operands of up to so many bytes are multiplied within some 100 us.
+const SHORT_BYTES: usize = 32 << 10;
+
 /// How far the arithmetic steps back behind threads that answer heartbeats and hold elections, of
 /// this node and of its peers on the same cores.
 const NICENESS: libc::c_int = 5;
@@ -176,6 +179,12 @@ fn run(
         let mut next = Some(first);
         while let Some(request) = next {
             if request.round == current.load(Ordering::Relaxed) {
+                if is_long(&request.task) && !products.is_empty() {
+                    let before = std::mem::take(&mut products);
+                    if finished.send(before).is_err() {
+                        return;
+                    }
+                }
                 let value = compute(request.task);
                 products.push(Product {
                     operation: request.operation,
@@ -194,8 +203,20 @@ fn run(
     }
 }
 
+/// Whether a task takes so long that nothing finished should wait for it.
+fn is_long(task: &Task) -> bool {
+    let bytes = match task {
+        Task::Numbers(_) => 0,
+        Task::Products(values) => values.iter().map(Bytes::len).sum(),
+        Task::Block { below, .. } => below.len(),
+        Task::Decimal { value, .. } => value.len(),
+        Task::Convert { .. } => return true,
+    };
+    bytes > SHORT_BYTES
+}
+
 /// Computes an operation, or a block of them. Products are little-endian bytes without zeros at the
-/// end; the result of a conversion is ASCII digits.
+/// end, and lack the factors of two and five; the result of a conversion is ASCII digits.
 pub(crate) fn compute(task: Task) -> Bytes {
     match task {
         Task::Numbers(leaves) => join(leaves.into_iter().map(multiply_numbers)),
@@ -211,7 +232,13 @@ pub(crate) fn compute(task: Task) -> Bytes {
             });
             join(products)
         }
-        Task::Decimal(value) => decode(&value).to_string().into(),
+        Task::Decimal { value, left_out } => {
+            let mut text = (decode(&value) << left_out.shift())
+                .to_string()
+                .into_bytes();
+            add_zeros(&mut text, left_out.fives);
+            text.into()
+        }
         Task::Convert {
             operation,
             cut,
@@ -223,17 +250,20 @@ pub(crate) fn compute(task: Task) -> Bytes {
 /// Computes an operation of a split conversion; nothing, where operands are missing.
 fn convert(operation: OperationId, cut: Cut, operands: &[Bytes]) -> Bytes {
     let half = cut.half();
+    let whole = |product: &Natural| product << cut.left_out.shift();
     let values: Vec<Natural> = operands.iter().map(|value| decode(value)).collect();
     let value = match (operation.kind, &values[..]) {
         (Kind::Power, []) => decimal::power_of_five(cut.piece()),
         (Kind::Power, [power]) => decimal::square(power),
         (Kind::Reciprocal, [power]) => decimal::reciprocal(power, half),
-        (Kind::Quotient, [n, reciprocal, power]) => decimal::quotient(n, reciprocal, power, half),
+        (Kind::Quotient, [product, reciprocal, power]) => {
+            decimal::quotient(&whole(product), reciprocal, power, half)
+        }
         (Kind::Fraction, [quotient, reciprocal]) if operation.level == 0 => {
             decimal::first_half(quotient, reciprocal, half)
         }
-        (Kind::Fraction, [n, quotient, reciprocal, power]) => {
-            decimal::second_half(n, quotient, reciprocal, power, half, cut.zeros)
+        (Kind::Fraction, [product, quotient, reciprocal, power]) => {
+            decimal::second_half(&whole(product), quotient, reciprocal, power, half)
         }
         (Kind::Fraction, [fraction, power]) => decimal::rest(fraction, power, half, half / 2),
         (Kind::Digits, [fraction, power @ ..]) => {
@@ -259,9 +289,14 @@ fn digits(
         skipped: if power.is_some() { cut.piece() } else { 0 },
         stretch: cut.stretch,
         doublings: cut.doublings,
-        zeros: cut.zeros_of_piece(operation.index),
     };
-    decimal::digits(fraction, power.unwrap_or(&Natural::from(1u32)), piece)
+    let mut text = decimal::digits(fraction, power.unwrap_or(&Natural::from(1u32)), piece);
+    add_zeros(&mut text, cut.zeros_after(operation.index));
+    text
+}
+
+fn add_zeros(text: &mut Vec<u8>, count: u64) {
+    text.resize(text.len() + count as usize, b'0');
 }
 
 /// The product of a single operation by itself, those of a block packed.
@@ -273,11 +308,19 @@ fn join(mut products: impl ExactSizeIterator<Item = Vec<u8>>) -> Bytes {
     }
 }
 
-/// Multiplies at most four numbers.
+/// Multiplies at most four numbers, which are at least 1, without their factors of two and five.
 fn multiply_numbers(numbers: RangeInclusive<u32>) -> Vec<u8> {
     // Four numbers below 2^32 fit 128 bits.
-    let product: u128 = numbers.map(u128::from).product();
+    let product: u128 = numbers.map(|number| u128::from(reduce(number))).product();
     trim(product.to_le_bytes().to_vec())
+}
+
+fn reduce(number: u32) -> u32 {
+    let mut left = number >> number.trailing_zeros();
+    while left.is_multiple_of(5) {
+        left /= 5;
+    }
+    left
 }
 
 /// Multiplies in pairs: operands of like size are multiplied fastest.
@@ -325,8 +368,9 @@ fn trim(mut bytes: Vec<u8>) -> Vec<u8> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use malachite_base::num::arithmetic::traits::Factorial;
+    use malachite_base::num::arithmetic::traits::{Factorial, Pow};
     use protocol::plan::Shape;
+    use protocol::plan::conversion::LeftOut;
 
     use super::*;
 
@@ -334,34 +378,35 @@ mod tests {
         compute(Task::Numbers(vec![numbers]))
     }
 
+    fn decimal(value: Bytes, twos: u64, fives: u64) -> Bytes {
+        let left_out = LeftOut { twos, fives };
+        compute(Task::Decimal { value, left_out })
+    }
+
     #[test]
     fn multiplies_numbers_up_to_the_largest_four() {
-        assert_eq!(compute(Task::Decimal(numbers(7..=10))), "5040");
+        assert_eq!(numbers(7..=10), [63].as_slice());
+        assert_eq!(decimal(numbers(7..=10), 4, 1), "5040");
+        // Of these four, one has a factor of two, another has two, and one has one of five.
         let top = u128::from(u32::MAX);
         let largest = (top * (top - 1) * (top - 2) * (top - 3)).to_string();
         let product = numbers(u32::MAX - 3..=u32::MAX);
-        assert_eq!(compute(Task::Decimal(product)), largest);
+        assert_eq!(decimal(product, 3, 1), largest);
     }
 
     #[test]
     fn no_number_at_all_gives_one() {
-        assert_eq!(
-            compute(Task::Decimal(numbers(RangeInclusive::new(1, 0)))),
-            "1"
-        );
+        assert_eq!(decimal(numbers(RangeInclusive::new(1, 0)), 0, 0), "1");
     }
 
     #[test]
     fn multiplies_one_to_four_products() {
         let leaves = [numbers(7..=10), numbers(3..=6), numbers(1..=2)];
         let product = compute(Task::Products(leaves.to_vec()));
-        assert_eq!(compute(Task::Decimal(product.clone())), "3628800");
+        assert_eq!(decimal(product.clone(), 8, 2), "3628800");
         assert_eq!(compute(Task::Products(vec![product.clone()])), product);
         let fourth = compute(Task::Products(vec![product.clone(); 4]));
-        assert_eq!(
-            compute(Task::Decimal(fourth)),
-            3_628_800_u128.pow(4).to_string()
-        );
+        assert_eq!(decimal(fourth, 32, 8), 3_628_800_u128.pow(4).to_string());
     }
 
     #[test]
@@ -381,7 +426,7 @@ mod tests {
             below: block,
             groups: vec![2],
         });
-        assert_eq!(compute(Task::Decimal(root)), "3628800");
+        assert_eq!(decimal(root, 8, 2), "3628800");
     }
 
     /// The digits of n! by a split conversion, operation by operation.
@@ -391,7 +436,11 @@ mod tests {
             ..Shape::SINGLE
         };
         let plan = shape.plan(n);
-        let product = encode(&Natural::factorial(u64::from(n)));
+        let mut product = Natural::factorial(u64::from(n));
+        let LeftOut { twos, fives } = LeftOut::of(n);
+        product >>= twos;
+        product /= Natural::from(5u32).pow(fives);
+        let product = encode(&product);
         let mut values = BTreeMap::from([(plan.root(), Bytes::from(product))]);
         for operation in plan.conversion() {
             let operands = plan.operands(operation);

@@ -9,7 +9,7 @@ use crate::file::{FileCall, FileReply, FileTag};
 use crate::id::{Epoch, Incarnation, NodeId, Term};
 use crate::message::{Message, Product};
 use crate::plan::OperationId;
-use crate::plan::conversion::Cut;
+use crate::plan::conversion::{Cut, LeftOut};
 use crate::status::RoleName;
 use crate::timer::Timer;
 use crate::trace::Trace;
@@ -156,8 +156,13 @@ pub enum Task {
         /// How many values, up to four, go into each operation.
         groups: Vec<u8>,
     },
-    /// Convert a product to decimal digits.
-    Decimal(Bytes),
+    /// Convert a product to the decimal digits of n!.
+    Decimal {
+        /// The product.
+        value: Bytes,
+        /// What n! has beside it.
+        left_out: LeftOut,
+    },
     /// One operation of a split conversion.
     Convert {
         /// Which of them.

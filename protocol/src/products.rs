@@ -174,7 +174,7 @@ impl Products<Bytes> {
     pub(crate) fn digits(&self, n: u32) -> Option<Vec<Bytes>> {
         let pieces = self.shape.plan(n).digits().map(|id| self.get(id).cloned());
         let mut pieces = pieces.collect::<Option<Vec<Bytes>>>()?;
-        // Pieces have one width, and the first ones may begin with zeros.
+        // Pieces are of one width, and the first ones may begin with zeros.
         for piece in &mut pieces {
             let zeros = piece.iter().take_while(|&&digit| digit == b'0').count();
             piece.advance(zeros);

@@ -10,6 +10,7 @@ use crate::core::Core;
 use crate::event::{Action, Task};
 use crate::id::{Epoch, NodeId};
 use crate::message::{Inventory, Message, Product, Update};
+use crate::plan::conversion::LeftOut;
 use crate::plan::{Kind, Operands, OperationId, Shape};
 use crate::products::Products;
 use crate::timer::Timer;
@@ -260,7 +261,10 @@ fn task(core: &Core, id: OperationId) -> Option<Task> {
     let plan = core.plan(id.n);
     match plan.operands(id) {
         Operands::Numbers(numbers) => Some(Task::Numbers(numbers)),
-        Operands::Products(ids) if id.kind == Kind::Decimal => Some(Task::Decimal(value(ids[0])?)),
+        Operands::Products(ids) if id.kind == Kind::Decimal => Some(Task::Decimal {
+            value: value(ids[0])?,
+            left_out: LeftOut::of(id.n),
+        }),
         Operands::Products(ids) if id.kind != Kind::Multiply => Some(Task::Convert {
             operation: id,
             cut: plan.cut(),

@@ -106,7 +106,8 @@ fn compute(task: Task) -> Bytes {
                     encode(&values.product())
                 }))
             }
-            Task::Decimal(value) => decode(value).to_string().into(),
+            // Nothing is left out of the products here, so there is nothing to add.
+            Task::Decimal { value, .. } => decode(value).to_string().into(),
             Task::Convert {
                 operation,
                 cut,
@@ -126,18 +127,22 @@ fn convert(operation: OperationId, cut: Cut, operands: &[Bytes]) -> Bytes {
     let values: Vec<Natural> = operands.iter().map(|value| decode(value)).collect();
     let ten_to = |digits: u64| Natural::from(10u32).pow(digits);
     let width = cut.piece();
+    // Products are whole here; what is converted has no zeros at its end.
+    let zeros = ten_to(cut.left_out.fives);
     let value = match (operation.kind, operation.level, &values[..]) {
         (Kind::Power, 0, []) => Natural::from(5u32).pow(width),
         (Kind::Power, _, [power]) => power * power,
         (Kind::Reciprocal, _, [power]) => power << cut.half(),
-        (Kind::Quotient, _, [n, reciprocal, _]) => n / reciprocal,
+        (Kind::Quotient, _, [n, reciprocal, _]) => n / zeros / reciprocal,
         (Kind::Fraction, 0, [quotient, _]) => quotient.clone(),
-        (Kind::Fraction, 0, [n, quotient, reciprocal, _]) => n - quotient * reciprocal,
+        (Kind::Fraction, 0, [n, quotient, reciprocal, _]) => n / zeros - quotient * reciprocal,
         (Kind::Fraction, _, [fraction, power]) => fraction % (power << (2 * width)),
         (Kind::Digits, _, [fraction, power @ ..]) => {
             let after = if operation.index % 4 < 2 { 3 } else { 1 } - power.len() as u64;
             let digits = fraction / ten_to(after * width) % ten_to(width);
-            return format!("{:0>1$}", digits.to_string(), width as usize).into();
+            let text = format!("{:0>1$}", digits.to_string(), width as usize);
+            let zeros = "0".repeat(cut.zeros_after(operation.index) as usize);
+            return (text + &zeros).into();
         }
         _ => panic!("{operation:?} has {} operands", operands.len()),
     };
@@ -179,6 +184,8 @@ fn encode(value: &Natural) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use protocol::plan::conversion::LeftOut;
+
     use super::*;
 
     #[test]
@@ -186,6 +193,12 @@ mod tests {
         let leaves = [7..=10, 3..=6, 1..=2];
         let values = leaves.map(|numbers| compute(Task::Numbers(vec![numbers])));
         let product = compute(Task::Products(values.to_vec()));
-        assert_eq!(compute(Task::Decimal(product)), factorial(10));
+        assert_eq!(
+            compute(Task::Decimal {
+                value: product,
+                left_out: LeftOut::of(10),
+            }),
+            factorial(10)
+        );
     }
 }

@@ -317,7 +317,7 @@ function drawJob(c, job, y, room) {
   c.fillStyle = colours["on-job"];
   // Each coordinator that took it over.
   for (const at of job.accepted.slice(1)) {
-    if (at >= view.from && at <= view.to && wide > 12) c.fillRect(xOf(at) - 0.75, y, 1.5, layout.job - 4);
+    if (at >= view.from && at <= view.to && wide > 12) c.fillRect(xOf(at) - 0.75, y + layout.job - 8, 1.5, 4);
   }
   const end = bad ? "\u2717" : job.done !== null ? "\u2713" : "\u2026";
   const words = `${isolate(job.name)} ${end}`;

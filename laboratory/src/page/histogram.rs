@@ -134,7 +134,8 @@ fn bars(axis: &Axis, counts: &[usize], most: usize, foot: f64) -> String {
 
 /// The name of a row, how many it holds, its median and its greatest value, of sorted values.
 fn words(name: &str, sorted: &[f64], foot: f64) -> String {
-    let median = sorted[sorted.len() / 2];
+    // Of an even number, the mean of the two in the middle.
+    let median = (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2]) / 2.0;
     let greatest = sorted.last().copied().unwrap_or(median);
     let count = sorted.len();
     let (name_y, count_y) = (foot - 22.0, foot - 6.0);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::clock::Clock;
 use super::lives::Lives;
+use crate::failovers::{Cause, Failover};
 use crate::log::{Event, Life, Log};
 
 /// The states, in the order in which the page's script names them.
@@ -22,13 +23,23 @@ pub(super) enum State {
 pub(super) type Span = [u64; 5];
 
 /// The spans of all nodes, in the order of time for each.
-pub(super) fn spans(log: &Log, clock: Clock, lives: &Lives) -> Vec<Span> {
+///
+/// A coordinator that died is dead from the moment that the failover counts from, when its links
+/// ended, and not only when it is reaped.
+pub(super) fn spans(log: &Log, failovers: &[Failover], clock: Clock, lives: &Lives) -> Vec<Span> {
+    let deaths: BTreeMap<Life, u64> = failovers
+        .iter()
+        .filter(|failover| matches!(failover.cause, Cause::Killed(_) | Cause::Exited(_)))
+        .map(|failover| ((failover.node, failover.incarnation), failover.at_ns))
+        .collect();
     let mut lanes: BTreeMap<u64, Lane> = BTreeMap::new();
     let mut spans = Vec::new();
     for event in &log.events {
         let lane = lanes.entry(event.node()).or_default();
         if let Some((state, life)) = lane.next(event) {
-            lane.turn(event.at(), state, life, clock, lives, &mut spans);
+            let died = deaths.get(&life).filter(|_| state == State::Dead);
+            let at = died.map_or(event.at(), |died| event.at().min(*died));
+            lane.turn(at, state, life, clock, lives, &mut spans);
         }
     }
     for lane in lanes.values_mut() {
@@ -65,6 +76,8 @@ impl Lane {
             // The last words of one that is gone.
             _ if event.incarnation() < life.1 || (is_same && state == State::Dead) => return None,
             _ if event.is_stall() => State::Stalled,
+            // It was one until this very moment, which is the role that the event tells.
+            "stepped_down" => State::Recovering,
             _ => match event.text("role") {
                 "worker" => State::Worker,
                 "candidate" => State::Candidate,

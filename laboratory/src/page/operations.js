@@ -23,8 +23,9 @@ function drawOperations(c) {
 
 /** Whether all operations of the window are known one by one: it is near a failover. */
 function areAllNear() {
-  const NEAR = 1e5;
-  return failovers.some(({ from, to }) => view.from >= from - NEAR && view.to <= to + NEAR);
+  const margin = operations.margin_us;
+  if (margin === null) return false;
+  return failovers.some(({ from, to }) => view.from >= from - margin && view.to <= to + margin);
 }
 
 function emptyBins() {
@@ -109,7 +110,9 @@ function drawBoxes(c, first, last) {
     if (from + took < view.from) continue;
     seen.push(index);
     const top = barOf(laneOfLife[operations.worker[index]]) + layout.bar + 2;
-    c.fillRect(xOf(from), top, Math.max(1.2, xOf(from + took) - xOf(from)), layout.strip);
+    const left = Math.max(plot.left, xOf(from));
+    const right = Math.min(plot.right, xOf(from + took));
+    c.fillRect(left, top, Math.max(1.2, right - left), layout.strip);
   }
   if (seen.length <= MOST_WAYS) for (const index of seen) drawWay(c, index);
 }

@@ -6,12 +6,16 @@ use serde::Serialize;
 
 use super::clock::Clock;
 use super::lives::Lives;
+use crate::failovers::Failover;
 use crate::log::{Event, Life, Log, Op};
 
 /// More are not told one by one: each takes some thirty bytes of the page.
 const LIMIT: usize = 40_000;
 /// Into how many slices of time the counts are split.
 const SLICES: u64 = 3_000;
+/// How much before and after a failover is told one by one when not everything can be: the most that
+/// there is room for.
+const MARGINS_NS: [u64; 3] = [100_000_000, 10_000_000, 1_000_000];
 
 /// What was computed, as columns: an entry an operation, in the order in which they began. Where
 /// there are too many, only those around failovers; and `counts` for the whole.
@@ -38,8 +42,10 @@ pub(super) struct Operations {
     pub(super) index: Vec<u64>,
     /// n and the kind of operation, each pair once.
     pub(super) factorials: Vec<(u64, String)>,
-    /// Finished operations by node (as the lanes) and slice, if not all are told one by one.
+    /// Finished operations by node (as the lanes) and slice, if not all are told one by one; and
+    /// how much of the run around each failover is, in microseconds.
     pub(super) counts: Option<Counts>,
+    pub(super) margin_us: Option<u64>,
 }
 
 /// How many operations each node finished in each slice of the run.
@@ -63,13 +69,13 @@ struct Course {
 }
 
 impl Operations {
-    /// The operations of a log; none if they were not traced. `near` tells which to keep when there
-    /// are too many for all to be told.
+    /// The operations of a log, none if they were not traced; and what is to be said of those that
+    /// are not told one by one.
     pub(super) fn of(
         log: &Log,
         clock: Clock,
         lives: &Lives,
-        near: &dyn Fn(u64) -> bool,
+        failovers: &[Failover],
     ) -> (Option<Operations>, Vec<String>) {
         let courses = courses(log);
         if courses.is_empty() {
@@ -85,8 +91,14 @@ impl Operations {
         let mut kept = courses;
         if all > LIMIT {
             told.counts = Some(Counts::of(log, clock, lives));
-            kept.retain(|course| near(course.begun));
-            kept.truncate(LIMIT);
+            let margin = MARGINS_NS.into_iter().find(|&margin| {
+                let near = kept
+                    .iter()
+                    .filter(|one| is_near(failovers, one.begun, margin));
+                near.count() <= LIMIT
+            });
+            kept.retain(|one| margin.is_some_and(|margin| is_near(failovers, one.begun, margin)));
+            told.margin_us = margin.map(|margin| margin / 1_000);
             left_out.push(format!(
                 "{} of {all} operations are shown one by one, those around failovers; the others as counts",
                 kept.len()
@@ -139,6 +151,14 @@ impl Operations {
         self.index.push(course.op.index);
         begun
     }
+}
+
+/// Whether a moment lies in the time of a failover, or so little before or after it.
+fn is_near(failovers: &[Failover], at: u64, margin: u64) -> bool {
+    failovers.iter().any(|one| {
+        let end = one.at_ns.saturating_add((one.ms * 1e6) as u64);
+        (one.at_ns.saturating_sub(margin)..=end.saturating_add(margin)).contains(&at)
+    })
 }
 
 /// Joins the four events of an operation, in the order of its begin.

@@ -101,7 +101,7 @@ fn ended(log: &Log, begun: &Event, next: u64, has_successor: bool) -> (u64, Kind
         .find(|event| matches!(event.name(), "stepped_down" | "node_exited"));
     match end {
         Some(event) if event.name() == "stepped_down" => {
-            let is_handover = has_successor && event.text("why") == "promised";
+            let is_handover = has_successor && matches!(event.text("why"), "promised" | "stale");
             let kind = if is_handover {
                 Kind::Handover
             } else {

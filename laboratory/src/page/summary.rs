@@ -1,12 +1,13 @@
 //! A run in a few sentences and numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use super::clock::Clock;
 use super::jobs::Job;
 use super::reigns::{Kind, Reigns, told};
 use crate::failovers::Failover;
-use crate::log::{Event, Log};
+use crate::log::{Event, Log, Op};
 
 /// The numbers that a reader looks for first: name and value.
 pub(super) fn cards(
@@ -38,10 +39,7 @@ pub(super) fn cards(
     let again = count("operation_recomputed");
     let computed = count("completed");
     if computed > 0 {
-        cards.push((
-            "operations computed",
-            format!("{computed}, {} twice", none_or(again)),
-        ));
+        cards.push(("operations computed", computed_words(log, computed)));
     } else if again > 0 {
         cards.push(("operations computed again", again.to_string()));
     }
@@ -58,19 +56,38 @@ pub(super) fn description(
     failovers: &[Failover],
     jobs: &[Job],
 ) -> String {
-    let mut text = format!(
-        "Over {} there were {} coordinatorships and {} jobs.",
-        seconds(clock.length_us()),
-        reigns.reigns.len(),
-        jobs.len()
-    );
-    if let Some(worst) = worst(failovers) {
-        text.push_str(&format!(
-            " The coordinator was lost {}; the longest time without one was {} ({}).",
-            times(failovers.len()),
-            milliseconds(worst.ms),
-            told(worst)
-        ));
+    let mut text = format!("In {} ", seconds(clock.length_us()));
+    match worst(failovers) {
+        // Writing to a string cannot fail.
+        Some(worst) => {
+            let _ = write!(
+                text,
+                "the coordinator was lost {} and replaced each time, after at most {} ({}).",
+                times(failovers.len()),
+                milliseconds(worst.ms),
+                told(worst)
+            );
+        }
+        None if reigns.reigns.is_empty() => text.push_str("no node came to coordinate."),
+        None => text.push_str("the coordinator was never lost."),
+    }
+    let over = jobs.iter().filter(|job| {
+        let lost = |failover: &Failover| {
+            let (from, at) = (job.accepted.first(), clock.us(failover.at_ns));
+            from.is_some_and(|&from| from <= at) && job.done.is_some_and(|done| at < done)
+        };
+        failovers.iter().any(lost)
+    });
+    let open = jobs.iter().filter(|job| job.done.is_none()).count();
+    match over.count() {
+        0 => {}
+        1 => text.push_str(" One job went on through that and was finished."),
+        over => {
+            let _ = write!(text, " {over} jobs went on through that and were finished.");
+        }
+    }
+    if open > 0 {
+        let _ = write!(text, " Not done when the log ends: {open}.");
     }
     text
 }
@@ -78,9 +95,8 @@ pub(super) fn description(
 /// Milliseconds as a person reads them.
 pub(super) fn milliseconds(ms: f64) -> String {
     match ms {
-        ms if ms < 0.01 => format!("{:.0} µs", ms * 1_000.0),
-        ms if ms < 1.0 => format!("{ms:.2} ms"),
-        ms if ms < 10.0 => format!("{ms:.1} ms"),
+        ms if ms < 1.0 => format!("{:.0} µs", ms * 1_000.0),
+        ms if ms < 100.0 => format!("{ms:.1} ms"),
         ms if ms < 1_000.0 => format!("{ms:.0} ms"),
         ms => format!("{:.2} s", ms / 1_000.0),
     }
@@ -97,10 +113,17 @@ pub(super) fn seconds(us: u64) -> String {
     }
 }
 
-fn none_or(count: usize) -> String {
-    match count {
-        0 => "none".to_owned(),
-        _ => count.to_string(),
+/// How many computations there were, and of how many operations: one that was lost, or that a later
+/// job needs, is computed again.
+fn computed_words(log: &Log, computed: usize) -> String {
+    let different: BTreeSet<Op> = log
+        .named("completed")
+        .filter_map(Event::op)
+        .cloned()
+        .collect();
+    match different.len() {
+        different if different == computed => format!("{computed}, each once"),
+        different => format!("{computed}, of {different} different ones"),
     }
 }
 

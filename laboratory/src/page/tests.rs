@@ -193,7 +193,7 @@ fn stops_are_seen_and_what_a_stopped_process_said_before_is_not_its_death() {
         (70, 3, 9, "node_exited", json!({"signal": "SIGKILL"})),
     ]);
     let clock = Clock::of(&log);
-    let states: Vec<u64> = lanes::spans(&log, clock, &Lives::of(&log))
+    let states: Vec<u64> = lanes::spans(&log, &[], clock, &Lives::of(&log))
         .iter()
         .map(|span| span[3])
         .collect();

@@ -6,7 +6,7 @@ const MINUS = "\u2212";
 /** A length of time, with as many digits as a reader wants. */
 function lengthWords(us) {
   if (us < 1e3) return `${Math.round(us)} ${MICRO}`;
-  if (us < 1e4) return `${(us / 1e3).toFixed(1)} ms`;
+  if (us < 1e5) return `${(us / 1e3).toFixed(1)} ms`;
   if (us < 1e6) return `${Math.round(us / 1e3)} ms`;
   if (us < 1e8) return `${(us / 1e6).toFixed(2)} s`;
   return `${Math.floor(us / 6e7)} min ${Math.round((us % 6e7) / 1e6)} s`;

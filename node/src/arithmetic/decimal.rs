@@ -26,8 +26,8 @@
 //!   In the end nothing of the fraction is cut away before its last digit. Then x is (i + 1/2) / 10^j
 //!   at the end of a stretch with j digits to come, so it keeps half of 10^-j from every integer, and
 //!   the error of F is below 10^-j 2^(ERROR_BITS - GUARD).
-//! - A factorial ends with many zeros, and (i + 1/2) / 10^j before these would be too near i to tell.
-//!   Their number is known, so its fraction has more than half a unit, and they are not made at all.
+//!   Many zeros at the end of N would make this dear: (i + 1/2) / 10^j before them is too near i to
+//!   tell. Those of a factorial are known, and left out of N.
 
 use malachite_base::num::arithmetic::traits::{ModPowerOf2Assign, Pow, PowerOf2, Square};
 use malachite_base::num::logic::traits::SignificantBits;
@@ -67,20 +67,19 @@ pub(super) fn quotient(n: &Natural, reciprocal: &Natural, power: &Natural, half:
 
 /// The fraction of the first half of the digits.
 pub(super) fn first_half(quotient: &Natural, reciprocal: &Natural, half: u64) -> Natural {
-    fraction(quotient, 0, reciprocal, half)
+    fraction(quotient, reciprocal, half)
 }
 
-/// The fraction of the second half of the digits, which ends with so many zeros.
+/// The fraction of the second half of the digits.
 pub(super) fn second_half(
     n: &Natural,
     quotient: &Natural,
     reciprocal: &Natural,
     power: &Natural,
     half: u64,
-    zeros: u64,
 ) -> Natural {
     let remainder = n - ((quotient * power) << half);
-    fraction(&remainder, zeros, reciprocal, half)
+    fraction(&remainder, reciprocal, half)
 }
 
 /// What is left of a fraction of `digits` digits after the first `skipped` of them, given
@@ -100,8 +99,6 @@ pub(super) struct Piece {
     /// The piece has 2^doublings stretches of so many digits.
     pub(super) stretch: u64,
     pub(super) doublings: u32,
-    /// So many digits at its end are known to be zeros.
-    pub(super) zeros: u64,
 }
 
 impl Piece {
@@ -149,15 +146,9 @@ fn quotient_guarded(
     last
 }
 
-/// The fraction of a half of the digits, of which the last ones are known to be zeros.
-///
-/// It has up to half, and more than an eighth, of what the last other digit counts instead of half a
-/// unit.
-fn fraction(half_value: &Natural, zeros: u64, reciprocal: &Natural, half: u64) -> Natural {
-    // 2^unit is at most 10^zeros; log2(10) rounded down.
-    let unit = (u128::from(zeros) * 3_321_928_094 / 1_000_000_000) as u64;
-    // (2 value + 2^unit) / (2 10^h), of which R has 1 / 5^h.
-    let doubled = (half_value << 1u64) + Natural::power_of_2(unit);
+/// The fraction of a half of the digits: (value + 1/2) / 10^h, of which R has 1 / 5^h.
+fn fraction(half_value: &Natural, reciprocal: &Natural, half: u64) -> Natural {
+    let doubled = (half_value << 1u64) + Natural::from(1u32);
     let have = reciprocal_bits(half) + half + 1;
     (doubled * reciprocal) >> (have - (bits(half) + GUARD))
 }
@@ -223,28 +214,22 @@ impl Writer<'_> {
             value = skip(value, want, power, piece.skipped, window);
         }
         let mut text = vec![b'0'; width as usize];
-        let unknown = width.saturating_sub(piece.zeros) as usize;
-        self.write(value, piece.doublings as usize, &mut text[..unknown]);
+        self.write(value, piece.doublings as usize, &mut text);
         text
     }
 
-    /// Writes the first digits of a fraction of 2^level stretches, as many as there is room for.
+    /// Writes the digits of a fraction of 2^level stretches.
     fn write(&mut self, fraction: Natural, level: usize, out: &mut [u8]) {
-        if out.is_empty() {
-            return;
-        }
         if level == 0 {
             self.write_stretch(fraction, out);
             return;
         }
         let half = self.stretch << (level - 1);
         let (have, want) = (bits(2 * half) + self.guard, bits(half) + self.guard);
-        let (first, second) = out.split_at_mut(out.len().min(half as usize));
+        let (first, second) = out.split_at_mut(half as usize);
         self.write(&fraction >> (have - want), level - 1, first);
-        if !second.is_empty() {
-            let fraction = skip(fraction, have, &self.powers[level - 1], half, want);
-            self.write(fraction, level - 1, second);
-        }
+        let fraction = skip(fraction, have, &self.powers[level - 1], half, want);
+        self.write(fraction, level - 1, second);
     }
 
     /// Writes digits some at a time: what a multiplication by a power of ten carries out of the

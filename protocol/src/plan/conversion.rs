@@ -1,5 +1,9 @@
 //! The conversion of n! to decimal digits.
 //!
+//! Products lack the factors of two and five that n! has, see [`LeftOut`]: fives with as many twos
+//! are zeros at the end, which nobody has to compute, and the other twos are a shift. N is n!
+//! without these zeros.
+//!
 //! Small factorials are converted by one operation. For large ones that would be the longest
 //! operation by far, so it is split: the digits are cut into eight pieces of one width, w digits.
 //!
@@ -7,13 +11,13 @@
 //! power 0 ──▶ power 1 ──▶ power 2 ──▶ reciprocal          beside the product tree
 //!   5^w         5^2w        5^4w         of 10^4w
 //!
-//! n! ──▶ quotient ──▶ fraction 0.0 ──▶ digits 0, 1
+//!  N ──▶ quotient ──▶ fraction 0.0 ──▶ digits 0, 1
 //!  │     by 10^4w         └─▶ fraction 1.0 ──▶ digits 2, 3
 //!  └──────────┴─────▶ fraction 0.1 ──▶ digits 4, 5
 //!                         └─▶ fraction 1.1 ──▶ digits 6, 7
 //! ```
 //!
-//! The fractions of level 0 are the two halves of n! as multiples of 10^-4w, those of level 1 what is
+//! The fractions of level 0 are the two halves of N as multiples of 10^-4w, those of level 1 what is
 //! left of them after two pieces. How wide a piece is is known from n alone.
 
 use super::{Kind, Operands, OperationId, Plan};
@@ -51,21 +55,52 @@ const SPLIT: [(Kind, u8, u32); 17] = [
 /// The conversion by a single operation.
 const WHOLE: [(Kind, u8, u32); 1] = [(Kind::Decimal, 0, 0)];
 
-/// How the digits of n! are cut into pieces.
+/// Factors of n! that are left out of all products, which makes these a twelfth shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LeftOut {
+    /// Factors of two; at least as many as of five.
+    pub twos: u64,
+    /// Factors of five, and so the zeros at the end of n!.
+    pub fives: u64,
+}
+
+impl LeftOut {
+    /// What is left out of the product of 1 to n, by Legendre.
+    pub fn of(n: u32) -> LeftOut {
+        let count = |prime: u32| {
+            let powers = std::iter::successors(Some(n / prime), |&n| Some(n / prime));
+            let multiples = powers.take_while(|&multiples| multiples > 0);
+            multiples.map(u64::from).sum()
+        };
+        LeftOut {
+            twos: count(2),
+            fives: count(5),
+        }
+    }
+
+    /// N is the product times two to this.
+    pub fn shift(self) -> u64 {
+        self.twos - self.fives
+    }
+}
+
+/// How the digits of N are cut into pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cut {
     /// Digits of a stretch.
     pub stretch: u64,
     /// A piece is 2^doublings stretches.
     pub doublings: u32,
-    /// Zeros at the end of n!.
-    pub zeros: u64,
+    /// What the product lacks.
+    pub left_out: LeftOut,
 }
 
 impl Cut {
-    /// The cut of n!: a little wider than its digits, so that the first piece begins with zeros.
+    /// The cut for n!: a little wider than the digits, so that the first piece begins with zeros.
     pub fn of(n: u32) -> Cut {
-        let piece = most_digits(n).div_ceil(u64::from(PIECES));
+        let left_out = LeftOut::of(n);
+        let digits = most_digits(n) - left_out.fives;
+        let piece = digits.div_ceil(u64::from(PIECES));
         let mut doublings = 0;
         while piece.div_ceil(1 << doublings) > MAX_STRETCH {
             doublings += 1;
@@ -73,7 +108,7 @@ impl Cut {
         Cut {
             stretch: piece.div_ceil(1 << doublings),
             doublings,
-            zeros: zeros(n),
+            left_out,
         }
     }
 
@@ -87,10 +122,13 @@ impl Cut {
         self.piece() * u64::from(PIECES / 2)
     }
 
-    /// How many zeros piece `index` ends with.
-    pub fn zeros_of_piece(self, index: u32) -> u64 {
-        let after = u64::from(PIECES - 1 - index) * self.piece();
-        self.zeros.saturating_sub(after).min(self.piece())
+    /// How many zeros come after the digits of piece `index`: those of n!, after the last one.
+    pub fn zeros_after(self, index: u32) -> u64 {
+        if index == PIECES - 1 {
+            self.left_out.fives
+        } else {
+            0
+        }
     }
 }
 
@@ -181,14 +219,6 @@ fn most_digits(n: u32) -> u64 {
     (logarithm / std::f64::consts::LN_10) as u64 + 3
 }
 
-/// Zeros at the end of n!, by Legendre: as many as it has factors of five.
-fn zeros(n: u32) -> u64 {
-    std::iter::successors(Some(n / 5), |&n| Some(n / 5))
-        .take_while(|&fives| fives > 0)
-        .map(u64::from)
-        .sum()
-}
-
 #[cfg(test)]
 mod tests {
     use malachite_base::num::arithmetic::traits::Factorial;
@@ -205,10 +235,11 @@ mod tests {
             let most = most_digits(n);
             let length = digits.len() as u64;
             assert!((length..=length + 3).contains(&most), "{n}!: {most}");
-            assert!(2 * cut.half() >= most && cut.stretch <= MAX_STRETCH);
-            assert!(2 * cut.half() < most + (8 << cut.doublings));
             let end = digits.trim_end_matches('0');
-            assert_eq!(cut.zeros, length - end.len() as u64, "{n}!");
+            let zeros = length - end.len() as u64;
+            assert_eq!(cut.left_out.fives, zeros, "{n}!");
+            assert!(2 * cut.half() + zeros >= most && cut.stretch <= MAX_STRETCH);
+            assert!(2 * cut.half() + zeros < most + (8 << cut.doublings));
         }
     }
 

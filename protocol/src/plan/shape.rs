@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{ARITY, Plan};
 
-/// Most levels that travel in blocks below the grain level. So a block has at most 64 operations,
-/// which multiply at most 64 numbers each, in 256 bytes.
-const MAX_GRAIN: u8 = 3;
+/// Most levels that travel in blocks below the grain level. So a block has at most 256 operations,
+/// some ten microseconds of work, and values of at most 256 numbers each, in a kilobyte.
+const MAX_GRAIN: u8 = 4;
 
 /// What shapes the plans of a cluster. All nodes have the same, since it gives operations their
 /// names.

@@ -140,8 +140,9 @@ fn blocks_are_as_large_as_leaves_enough_of_them() {
         least_blocks: 4,
         ..Shape::SINGLE
     };
-    let grains = [60, 64, 252, 256, 1_020, 1_024, 1_000_000].map(|n| (n, shape.plan(n).grain()));
-    let expected = [0, 1, 1, 2, 2, 3, 3];
+    let sizes = [60, 64, 252, 256, 1_020, 1_024, 4_092, 4_096, 1_000_000];
+    let grains = sizes.map(|n| (n, shape.plan(n).grain()));
+    let expected = [0, 1, 1, 2, 2, 3, 3, 4, 4];
     assert!(
         grains.iter().map(|&(_, grain)| grain).eq(expected),
         "{grains:?}"
@@ -165,7 +166,7 @@ proptest! {
                 prop_assert!(plan.contains(next));
                 let operations: Vec<OperationId> = plan.operations(next).collect();
                 prop_assert_eq!(operations[0], next);
-                prop_assert!(operations.len() <= 64);
+                prop_assert!(operations.len() <= 256);
                 total += operations.len() as u64;
                 for &other in &operations[1..] {
                     prop_assert!(!plan.contains(other), "a name for each block alone");

@@ -68,9 +68,10 @@ impl Operands {
             Task::Convert { operands, .. } if operands.len() > 4 => {
                 Err(format!("{id:?} has {} operands", operands.len()))
             }
-            Task::Convert { .. } | Task::Products(_) | Task::Block { .. } | Task::Decimal(_) => {
-                Ok(())
-            }
+            Task::Convert { .. }
+            | Task::Products(_)
+            | Task::Block { .. }
+            | Task::Decimal { .. } => Ok(()),
         }
     }
 

@@ -13,8 +13,8 @@ use crate::submit::drop_file::drop_file;
 
 /// How many large factorials are open at once.
 const LARGE: usize = 2;
-const LARGE_NAME: &str = "large-";
-const SMALL_NAME: &str = "small-";
+const LARGE_NAME: &str = "large";
+const SMALL_NAME: &str = "small";
 /// A small job comes about so often, while no more than these are open: a busy disk may take long.
 const SMALL: usize = 10;
 const SMALL_EVERY: Duration = Duration::from_millis(500);
@@ -74,12 +74,17 @@ impl Work {
     fn open(&self, kind: &str) -> usize {
         let running = job_files::names(&self.jobs.join("running"));
         let open = job_files::dropped(&self.jobs).into_iter().chain(running);
-        open.filter(|name| name.starts_with(kind) && name.ends_with(".job"))
-            .count()
+        open.filter(|name| {
+            name.strip_suffix(".job")
+                .is_some_and(|name| name.ends_with(kind))
+        })
+        .count()
     }
 
     fn drop_job(&mut self, kind: &str, numbers: &[u32]) -> Result<(), SubmitError> {
-        let name = format!("{kind}{}", self.dropped.len() + 1);
+        // A coordinator that takes over opens the jobs in the order of their names: so that none has
+        // to wait for all that come after it, that is the order in which they were dropped.
+        let name = format!("{:06}-{kind}", self.dropped.len() + 1);
         let dropped = drop_file(&self.jobs, &name, &operands::job_text(numbers))?;
         self.dropped.push(dropped.name);
         Ok(())
