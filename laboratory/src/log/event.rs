@@ -20,7 +20,7 @@ pub struct Event {
     pub(super) name: Arc<str>,
     pub(super) role: Option<Arc<str>>,
     pub(super) op: Option<Op>,
-    /// The event's own fields, the operation aside.
+    /// The event's own fields, the operation aside, and the wall-clock time.
     pub fields: Fields,
 }
 
@@ -140,12 +140,14 @@ impl Event {
     /// What it tells beyond the fields that all events have, the operation included.
     pub fn own(&self) -> Map<String, Value> {
         let fields = self.fields.0.iter();
-        let fields = fields.map(|(name, value)| (name.to_string(), value.clone()));
+        let fields = fields
+            .filter(|(name, _)| **name != *"ts")
+            .map(|(name, value)| (name.to_string(), value.clone()));
         let op = self.op.as_ref().map(|op| ("op".to_owned(), op.to_json()));
         fields.chain(op).collect()
     }
 
-    /// As in the file, but for the wall-clock time.
+    /// As in the file.
     pub fn to_json(&self) -> Value {
         let header = [
             ("mono_ns", self.at),
@@ -160,6 +162,7 @@ impl Event {
             .collect();
         all.insert("role".to_owned(), self.role.as_deref().into());
         all.insert("event".to_owned(), self.name().into());
+        all.insert("ts".to_owned(), self.fields["ts"].clone());
         all.extend(self.own());
         Value::Object(all)
     }

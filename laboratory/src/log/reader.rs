@@ -67,7 +67,6 @@ impl Reader {
         };
         let (name, role) = (word("event")?, word("role"));
         let op = all.remove("op").and_then(|op| self.op(&op));
-        all.remove("ts");
         let fields = all.into_iter();
         Some(Event {
             line: self.lines,
