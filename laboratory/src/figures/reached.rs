@@ -68,6 +68,7 @@ struct Course<'a> {
     open: BTreeMap<&'a str, Vec<u64>>,
     /// The factorials of which some operation is done.
     begun: BTreeSet<u64>,
+    alive: BTreeSet<Life>,
     acting: BTreeSet<Life>,
     /// Coordinators that were stopped, and whether another has acted since.
     stopped: BTreeMap<Life, bool>,
@@ -110,7 +111,15 @@ impl<'a> Course<'a> {
                 let replaced = self.stopped.remove(&life).unwrap_or(false);
                 self.reached.stale_woken += usize::from(replaced);
             }
+            "node_spawned" => {
+                self.alive.insert(life);
+            }
             "node_exited" => {
+                self.alive.remove(&life);
+                if self.alive.is_empty() {
+                    // What was done went with the last who held it.
+                    self.begun.clear();
+                }
                 self.acting.remove(&life);
                 self.stopped.remove(&life);
             }
