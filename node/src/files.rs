@@ -1,7 +1,9 @@
 //! The jobs directory, on a thread of its own: one call after the other, each only while the
-//! epoch in whose name it was asked for is still the highest that the node has seen.
+//! epoch in whose name it was asked for is still the highest that the node has seen. What has to be
+//! on the disk is waited for elsewhere, while the next calls are made.
 
 mod rename;
+mod sync;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -14,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use self::rename::Renames;
+use self::sync::{Syncs, Unsynced};
 use crate::output::Mark;
 use bytes::Bytes;
 use nix::errno::Errno;
@@ -54,7 +57,7 @@ impl Files {
         let folders = Folders {
             renames: Renames::of(&jobs),
             jobs,
-            durable,
+            syncs: durable.then(Syncs::default),
         };
         thread::Builder::new()
             .name("files".to_owned())
@@ -113,15 +116,31 @@ fn reply(
         logged,
     } = request;
     logged.wait();
-    let fenced = epoch < *highest.lock().unwrap_or_else(PoisonError::into_inner);
-    let reply = if fenced {
-        FileReply::Fenced
-    } else {
-        folders.make(call)
+    if epoch < *highest.lock().unwrap_or_else(PoisonError::into_inner) {
+        let reply = FileReply::Fenced;
+        let event = Event::FileDone { epoch, tag, reply };
+        return replied.send(event).map_err(|_| ());
+    }
+    let (made, unsynced) = match folders.make(call) {
+        Ok((reply, unsynced)) => (Ok(reply), unsynced),
+        Err(error) => (Err(error), None),
     };
-    replied
-        .send(Event::FileDone { epoch, tag, reply })
-        .map_err(|_| ())
+    let event = move |result: io::Result<FileReply>| {
+        let reply = result.unwrap_or_else(|error| FileReply::Failed(error.to_string()));
+        Event::FileDone { epoch, tag, reply }
+    };
+    match (&folders.syncs, unsynced) {
+        (Some(syncs), Some(unsynced)) => {
+            let replied = replied.clone();
+            let then = move |synced: io::Result<()>| {
+                // The node may have ended meanwhile.
+                let _ = replied.send(event(synced.and(made)));
+            };
+            syncs.sync(unsynced, Box::new(then));
+            Ok(())
+        }
+        _ => replied.send(event(made)).map_err(|_| ()),
+    }
 }
 
 /// The folders of a jobs directory.
@@ -129,26 +148,33 @@ fn reply(
 struct Folders {
     jobs: PathBuf,
     renames: Renames,
-    durable: bool,
+    /// None where nothing has to survive a stop of the machine.
+    syncs: Option<Syncs>,
 }
 
 impl Folders {
-    /// Makes one call.
-    fn make(&self, call: FileCall) -> FileReply {
-        let result = match call {
-            FileCall::List(folder) => self.list(folder),
-            FileCall::Probe(path) => probe(&self.path(&path)),
-            FileCall::Exist(paths) => self.exist(paths),
+    /// Makes one call; what it leaves is to be synced before it counts.
+    fn make(&self, call: FileCall) -> io::Result<(FileReply, Option<Unsynced>)> {
+        let reply = match call {
+            FileCall::List(folder) => self.list(folder)?,
+            FileCall::Probe(path) => probe(&self.path(&path))?,
+            FileCall::Exist(paths) => self.exist(paths)?,
             FileCall::Rename { from, to } => {
-                self.renames.rename(&self.path(&from), &self.path(&to))
+                self.renames.rename(&self.path(&from), &self.path(&to))?
             }
-            FileCall::Read { path, limit } => read(&self.path(&path), limit),
-            FileCall::Write { path, content } => write(&self.path(&path), &content, self.durable),
-            FileCall::Remove(path) => remove(&self.path(&path)),
-            FileCall::Sync(folders) if self.durable => self.sync(&folders),
-            FileCall::Sync(_) => Ok(FileReply::Ok),
+            FileCall::Read { path, limit } => read(&self.path(&path), limit)?,
+            FileCall::Remove(path) => remove(&self.path(&path))?,
+            FileCall::Write { path, content } => {
+                let file = write(&self.path(&path), &content)?;
+                return Ok((FileReply::Ok, Some(Unsynced::File(file))));
+            }
+            FileCall::Sync(folders) => {
+                let paths = folders.into_iter().map(|folder| self.folder(folder));
+                let unsynced = Unsynced::Folders(paths.collect());
+                return Ok((FileReply::Ok, Some(unsynced)));
+            }
         };
-        result.unwrap_or_else(|error| FileReply::Failed(error.to_string()))
+        Ok((reply, None))
     }
 
     fn folder(&self, folder: Folder) -> PathBuf {
@@ -188,13 +214,6 @@ impl Folders {
             }
         });
         error.map_or(Ok(FileReply::Existing(paths)), Err)
-    }
-
-    fn sync(&self, folders: &[Folder]) -> io::Result<FileReply> {
-        for &folder in folders {
-            File::open(self.folder(folder))?.sync_all()?;
-        }
-        Ok(FileReply::Ok)
     }
 }
 
@@ -286,7 +305,7 @@ fn describe(kind: fs::FileType) -> &'static str {
     }
 }
 
-fn write(path: &Path, content: &[Bytes], durable: bool) -> io::Result<FileReply> {
+fn write(path: &Path, content: &[Bytes]) -> io::Result<File> {
     let mut file = File::create(path)?;
     let mut parts: Vec<IoSlice<'_>> = content.iter().map(|part| IoSlice::new(part)).collect();
     let mut rest = &mut parts[..];
@@ -302,10 +321,7 @@ fn write(path: &Path, content: &[Bytes], durable: bool) -> io::Result<FileReply>
         }
         IoSlice::advance_slices(&mut rest, written);
     }
-    if durable {
-        file.sync_all()?;
-    }
-    Ok(FileReply::Ok)
+    Ok(file)
 }
 
 fn remove(path: &Path) -> io::Result<FileReply> {

@@ -1,5 +1,6 @@
 //! The thread of a node that makes file calls: one after the other, each with a look at the fence
-//! before it, and time between that look and the call.
+//! before it, and time between that look and the call. What is to be on the disk is waited for by
+//! others, so that its reply comes after those of later calls.
 
 use std::collections::VecDeque;
 
@@ -31,6 +32,8 @@ pub(crate) struct Decided {
     /// The highest epoch that the node knew then.
     pub(crate) highest: Epoch,
     pub(crate) tag: FileTag,
+    /// The reply comes when all is on the disk.
+    pub(crate) is_synced: bool,
     pub(crate) step: Step,
 }
 
@@ -62,11 +65,13 @@ impl FileThread {
             let reply = FileReply::Fenced;
             return Turn::Refused(Event::FileDone { epoch, tag, reply });
         }
+        let is_synced = matches!(call, FileCall::Write { .. } | FileCall::Sync(_));
         let step = Step::Call(call);
         self.decided = Some(Decided {
             epoch,
             highest,
             tag,
+            is_synced,
             step,
         });
         Turn::Decided

@@ -28,7 +28,10 @@ pub(crate) struct Process {
     /// What the supervisor has sent, with the moment from which it can be read.
     pub(crate) control: VecDeque<(Time, Control)>,
     pub(crate) computed: VecDeque<(Time, Vec<Product>)>,
+    /// Of the file thread and of syncs, in the order of time.
     pub(crate) replies: VecDeque<(Time, Event)>,
+    /// When the file thread's own last reply arrives.
+    pub(crate) last_reply: Time,
     pub(crate) inbox_changed: Option<Time>,
     /// Read from the links and not handled: this node was stopped in between.
     pub(crate) mail: VecDeque<Event>,
@@ -93,6 +96,7 @@ impl Process {
             control: VecDeque::new(),
             computed: VecDeque::new(),
             replies: VecDeque::new(),
+            last_reply: now,
             inbox_changed: None,
             mail: VecDeque::new(),
             todo: VecDeque::new(),

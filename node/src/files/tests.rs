@@ -13,9 +13,16 @@ fn folders() -> (tempfile::TempDir, Folders) {
         Folders {
             renames: Renames::of(&jobs),
             jobs,
-            durable: true,
+            syncs: None,
         },
     )
+}
+
+impl Folders {
+    fn reply(&self, call: FileCall) -> FileReply {
+        let made = self.make(call).map(|(reply, _)| reply);
+        made.unwrap_or_else(|error| FileReply::Failed(error.to_string()))
+    }
 }
 
 fn inbox(name: &str) -> FilePath {
@@ -23,7 +30,7 @@ fn inbox(name: &str) -> FilePath {
 }
 
 fn rename_to_running(folders: &Folders, name: &str) -> FileReply {
-    folders.make(FileCall::Rename {
+    folders.reply(FileCall::Rename {
         from: inbox(name),
         to: FilePath::new(Folder::Running, name),
     })
@@ -74,7 +81,7 @@ fn an_abandoned_reservation_is_removed_by_a_listing_and_nothing_else_is() {
     let marker = "bullpen: this name is reserved for a rename\n";
     fs::write(directory.path().join("b"), marker).unwrap();
     fs::write(directory.path().join("c"), marker.to_uppercase()).unwrap();
-    let FileReply::Listed(mut names) = folders.make(FileCall::List(Folder::Inbox)) else {
+    let FileReply::Listed(mut names) = folders.reply(FileCall::List(Folder::Inbox)) else {
         panic!("no list")
     };
     names.sort();
@@ -91,14 +98,14 @@ fn a_reservation_whose_owner_lives_is_no_file_and_stays() {
     let owner = File::open(&path).unwrap();
     owner.try_lock().unwrap();
     for _ in 0..2 {
-        let listed = folders.make(FileCall::List(Folder::Inbox));
+        let listed = folders.reply(FileCall::List(Folder::Inbox));
         assert_eq!(listed, FileReply::Listed(vec![]));
         assert!(path.exists());
     }
     // A text would be the same, whoever brings it.
     let text = path.with_extension("txt");
     fs::rename(&path, &text).unwrap();
-    folders.make(FileCall::List(Folder::Inbox));
+    folders.reply(FileCall::List(Folder::Inbox));
     assert!(!text.exists());
     drop(owner);
 }
@@ -112,7 +119,7 @@ fn a_reservation_is_removed_when_its_owner_is_dead() {
     let owner = File::open(&path).unwrap();
     owner.try_lock().unwrap();
     drop(owner);
-    folders.make(FileCall::List(Folder::Inbox));
+    folders.reply(FileCall::List(Folder::Inbox));
     assert!(!path.exists());
 }
 
@@ -137,12 +144,12 @@ fn a_file_that_is_open_for_writing_is_busy() {
     let (directory, folders) = folders();
     let writer = File::create(directory.path().join("a")).unwrap();
     assert_eq!(
-        folders.make(FileCall::Probe(inbox("a"))),
+        folders.reply(FileCall::Probe(inbox("a"))),
         FileReply::Probed(Probe::Busy)
     );
     drop(writer);
     assert_eq!(
-        folders.make(FileCall::Probe(inbox("a"))),
+        folders.reply(FileCall::Probe(inbox("a"))),
         FileReply::Probed(Probe::Complete)
     );
 }
@@ -166,14 +173,14 @@ fn nothing_but_a_regular_file_is_opened() {
             path: inbox(name),
             limit: 100,
         };
-        assert_eq!(folders.make(read), FileReply::NotAFile(kind));
+        assert_eq!(folders.reply(read), FileReply::NotAFile(kind));
         assert_eq!(
-            folders.make(FileCall::Probe(inbox(name))),
+            folders.reply(FileCall::Probe(inbox(name))),
             FileReply::NotAFile(kind)
         );
     }
     assert_eq!(
-        folders.make(FileCall::Probe(inbox("none"))),
+        folders.reply(FileCall::Probe(inbox("none"))),
         FileReply::Absent
     );
 }
@@ -183,7 +190,7 @@ fn a_read_takes_one_byte_more_than_the_limit_at_most() {
     let (directory, folders) = folders();
     fs::write(directory.path().join("a"), "12345").unwrap();
     let read = |limit| {
-        folders.make(FileCall::Read {
+        folders.reply(FileCall::Read {
             path: inbox("a"),
             limit,
         })
@@ -198,7 +205,7 @@ fn parts_are_written_one_after_the_other_however_many() {
     let content: Vec<Bytes> = (0..5_000).map(|i| Bytes::from(format!("{i},"))).collect();
     let path = FilePath::new(Folder::Running, "text");
     assert_eq!(
-        folders.make(FileCall::Write {
+        folders.reply(FileCall::Write {
             path,
             content: content.clone()
         }),
@@ -215,7 +222,7 @@ fn a_list_leaves_out_folders() {
     let (directory, folders) = folders();
     fs::write(directory.path().join("a"), "").unwrap();
     assert_eq!(
-        folders.make(FileCall::List(Folder::Inbox)),
+        folders.reply(FileCall::List(Folder::Inbox)),
         FileReply::Listed(vec![b"a".to_vec()])
     );
 }
@@ -226,7 +233,7 @@ fn which_names_exist_is_told_without_following_links() {
     symlink("nowhere", directory.path().join("dangling")).unwrap();
     let paths = vec![inbox("dangling"), inbox("none")];
     assert_eq!(
-        folders.make(FileCall::Exist(paths)),
+        folders.reply(FileCall::Exist(paths)),
         FileReply::Existing(vec![inbox("dangling")])
     );
 }

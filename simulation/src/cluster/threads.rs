@@ -2,6 +2,7 @@
 
 use protocol::event::Event;
 use protocol::file::FileCall;
+use protocol::time::Time;
 
 use super::{Cluster, Happening};
 use crate::chance::Span;
@@ -95,7 +96,12 @@ impl Cluster {
         match made {
             Progress::Done(reply) => {
                 let Decided { epoch, tag, .. } = decided;
-                self.reply(&mut process, Event::FileDone { epoch, tag, reply });
+                let event = Event::FileDone { epoch, tag, reply };
+                if decided.is_synced {
+                    self.reply_when_synced(&mut process, event);
+                } else {
+                    self.reply(&mut process, event);
+                }
                 self.look_at_files(&mut process);
             }
             Progress::Next(step) => {
@@ -195,8 +201,20 @@ impl Cluster {
 
     fn reply(&mut self, process: &mut Process, reply: Event) {
         let at = self.now + self.chance.duration(HAND_OVER);
-        let last = process.replies.back().map_or(at, |&(last, _)| last);
-        process.replies.push_back((at.max(last), reply));
-        self.roused.push((process.life.node, at.max(last)));
+        process.last_reply = process.last_reply.max(at);
+        self.reply_at(process, process.last_reply, reply);
+    }
+
+    /// The disk takes as long as some calls do.
+    fn reply_when_synced(&mut self, process: &mut Process, reply: Event) {
+        let waits = |cluster: &mut Self| cluster.chance.duration(cluster.surroundings.file_call);
+        let at = self.now + waits(self) + waits(self) + waits(self);
+        self.reply_at(process, at, reply);
+    }
+
+    fn reply_at(&mut self, process: &mut Process, at: Time, reply: Event) {
+        let place = process.replies.partition_point(|&(other, _)| other <= at);
+        process.replies.insert(place, (at, reply));
+        self.roused.push((process.life.node, at));
     }
 }

@@ -1,0 +1,130 @@
+//! Syncs, several at a time: the system makes one commit of what is asked of it together, and
+//! nobody waits for another's disk.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+/// Most threads that wait for the disk. There is none while nothing is to be synced: a killed
+/// process is dead only when each of its threads is.
+const MOST_THREADS: usize = 8;
+
+/// What is to be on the disk.
+#[derive(Debug)]
+pub(super) enum Unsynced {
+    /// A file that was written.
+    File(File),
+    /// Folders in which something was renamed.
+    Folders(Vec<PathBuf>),
+}
+
+/// Called with the result, on whichever thread has it.
+type Then = Box<dyn FnOnce(io::Result<()>) + Send>;
+
+/// Syncs that wait for a thread, and how many threads there are.
+#[derive(Clone, Default)]
+pub(super) struct Syncs(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<(Unsynced, Then)>,
+    threads: usize,
+}
+
+impl fmt::Debug for Syncs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Syncs").finish_non_exhaustive()
+    }
+}
+
+impl Syncs {
+    /// Syncs, and tells `then`. Returns before that, unless the system refuses a thread.
+    pub(super) fn sync(&self, what: Unsynced, then: Then) {
+        let needs_thread = {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            state.waiting.push_back((what, then));
+            let room = state.threads < MOST_THREADS;
+            state.threads += usize::from(room);
+            room
+        };
+        if !needs_thread {
+            return;
+        }
+        let own = self.clone();
+        let started = thread::Builder::new()
+            .name("sync".to_owned())
+            .spawn(move || own.run());
+        if started.is_err() {
+            self.run();
+        }
+    }
+
+    /// Syncs until nothing waits.
+    fn run(&self) {
+        while let Some((what, then)) = self.next() {
+            then(what.sync());
+        }
+    }
+
+    /// The next sync; without one, this thread no longer counts.
+    fn next(&self) -> Option<(Unsynced, Then)> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = state.waiting.pop_front();
+        state.threads -= usize::from(next.is_none());
+        next
+    }
+}
+
+impl Unsynced {
+    fn sync(&self) -> io::Result<()> {
+        match self {
+            Unsynced::File(file) => file.sync_all(),
+            Unsynced::Folders(paths) => paths
+                .iter()
+                .try_for_each(|path| File::open(path)?.sync_all()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn every_sync_is_told_once_and_no_thread_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let syncs = Syncs::default();
+        let (told, results) = mpsc::channel();
+        for index in 0..100 {
+            let told = told.clone();
+            let what = match index % 10 {
+                0 => Unsynced::Folders(vec![folder.path().to_owned()]),
+                1 => Unsynced::Folders(vec![folder.path().join("absent")]),
+                _ => Unsynced::File(File::create(folder.path().join(index.to_string())).unwrap()),
+            };
+            let then = move |result: io::Result<()>| told.send((index, result.is_ok())).unwrap();
+            syncs.sync(what, Box::new(then));
+        }
+        let all = (0..100).map(|_| results.recv_timeout(Duration::from_secs(60)).unwrap());
+        let all: BTreeSet<(u32, bool)> = all.collect();
+        assert!(
+            all.into_iter()
+                .eq((0..100).map(|index| (index, index % 10 != 1)))
+        );
+        drop(told);
+        // The last thread has dropped what it was to call, and counts no more soon after.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while syncs.0.lock().unwrap().threads > 0 {
+            assert!(Instant::now() < deadline, "a thread stays");
+            thread::yield_now();
+        }
+    }
+}
