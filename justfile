@@ -74,3 +74,7 @@ container:
 # What a machine does for every change.
 ci:
     .ci/run
+
+# A hundred faults while jobs run, and a verdict; some two minutes.
+experiment *options:
+    cargo run --release -- experiment {{options}}

@@ -83,8 +83,10 @@ impl<'a> Fates<'a> {
         let mut fates = Fates::default();
         for event in &log.events {
             match event.name() {
-                "node_exited" | "node_stopped" | "node_continued" | "fault_injected"
-                | "stepped_down" => fates.own.entry(event.life()).or_default().push(event),
+                "node_signalled" | "node_exited" | "node_stopped" | "node_continued"
+                | "fault_injected" | "stepped_down" => {
+                    fates.own.entry(event.life()).or_default().push(event)
+                }
                 "peer_down" => {
                     let peer = (event.number("peer"), event.number("peer_incarnation"));
                     fates.losses.entry(peer).or_default().push(event);
@@ -155,6 +157,12 @@ fn is_stall(taken: &Option<(&Event, Cause)>) -> bool {
 /// What an event does to its node, if it takes it.
 fn cause(event: &Event) -> Option<Cause> {
     match (event.name(), event.text("do")) {
+        ("node_signalled", _) => match event.text("signal") {
+            "SIGSTOP" => Some(Cause::Stopped),
+            "SIGKILL" => Some(Cause::Killed("SIGKILL".to_owned())),
+            // Whether it does anything shows later.
+            _ => None,
+        },
         ("node_exited", _) => Some(match event.fields["code"].as_u64() {
             Some(code) => Cause::Exited(code),
             None => Cause::Killed(event.text("signal").to_owned()),
@@ -220,6 +228,29 @@ mod tests {
         ]));
         assert_eq!(reaped_late[0].ms, 3.0);
         assert_eq!(reaped_late[0].cause.to_string(), "SIGSEGV");
+    }
+
+    #[test]
+    fn what_is_signalled_on_demand_counts_from_the_signal() {
+        let failovers = Failover::all(&log(&[
+            (0, 5, 6, "acting", json!({})),
+            (90, 5, 6, "node_signalled", json!({"signal": "SIGCONT"})),
+            (97, 5, 6, "node_signalled", json!({"signal": "SIGSTOP"})),
+            (99, 5, 6, "node_stopped", json!({})),
+            lost(100, "hint"),
+            (104, 4, 5, "acting", json!({})),
+            (110, 4, 5, "node_signalled", json!({"signal": "SIGKILL"})),
+            (112, 4, 5, "node_exited", json!({"signal": "SIGKILL"})),
+            (120, 3, 4, "acting", json!({})),
+        ]));
+        let times: Vec<(String, f64)> = failovers
+            .iter()
+            .map(|failover| (failover.cause.to_string(), failover.ms))
+            .collect();
+        assert_eq!(
+            times,
+            [("SIGSTOP".to_owned(), 7.0), ("SIGKILL".to_owned(), 10.0)]
+        );
     }
 
     #[test]

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use malachite_base::num::arithmetic::traits::Factorial;
 use malachite_nz::natural::Natural;
 
+/// The folders of a jobs directory.
+pub const FOLDERS: [&str; 3] = ["running", "done", "failed"];
+
 /// The names in a folder, sorted; none if there is no folder. Names that are not UTF-8 are made
 /// readable.
 pub fn names(folder: &Path) -> Vec<String> {
@@ -17,6 +20,13 @@ pub fn names(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// The names of the files that were dropped and have not been taken.
+pub fn dropped(jobs: &Path) -> Vec<String> {
+    let mut dropped = names(jobs);
+    dropped.retain(|name| !FOLDERS.contains(&name.as_str()));
+    dropped
 }
 
 /// The names of the jobs that have ended in a folder.
@@ -37,6 +47,15 @@ pub fn factorials(path: &Path) -> Vec<u64> {
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .filter_map(|line| line.trim_end_matches('!').parse().ok())
         .collect()
+}
+
+/// The N of each line of a job that has ended, or is running.
+pub fn lines(jobs: &Path, job: &str) -> Vec<u64> {
+    let places = ["done", "failed", "running"];
+    let mut found = places
+        .map(|place| factorials(&pair(&jobs.join(place), job).0))
+        .into_iter();
+    found.find(|lines| !lines.is_empty()).unwrap_or_default()
 }
 
 /// Values of n!, each computed once.

@@ -9,6 +9,7 @@
 //! Nothing here takes part in a run: it reads what the run leaves, or with `tail` what it adds.
 
 pub mod failovers;
+pub mod figures;
 pub mod job_files;
 pub mod log;
 pub mod page;

@@ -27,14 +27,18 @@ mod results;
 mod zombies;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+pub use self::convergence::Beliefs;
 use self::fates::Fates;
+pub use self::recomputation::Repetition;
 pub use self::zombies::Zombies;
+use crate::job_files;
 use crate::log::{Event, Log};
+use crate::processes::is_node_of;
 
 /// What a verdict is computed from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Run {
     /// The events that were traced, shutdown included.
     pub log: Log,
@@ -46,6 +50,19 @@ pub struct Run {
     pub highest_coordinates: bool,
     /// Names in the jobs directory that intake leaves alone, or has not been able to take.
     pub left_in_inbox: Vec<String>,
+    /// Whether it was ended in the middle of its work: what is unfinished then is no fault.
+    pub cut_short: bool,
+}
+
+/// The texts of the finished jobs, beside factorials that are computed here.
+#[derive(Clone, Debug, Default)]
+pub struct Comparison {
+    /// How many jobs were looked at.
+    pub jobs: usize,
+    /// How many values they hold.
+    pub values: usize,
+    /// The names of those whose text is not right.
+    pub wrong: Vec<String>,
 }
 
 /// One broken invariant.
@@ -92,6 +109,30 @@ impl Run {
         violations
     }
 
+    /// Whether every file that was dropped has ended, all that has to be said of it is said, and the
+    /// nodes agree.
+    pub fn has_settled(&self) -> bool {
+        self.is_idle() && self.judge_settling().is_empty()
+    }
+
+    /// Whether every file that was dropped has ended.
+    pub fn is_idle(&self) -> bool {
+        let mut dropped = job_files::dropped(&self.jobs).into_iter();
+        dropped.all(|name| self.left_in_inbox.contains(&name))
+            && job_files::names(&self.jobs.join("running")).is_empty()
+    }
+
+    /// The processes of nodes that live still, long after the end: S11.
+    pub fn judge_survivors(&self, run_dir: &Path) -> Vec<Violation> {
+        let spawned = self.log.named("node_spawned");
+        let left = spawned.filter(|event| is_node_of(run_dir, event.process()));
+        let outlives = |event: &Event| {
+            let message = format!("process {} outlives its supervisor", event.pid());
+            Violation::new("S11", message, &[event])
+        };
+        left.map(outlives).collect()
+    }
+
     /// What is wrong with how it stood in the end: who believes in which coordinator.
     pub fn judge_end(&self) -> Vec<Violation> {
         convergence::check(self)
@@ -105,12 +146,27 @@ impl Run {
         violations
     }
 
+    /// The texts of the finished jobs, beside factorials that are computed here.
+    pub fn compare(&self) -> Comparison {
+        results::compare(self)
+    }
+
+    /// The operations that were computed more than once while a job needed them.
+    pub fn repetitions(&self) -> Vec<Repetition<'_>> {
+        recomputation::repetitions(self, &Fates::of(&self.log))
+    }
+
     /// All that is wrong with what happened; how it stood in the end is left out.
     pub fn judge_course(&self) -> Vec<Violation> {
+        self.judge_course_beside(&self.compare())
+    }
+
+    /// [`Run::judge_course`], with a comparison that was made before.
+    pub fn judge_course_beside(&self, compared: &Comparison) -> Vec<Violation> {
         let fates = Fates::of(&self.log);
         let mut violations = epochs::check(&self.log);
         violations.extend(fencing::check(&self.log));
-        violations.extend(results::check(self));
+        violations.extend(results::check(self, compared));
         violations.extend(computing::check(&self.log));
         violations.extend(recomputation::check(self, &fates));
         violations.extend(reassignments::check(self, &fates));

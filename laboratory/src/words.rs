@@ -14,6 +14,7 @@ pub fn words(event: &Event) -> String {
     };
     match event.name() {
         "node_spawned" => "was started".to_owned(),
+        "node_signalled" => format!("is sent {} on demand", event.text("signal")),
         "node_exited" => match event.fields["code"].as_u64() {
             Some(code) => format!("exited with code {code}"),
             None => format!("was killed by {}", event.text("signal")),

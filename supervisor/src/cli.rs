@@ -2,6 +2,7 @@
 
 mod cluster;
 mod completions;
+pub(crate) mod experiment;
 mod faults;
 mod metrics;
 mod top;
@@ -17,6 +18,7 @@ use crate::kill::{parse_signal, parse_target};
 
 pub(crate) use crate::cli::cluster::ClusterArgs;
 pub(crate) use crate::cli::completions::CompletionsArgs;
+pub(crate) use crate::cli::experiment::ExperimentArgs;
 pub(crate) use crate::cli::metrics::MetricsArgs;
 pub(crate) use crate::cli::top::TopArgs;
 
@@ -38,6 +40,7 @@ pub(crate) const NODE: &str = "node";
         bullpen submit 10! --wait      drop a job and print its results\n  \
         bullpen status                 nodes, roles, jobs and their progress\n  \
         bullpen kill coordinator       the experiment: the work goes on\n  \
+        bullpen experiment             a hundred of them by machine, and a verdict\n  \
         bullpen top                    watch it, and kill by a key\n  \
         bullpen timeline               what happened, a line an event\n  \
         bullpen metrics --listen 9464  for Prometheus\n  \
@@ -69,6 +72,22 @@ pub(crate) enum Command {
         bullpen compute 5 20 100000 > values.txt\n\n\
         Leaves no process and no file behind, interrupted or not.")]
     Compute(Box<ComputeArgs>),
+    /// Break a private cluster again and again while it computes, and judge what it did.
+    #[command(
+        mut_arg("delay", |arg| arg.default_value("50ms")),
+        mut_arg("blocks", |arg| arg.default_value("on")),
+        after_help = "Examples:\n  \
+        bullpen experiment                     100 times kill -9 of the coordinator\n  \
+        bullpen experiment --signal STOP       stop it, and continue it when it was replaced\n  \
+        bullpen experiment --target all        kill every node at once, each time\n  \
+        bullpen experiment --target any --signal mixed --preemption never --seed 7\n  \
+        bullpen experiment --rounds 20 --report out && xdg-open out/index.html\n\n\
+        A round is one fault at a random moment; the next comes when all nodes agree on a\n\
+        coordinator again. Every result is compared with a factorial that is computed here, and the\n\
+        events of the run are searched for a broken invariant. The same seed draws the same faults.\n\
+        Exit code 0 if all is sound, 1 if not, 130 if it was interrupted, with a verdict on what ran.\n\
+        Leaves no process behind, and no file but the report.")]
+    Experiment(Box<ExperimentArgs>),
     /// Drop a job into the jobs directory of a running service.
     #[command(after_help = "Examples:\n  \
         bullpen submit 10!                     prints the job's name: 10\n  \

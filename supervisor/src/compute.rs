@@ -15,6 +15,7 @@ use crate::launch::Launch;
 use crate::memory;
 use crate::operands;
 use crate::owner;
+use crate::private_folder::{self, FolderError};
 use crate::progress::Progress;
 use crate::results::{self, Outcome, ResultsError};
 use crate::run_dir::RunDir;
@@ -25,20 +26,6 @@ use crate::supervise::{Supervisor, Turn};
 const JOB: &str = "compute";
 /// How often the results are looked for when no report prompts it.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// Why `compute` cannot hand in its job. Displays as one sentence.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ComputeError {
-    /// The private folder, or the job in it, cannot be made.
-    #[error(
-        "cannot make a private folder in {}: {error}; name another place for it in TMPDIR",
-        std::env::temp_dir().display()
-    )]
-    Folder {
-        /// What the system says.
-        error: io::Error,
-    },
-}
 
 /// Computes factorials and prints a line each. By the time it prints, the cluster is gone and its
 /// files too, so a slow reader or an interrupt finds nothing left to clean up.
@@ -56,14 +43,12 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
     memory::check(&numbers, config.nodes)?;
     let mut signals = Signals::install().map_err(Failure::Signals)?;
     owner::give_up_capabilities()?;
-    let folder = tempfile::Builder::new()
-        .prefix("bullpen-")
-        .tempdir()
-        .map_err(|error| ComputeError::Folder { error })?;
+    let folder = private_folder::make()?;
     let outcome = {
         let jobs = JobsDir::open(&folder.path().join("jobs"))?;
         let run_dir = RunDir::open(&run_dir_path(args, &folder))?;
-        hand_in(jobs.path(), &numbers).map_err(|error| ComputeError::Folder { error })?;
+        hand_in(jobs.path(), &numbers)
+            .map_err(|error| FolderError::within(folder.path(), error))?;
         let launch = Launch {
             config,
             run_dir: run_dir.path().to_owned(),
@@ -77,7 +62,7 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
         let mut supervisor = Supervisor::new(launch, args.cluster.hints(), &mut signals)?;
         await_outcome(&mut supervisor, jobs.path())?
     };
-    remove(folder);
+    private_folder::remove(folder);
     if signals.exit_at_once() {
         return Err(Failure::Interrupted);
     }
@@ -124,12 +109,5 @@ fn look(jobs: &Path) -> Result<Option<Outcome>, ResultsError> {
     match results::open_if_there(&failed)? {
         Some(file) => Ok(Some(Outcome::Failed(results::reasons(&failed, file)?))),
         None => Ok(None),
-    }
-}
-
-fn remove(folder: TempDir) {
-    let path = folder.path().to_owned();
-    if let Err(error) = folder.close() {
-        tracing::warn!("cannot remove {}: {error}", path.display());
     }
 }

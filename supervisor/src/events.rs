@@ -12,6 +12,12 @@ pub(crate) enum ProcessEvent {
     /// It was started.
     #[serde(rename = "node_spawned")]
     Spawned,
+    /// It is about to be sent a signal, on demand.
+    #[serde(rename = "node_signalled")]
+    Signalled {
+        /// The signal's name, such as `SIGKILL`.
+        signal: &'static str,
+    },
     /// It ended, by a signal or with an exit code.
     #[serde(rename = "node_exited")]
     Exited {

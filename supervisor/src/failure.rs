@@ -4,14 +4,15 @@ use std::process::ExitCode;
 
 use protocol::config::ConfigError;
 
-use crate::compute::ComputeError;
 use crate::control::Answer;
 use crate::control::client::ControlError;
+use crate::experiment::ExperimentError;
 use crate::jobs_dir::JobsDirError;
 use crate::memory::MemoryError;
 use crate::metrics::MetricsError;
 use crate::operands::OperandsError;
 use crate::owner::OwnerError;
+use crate::private_folder::FolderError;
 use crate::results::ResultsError;
 use crate::run_dir::RunDirError;
 use crate::submit::SubmitError;
@@ -46,9 +47,12 @@ pub(crate) enum Failure {
     /// The memory is too small for what was asked for.
     #[error(transparent)]
     Memory(#[from] MemoryError),
-    /// `compute` cannot hand in its job.
+    /// A command that makes its own cluster has no place for it.
     #[error(transparent)]
-    Compute(#[from] ComputeError),
+    Folder(#[from] FolderError),
+    /// An experiment cannot be made, or found something.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
     /// `submit` cannot hand in its job, or was not told its end.
     #[error(transparent)]
     Submit(#[from] SubmitError),
@@ -111,6 +115,7 @@ impl Failure {
             | Failure::NothingToKill(_) => 1,
             Failure::Config(_) | Failure::Operands(_) => 2,
             Failure::Submit(error) => error.exit_code(),
+            Failure::Experiment(error) => error.exit_code(),
             Failure::Timeline(error) => error.exit_code(),
             Failure::RunDir(_)
             | Failure::JobsDir(_)
@@ -123,7 +128,7 @@ impl Failure {
             | Failure::Control(_)
             | Failure::Unexpected(_)
             | Failure::Encode(_)
-            | Failure::Compute(_) => 3,
+            | Failure::Folder(_) => 3,
             Failure::Interrupted => INTERRUPTED,
         };
         ExitCode::from(code)

@@ -5,6 +5,7 @@
 //!                 ├── compute ──┴── supervise: one loop of signals, deaths, restarts, hints
 //!                 │                     ▲ control socket
 //!                 ├── status, kill ─────┘
+//!                 ├── experiment    (starts an `up`, breaks it by `kill`, and judges what it did)
 //!                 ├── timeline      (reads the event log, whether or not the cluster runs)
 //!                 ├── submit        (drops a file; the jobs directory is all it needs)
 //!                 └── node          (the other role of this executable; see the crate `node`)
@@ -18,6 +19,7 @@ mod completions;
 mod compute;
 mod control;
 mod events;
+mod experiment;
 mod failure;
 mod jobs_dir;
 mod kill;
@@ -26,6 +28,7 @@ mod memory;
 mod metrics;
 mod operands;
 mod owner;
+mod private_folder;
 mod progress;
 mod reap;
 mod restart;
@@ -65,6 +68,10 @@ fn main() -> ExitCode {
         Command::Compute(args) => {
             log_to_stderr(LevelFilter::WARN, args.cluster.log_format);
             report(compute::run(&args))
+        }
+        Command::Experiment(args) => {
+            log_to_stderr(LevelFilter::WARN, args.cluster.log_format);
+            report(experiment::run(&args))
         }
         Command::Submit(args) => report(submit::run(&args)),
         Command::Status(args) => report(status::run(&args)),

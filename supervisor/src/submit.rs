@@ -1,6 +1,6 @@
 //! `bullpen submit`: drops a job file the safe way, and may wait for its end.
 
-mod drop_file;
+pub(crate) mod drop_file;
 mod follow;
 
 use std::io::{self, Write};

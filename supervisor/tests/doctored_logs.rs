@@ -257,11 +257,14 @@ fn a_real_log_is_sound_until_it_is_doctored() {
     trial.settle(PATIENCE);
     let run = trial.run();
     trial::assert_sound(&run.judge());
+    let events = trial.events();
     let doctored = |change: fn(&mut Value)| {
         let mut run = run.clone();
-        for event in &mut run.log.events {
-            change(&mut event.fields);
-        }
+        let lines = events.iter().cloned().map(|mut event| {
+            change(&mut event);
+            format!("{event}\n")
+        });
+        run.log = Log::parse(lines.collect::<String>().as_bytes());
         let broken = run.judge().into_iter().map(|found| found.invariant);
         broken.collect::<BTreeSet<_>>()
     };

@@ -165,7 +165,7 @@ fn a_stopped_coordinator_is_replaced_and_obeys_when_it_continues() {
         send(first, Signal::SIGCONT);
         trial.settle(LONG);
         let log = trial.log();
-        let is_first = |event: &&Event| event.fields["pid"] == first.as_raw();
+        let is_first = |event: &&Event| event.process() == first;
         let stepped_down = log.named("stepped_down").find(is_first);
         assert!(stepped_down.is_some(), "hints {hints}");
         assert_eq!(log.named("node_exited").count(), 0);

@@ -78,7 +78,7 @@ impl Lane {
             _ if event.is_stall() => State::Stalled,
             // It was one until this very moment, which is the role that the event tells.
             "stepped_down" => State::Recovering,
-            _ => match event.text("role") {
+            _ => match event.role() {
                 "worker" => State::Worker,
                 "candidate" => State::Candidate,
                 "coordinator" => State::Coordinator,

@@ -19,7 +19,7 @@ impl Lives {
             let next = lives.rows.len() as u64;
             let number = *lives.numbers.entry(event.life()).or_insert(next);
             if number == next {
-                let pid = event.fields["pid"].as_u64().unwrap_or(0);
+                let pid = event.told_pid().unwrap_or(0);
                 lives.rows.push([event.node(), event.incarnation(), pid]);
             }
         }

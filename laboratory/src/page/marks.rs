@@ -43,17 +43,6 @@ pub(super) const KINDS: [&str; 25] = [
 const EXITED: &str = "node_exited by itself";
 /// More are not drawn: the page would be slow to load.
 const LIMIT: usize = 100_000;
-/// What stands in front of an event's own fields.
-const HEADER: [&str; 8] = [
-    "ts",
-    "mono_ns",
-    "node",
-    "incarnation",
-    "pid",
-    "term",
-    "role",
-    "event",
-];
 
 /// Marks, in the order of time, as columns of one length.
 #[derive(Debug, Default, Serialize)]
@@ -94,8 +83,9 @@ impl Marks {
             last = at;
             marks.life.push(lives.index(event.life()));
             marks.kind.push(kind);
-            let term = event.fields["term"].as_i64();
-            marks.term.push(term.unwrap_or(-1));
+            marks
+                .term
+                .push(event.told_term().map_or(-1, u64::cast_signed));
             let (own, said) = (own_fields(event), words(event));
             let next = marks.details.len();
             let detail = *known.entry(format!("{said}{own}")).or_insert(next);
@@ -118,16 +108,11 @@ fn kind(event: &Event) -> usize {
 }
 
 fn own_fields(event: &Event) -> Value {
-    let mut own = event.fields.clone();
-    if let Some(fields) = own.as_object_mut() {
-        for field in HEADER {
-            fields.remove(field);
-        }
-        if KINDS[kind(event)] == "other" {
-            fields.insert("event".to_owned(), event.name().into());
-        }
+    let mut own = event.own();
+    if KINDS[kind(event)] == "other" {
+        own.insert("event".to_owned(), event.name().into());
     }
-    own
+    Value::Object(own)
 }
 
 /// Every how-manieth mark of a kind is kept, none for none, so that all of them are no more than the

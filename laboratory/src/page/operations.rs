@@ -140,7 +140,7 @@ impl Operations {
         self.by.push(life(course.assigned));
         self.into.push(life(course.checkpointed));
 
-        let factorial = (course.op.n, course.op.kind.clone());
+        let factorial = (course.op.n, course.op.kind.to_string());
         let next = self.factorials.len();
         let position = *factorials.entry(factorial.clone()).or_insert(next);
         if position == next {
@@ -177,21 +177,24 @@ fn courses(log: &Log) -> Vec<Course> {
         };
         match name {
             "assigned" => {
-                assigned.insert((op, event.number("worker")), (event.at(), event.life()));
+                assigned.insert(
+                    (op.clone(), event.number("worker")),
+                    (event.at(), event.life()),
+                );
             }
             "computing" => {
                 begun.insert((op.clone(), event.life()), courses.len());
                 let order = assigned.remove(&(op.clone(), event.node()));
-                courses.push(Course::begin(op, event, order));
+                courses.push(Course::begin(op.clone(), event, order));
             }
             "completed" => {
                 if let Some(position) = begun.remove(&(op.clone(), event.life())) {
                     courses[position].completed = Some(event.at());
-                    completed.insert(op, position);
+                    completed.insert(op.clone(), position);
                 }
             }
             _ => {
-                if let Some(position) = completed.remove(&op) {
+                if let Some(position) = completed.remove(op) {
                     courses[position].checkpointed = Some((event.at(), event.life()));
                 }
             }

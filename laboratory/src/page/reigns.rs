@@ -122,7 +122,7 @@ fn ended(log: &Log, begun: &Event, next: u64, has_successor: bool) -> (u64, Kind
 fn terms(log: &Log, clock: Clock) -> Vec<[u64; 2]> {
     let mut terms: Vec<[u64; 2]> = Vec::new();
     for event in &log.events {
-        let Some(term) = event.fields["term"].as_u64() else {
+        let Some(term) = event.told_term() else {
             continue;
         };
         if terms.last().is_none_or(|last| last[1] < term) {

@@ -124,7 +124,11 @@ pub(super) fn seconds(us: u64) -> String {
 /// How many computations there were, and of how many operations: one that was lost, or that a later
 /// job needs, is computed again.
 fn computed_words(log: &Log, computed: usize) -> String {
-    let different: BTreeSet<Op> = log.named("completed").filter_map(Event::op).collect();
+    let different: BTreeSet<Op> = log
+        .named("completed")
+        .filter_map(Event::op)
+        .cloned()
+        .collect();
     match different.len() {
         different if different == computed => format!("{computed}, each once"),
         different => format!("{computed}, of {different} different ones"),

@@ -3,91 +3,113 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Run, Violation};
-use crate::log::Event;
+use crate::log::{Event, Life};
 
 const NAME: &str = "L1";
-
-/// What a live node has said last about who coordinates.
-#[derive(Clone, Copy)]
-struct Belief<'a> {
-    coordinator: Option<u64>,
-    event: &'a Event,
-}
 
 pub(super) fn check(run: &Run) -> Vec<Violation> {
     // The torn line may be the last word of any of them.
     if !run.log.torn.is_empty() {
         return Vec::new();
     }
-    let beliefs = beliefs(run);
-    let Some((&highest, _)) = beliefs.last_key_value() else {
-        return vec![Violation::new(NAME, "no node lives", &[])];
-    };
-    let undecided = beliefs.values().find(|belief| belief.coordinator.is_none());
-    if let Some(belief) = undecided {
-        let message = format!("node {} follows nobody at the end", belief.event.node());
-        return vec![Violation::new(NAME, message, &[belief.event])];
-    }
-    let first = beliefs[&highest];
-    let dissent = beliefs
-        .values()
-        .find(|belief| belief.coordinator != first.coordinator);
-    if let Some(belief) = dissent {
-        let message = "two nodes believe in two coordinators at the end";
-        return vec![Violation::new(NAME, message, &[first.event, belief.event])];
-    }
-    let coordinator = first.coordinator.unwrap_or(u64::MAX);
-    if !beliefs.contains_key(&coordinator) {
-        let message = format!("all follow node {coordinator}, which does not live");
-        return vec![Violation::new(NAME, message, &[first.event])];
-    }
-    if run.highest_coordinates && coordinator != highest {
-        let message = format!("node {coordinator} coordinates while node {highest} lives");
-        return vec![Violation::new(NAME, message, &[first.event])];
-    }
-    Vec::new()
-}
-
-/// The belief of each node that lives and runs at the end, by its ID.
-fn beliefs(run: &Run) -> BTreeMap<u64, Belief<'_>> {
-    let mut beliefs: BTreeMap<u64, Belief<'_>> = BTreeMap::new();
-    let mut stopped = BTreeSet::new();
-    let mut ended = BTreeSet::new();
+    let mut beliefs = Beliefs::default();
     let before_the_end = |event: &&Event| event.at() <= run.end_ns;
     for event in run.log.events.iter().filter(before_the_end) {
+        beliefs.take(event);
+    }
+    Vec::from_iter(beliefs.dissent(run.highest_coordinates))
+}
+
+/// What each node that lives has said last about who coordinates.
+#[derive(Clone, Debug, Default)]
+pub struct Beliefs {
+    of: BTreeMap<u64, Belief>,
+    stopped: BTreeSet<u64>,
+    ended: BTreeSet<Life>,
+}
+
+#[derive(Clone, Debug)]
+struct Belief {
+    coordinator: Option<u64>,
+    event: Event,
+}
+
+impl Beliefs {
+    /// Takes in what happened next.
+    pub fn take(&mut self, event: &Event) {
         let coordinator = match event.name() {
             "node_exited" => {
-                beliefs.remove(&event.node());
-                stopped.remove(&event.node());
-                ended.insert(event.life());
-                continue;
+                self.of.remove(&event.node());
+                self.stopped.remove(&event.node());
+                self.ended.insert(event.life());
+                return;
             }
             "node_stopped" => {
-                stopped.insert(event.node());
-                continue;
+                self.stopped.insert(event.node());
+                return;
             }
             "node_continued" => {
-                stopped.remove(&event.node());
-                continue;
+                self.stopped.remove(&event.node());
+                return;
             }
             "node_spawned" | "election_started" | "stepped_down" => None,
             "acting" => Some(event.node()),
             "following" => Some(event.number("coordinator")),
-            _ => continue,
+            _ => return,
         };
         // A node may be quicker than the line that tells of its start; and what a dead process
         // wrote last may stand behind its exit.
         let is_start = event.name() == "node_spawned";
-        let is_over = match beliefs.get(&event.node()) {
+        let is_over = match self.of.get(&event.node()) {
             Some(belief) if is_start => belief.event.incarnation() >= event.incarnation(),
             Some(belief) => belief.event.incarnation() > event.incarnation(),
-            None => ended.contains(&event.life()),
+            None => self.ended.contains(&event.life()),
         };
         if !is_over {
-            beliefs.insert(event.node(), Belief { coordinator, event });
+            let event = event.clone();
+            self.of.insert(event.node(), Belief { coordinator, event });
         }
     }
-    // A stopped process can neither lead nor believe.
-    beliefs.retain(|node, _| !stopped.contains(node));
-    beliefs
+
+    /// The nodes that live and run: a stopped process can neither lead nor believe.
+    pub fn running(&self) -> impl Iterator<Item = u64> + '_ {
+        let all = self.of.keys().copied();
+        all.filter(|node| !self.stopped.contains(node))
+    }
+
+    /// Whom the highest of them believes in.
+    pub fn coordinator(&self) -> Option<u64> {
+        let highest = self.running().last()?;
+        self.of[&highest].coordinator
+    }
+
+    /// Why they do not agree on one coordinator that runs, and, where that is asked for, has the
+    /// highest ID of them.
+    pub fn dissent(&self, highest_coordinates: bool) -> Option<Violation> {
+        let wrong =
+            |message: String, events: &[&Event]| Some(Violation::new(NAME, message, events));
+        let running = || self.running().map(|node| &self.of[&node]);
+        let Some(first) = running().last() else {
+            return wrong("no node lives".to_owned(), &[]);
+        };
+        if let Some(belief) = running().find(|belief| belief.coordinator.is_none()) {
+            let message = format!("node {} follows nobody at the end", belief.event.node());
+            return wrong(message, &[&belief.event]);
+        }
+        let other = running().find(|belief| belief.coordinator != first.coordinator);
+        if let Some(belief) = other {
+            let message = "two nodes believe in two coordinators at the end".to_owned();
+            return wrong(message, &[&first.event, &belief.event]);
+        }
+        let (coordinator, highest) = (first.coordinator.unwrap_or(u64::MAX), first.event.node());
+        if !self.running().any(|node| node == coordinator) {
+            let message = format!("all follow node {coordinator}, which does not live");
+            return wrong(message, &[&first.event]);
+        }
+        if highest_coordinates && coordinator != highest {
+            let message = format!("node {coordinator} coordinates while node {highest} lives");
+            return wrong(message, &[&first.event]);
+        }
+        None
+    }
 }

@@ -126,7 +126,7 @@ impl Fate {
     fn take(&mut self, event: &Event) {
         let at = event.at();
         match event.name() {
-            "node_spawned" => return,
+            "node_spawned" | "node_signalled" => return,
             "node_stopped" => {
                 // It may have been silent since its last word.
                 self.stopped_at.push(at);

@@ -1,6 +1,7 @@
 //! S7: what a coordinator gives as the cause of taking an operation from a worker has happened.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::fates::Fates;
 use super::{Run, Violation};
@@ -39,8 +40,8 @@ struct Records<'a> {
     /// The last peer that each life lost.
     lost: BTreeMap<Life, &'a Event>,
     /// By whom, and in which terms, an operation was handed out.
-    known: BTreeMap<Op, BTreeSet<(u64, Life)>>,
-    reassigned: BTreeSet<(Life, Op, &'a str)>,
+    known: BTreeMap<&'a Op, BTreeSet<(u64, Life)>>,
+    reassigned: BTreeSet<(Life, &'a Op, &'a str)>,
 }
 
 impl<'a> Records<'a> {
@@ -74,7 +75,7 @@ impl<'a> Records<'a> {
         let Some(op) = taken.op() else {
             return false;
         };
-        let known = self.known.get(&op);
+        let known = self.known.get(op);
         match taken.text("why") {
             "worker_died" => lost(&|peer, lost| fates.died_by(peer, lost.at())),
             "worker_stopped" => lost(&|peer, lost| fates.stopped_by(peer, lost.at())),
@@ -84,14 +85,27 @@ impl<'a> Records<'a> {
             "takeover" => {
                 let now = (taken.term(), taken.life());
                 let earlier = |by: &BTreeSet<(u64, Life)>| by.iter().any(|&by| by != now);
-                let mut below = self.known.iter().filter(|(known, _)| known.n == op.n);
                 match op.level {
-                    0 if op.kind == "multiply" => known.is_some_and(earlier),
-                    _ => below.any(|(_, by)| earlier(by)),
+                    0 if *op.kind == *"multiply" => known.is_some_and(earlier),
+                    _ => self.of_factorial(op.n).any(earlier),
                 }
             }
             _ => false,
         }
+    }
+
+    /// By whom the operations of a factorial were handed out.
+    fn of_factorial(&self, n: u64) -> impl Iterator<Item = &BTreeSet<(u64, Life)>> {
+        let first = |n| Op {
+            n,
+            kind: Arc::from(""),
+            level: 0,
+            index: 0,
+        };
+        let operations = self
+            .known
+            .range::<Op, _>(first(n)..first(n.saturating_add(1)));
+        operations.map(|(_, by)| by)
     }
 
     fn was_reassigned(&self, again: &'a Event) -> bool {

@@ -7,50 +7,88 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fates::Fates;
 use super::{Run, Violation};
-use crate::job_files::factorials;
+use crate::job_files::lines;
 use crate::log::{Event, Op};
 
 const NAME: &str = "S7";
+
+/// An operation that was computed twice, while a job needed it all the time.
+#[derive(Clone, Copy, Debug)]
+pub struct Repetition<'a> {
+    /// The operation.
+    pub op: &'a Op,
+    /// Its `completed` before.
+    pub first: &'a Event,
+    /// Its `completed` again.
+    pub second: &'a Event,
+    /// When it was completed before the first time; 0 if it was not.
+    since: u64,
+    /// Who computed it first is dead.
+    is_lost: bool,
+}
 
 pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
     if !run.log.torn.is_empty() {
         return Vec::new();
     }
-    let needed = Needed::of(run);
-    let mut completions: BTreeMap<Op, Vec<&Event>> = BTreeMap::new();
-    for event in run.log.named("completed") {
-        if let Some(op) = event.op() {
-            completions.entry(op).or_default().push(event);
-        }
-    }
     let mut violations = Vec::new();
-    for (op, events) in &completions {
-        let mut since = 0;
-        for pair in events.windows(2) {
-            let (first, second) = (pair[0], pair[1]);
-            let slept = |event: &Event| fates.slept(event.life(), first.at(), second.at());
-            let is_lost = fates.died_by(first.life(), second.at());
-            if needed.throughout(op.n, first.at(), second.at())
-                && !was_taken_from_a_worker(run, op, since, second.at())
-                && !is_lost
-                && !slept(first)
-                && !slept(second)
-            {
-                let message = format!("{op:?} was computed twice, without a cause");
-                violations.push(Violation::new(NAME, message, pair));
-            }
-            since = first.at();
+    for again in repetitions(run, fates) {
+        let (first, second) = (again.first, again.second);
+        let slept = |event: &Event| fates.slept(event.life(), first.at(), second.at());
+        // That a takeover did not find it is no cause by itself: somebody lost it.
+        let was_taken = again.causes(run).any(|why| why != "takeover");
+        if !was_taken && !again.is_lost && !slept(first) && !slept(second) {
+            let message = format!("{} was computed twice, without a cause", again.op);
+            violations.push(Violation::new(NAME, message, &[first, second]));
         }
     }
     violations
 }
 
-/// That a takeover did not find an operation is no cause by itself: somebody lost it.
-fn was_taken_from_a_worker(run: &Run, op: &Op, since: u64, until: u64) -> bool {
-    run.log
-        .named("operation_reassigned")
-        .filter(|event| (since..=until).contains(&event.at()))
-        .any(|event| event.text("why") != "takeover" && event.op().as_ref() == Some(op))
+pub(super) fn repetitions<'a>(run: &'a Run, fates: &Fates) -> Vec<Repetition<'a>> {
+    let needed = Needed::of(run);
+    let mut completions: BTreeMap<&Op, Vec<&Event>> = BTreeMap::new();
+    for event in run.log.named("completed") {
+        if let Some(op) = event.op() {
+            completions.entry(op).or_default().push(event);
+        }
+    }
+    let mut repetitions = Vec::new();
+    for (op, events) in completions {
+        let mut since = 0;
+        for pair in events.windows(2) {
+            let (first, second) = (pair[0], pair[1]);
+            if needed.throughout(op.n, first.at(), second.at()) {
+                repetitions.push(Repetition {
+                    op,
+                    first,
+                    second,
+                    since,
+                    is_lost: fates.died_by(first.life(), second.at()),
+                });
+            }
+            since = first.at();
+        }
+    }
+    repetitions
+}
+
+impl<'a> Repetition<'a> {
+    /// Why it was computed again: what the coordinator said when it handed it out again, if it did;
+    /// else `lost`, with its worker and all who held its product, or `overlap`: two went on with it.
+    pub fn why(&self, run: &'a Run) -> &'a str {
+        let unsaid = if self.is_lost { "lost" } else { "overlap" };
+        self.causes(run).last().unwrap_or(unsaid)
+    }
+
+    /// Why coordinators took it from a worker meanwhile, in order.
+    pub fn causes(&self, run: &'a Run) -> impl Iterator<Item = &'a str> {
+        let (op, times) = (self.op, self.since..=self.second.at());
+        run.log
+            .named("operation_reassigned")
+            .filter(move |event| times.contains(&event.at()) && event.op() == Some(op))
+            .map(|event| event.text("why"))
+    }
 }
 
 /// The times in which no open job needed a factorial: its products are forgotten then, rightly.
@@ -67,7 +105,7 @@ impl Needed {
             let job = event.text("job");
             match event.name() {
                 "job_accepted" => {
-                    for n in lines(run, job) {
+                    for n in lines(&run.jobs, job) {
                         open.entry(n).or_default().insert(job);
                         needed.begin(n, event.at());
                     }
@@ -99,14 +137,5 @@ impl Needed {
         !idle
             .iter()
             .any(|&(since, until)| since <= to && from <= until)
-    }
-}
-
-fn lines(run: &Run, job: &str) -> Vec<u64> {
-    let done = factorials(&run.jobs.join(format!("done/{job}.job")));
-    if done.is_empty() {
-        factorials(&run.jobs.join(format!("failed/{job}.job")))
-    } else {
-        done
     }
 }

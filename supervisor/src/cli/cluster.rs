@@ -89,6 +89,15 @@ pub(crate) struct ClusterArgs {
         hide_possible_values = true
     )]
     pub(crate) log_format: LogFormat,
+    /// Whether the small operations of a large factorial travel together [default: on; off with a
+    /// delay or injected faults, which are meant for each single one]
+    #[arg(
+        long,
+        value_name = "on|off",
+        env = "BULLPEN_BLOCKS",
+        hide_possible_values = true
+    )]
+    blocks: Option<Switch>,
     /// Write each operation's assignment, start, end and checkpoint to the event log
     #[arg(long, env = "BULLPEN_TRACE_OPERATIONS", value_parser = FalseyValueParser::new())]
     trace_operations: bool,
@@ -120,6 +129,8 @@ impl ClusterArgs {
     /// The first setting that cannot work.
     pub(crate) fn config(&self, log_results: bool) -> Result<Config, ConfigError> {
         let faulty = self.faults.config().is_some();
+        let asked = self.blocks.map(|blocks| blocks == Switch::On);
+        let blocks = asked.unwrap_or(!faulty && self.delay.is_zero());
         let config = Config {
             nodes: self.nodes,
             delay: self.delay,
@@ -130,13 +141,13 @@ impl ClusterArgs {
             // A fault drawn for each operation should hit the one that was begun, and lose no more.
             window: if faulty { 1 } else { DEFAULT_WINDOW },
             // Whoever slows operations down, or has faults hit them, means each single one.
-            shape: if faulty || !self.delay.is_zero() {
+            shape: if blocks {
+                Shape::default()
+            } else {
                 Shape {
                     split_from: Shape::default().split_from,
                     ..Shape::SINGLE
                 }
-            } else {
-                Shape::default()
             },
             preemption: self.preemption.into(),
             max_n: memory::default_max_n(self.max_n),
@@ -154,6 +165,11 @@ impl ClusterArgs {
             });
         }
         Ok(config)
+    }
+
+    /// What makes the draws repeatable, if it was given.
+    pub(crate) fn seed(&self) -> Option<u64> {
+        self.faults.seed()
     }
 
     /// The largest N that was asked for; none if that is left to the memory.

@@ -57,6 +57,11 @@ impl FaultArgs {
         })
     }
 
+    /// What makes the draws repeatable, if it was given.
+    pub(crate) fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
     /// The first fault that is meant for a node that does not exist.
     pub(crate) fn astray(&self, nodes: u8) -> Option<u8> {
         let wanted = self.faults.iter().filter_map(|fault| fault.node);

@@ -18,11 +18,11 @@ const FOLDERS: [&str; 3] = ["running", "done", "failed"];
 
 /// A job that was handed in.
 #[derive(Debug)]
-pub(super) struct Dropped {
+pub(crate) struct Dropped {
     /// The name that was free; the claim may still add a number.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The job file, open: while it is, its inode number is nobody else's.
-    pub(super) file: File,
+    pub(crate) file: File,
 }
 
 /// Accepts what can be the name of a job file in the inbox, without the `.job` at its end.
@@ -57,7 +57,7 @@ pub(super) fn check_name(name: &str) -> Result<String, SubmitError> {
 /// # Errors
 ///
 /// The directory does not take it, or no name is free.
-pub(super) fn drop_file(jobs: &Path, name: &str, text: &str) -> Result<Dropped, SubmitError> {
+pub(crate) fn drop_file(jobs: &Path, name: &str, text: &str) -> Result<Dropped, SubmitError> {
     let failed = |error| SubmitError::Drop {
         jobs: jobs.to_owned(),
         error,

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use protocol::event::ChildState;
-use protocol::id::{NodeId, Term};
+use protocol::id::Term;
 use protocol::status::{JobStatus, RoleName};
 
 use super::Supervisor;
 use crate::control::{Answer, ClusterStatus, NodeState, NodeStatus, Request, Signalled, Target};
+use crate::events::ProcessEvent;
 use crate::slot::{Life, Slot};
 
 impl Supervisor<'_> {
@@ -54,38 +56,46 @@ impl Supervisor<'_> {
 
     /// Sends a signal to all targets, or to none if one of them is not there. The processes are
     /// children of this one, so a pid cannot have become somebody else's.
-    fn signal(&self, targets: &[Target], name: &str) -> Answer {
+    fn signal(&mut self, targets: &[Target], name: &str) -> Answer {
         let Ok(signal) = name.parse::<Signal>() else {
             return Answer::Refused(format!("there is no signal {name:?}"));
         };
-        let mut lives = BTreeMap::new();
+        let mut lives: BTreeMap<usize, (Pid, RoleName)> = BTreeMap::new();
         for target in targets {
             match self.resolve(*target) {
-                Ok(found) => lives.extend(found),
+                Ok(found) => {
+                    let found = found.into_iter();
+                    lives.extend(found.map(|(index, life)| (index, (life.pid, life.role()))));
+                }
                 Err(sentence) => return Answer::Nothing(sentence),
             }
         }
-        let mut signalled = Vec::new();
-        for (id, life) in lives {
-            if let Err(error) = kill(life.pid, signal) {
+        let mut reached = Vec::new();
+        for (index, (pid, role)) in lives {
+            let id = self.slots[index].id;
+            // Before it, since what it does is on record after it.
+            let signalled = ProcessEvent::Signalled {
+                signal: signal.as_str(),
+            };
+            self.record(index, pid, &signalled);
+            if let Err(error) = kill(pid, signal) {
                 return Answer::Nothing(format!(
-                    "cannot send {signal} to node {id} (pid {}): {error}",
-                    life.pid
+                    "cannot send {signal} to node {id} (pid {pid}): {error}"
                 ));
             }
-            tracing::info!("{signal} sent to node {id} (pid {}) on demand", life.pid);
-            signalled.push(Signalled {
+            tracing::info!("{signal} sent to node {id} (pid {pid}) on demand");
+            reached.push(Signalled {
                 id,
-                pid: life.pid.as_raw(),
-                role: life.role(),
+                pid: pid.as_raw(),
+                role,
             });
         }
-        Answer::Signalled(signalled)
+        Answer::Signalled(reached)
     }
 
     /// The processes that a target names, or why there are none, in one sentence.
-    fn resolve(&self, target: Target) -> Result<Vec<(NodeId, &Life)>, String> {
-        let found: Vec<(NodeId, &Life)> = match target {
+    fn resolve(&self, target: Target) -> Result<Vec<(usize, &Life)>, String> {
+        let found: Vec<(usize, &Life)> = match target {
             Target::Coordinator => self.coordinator().and_then(alive).into_iter().collect(),
             Target::Worker => self
                 .slots
@@ -125,8 +135,9 @@ impl Supervisor<'_> {
     }
 }
 
-fn alive(slot: &Slot) -> Option<(NodeId, &Life)> {
-    Some((slot.id, slot.life.as_ref()?))
+/// Where the node of a process stands among the slots.
+fn alive(slot: &Slot) -> Option<(usize, &Life)> {
+    Some((usize::from(slot.id.0), slot.life.as_ref()?))
 }
 
 fn node_status(slot: &Slot) -> NodeStatus {

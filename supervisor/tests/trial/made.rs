@@ -129,6 +129,7 @@ impl Made {
             end_ns: END * NS_PER_MS,
             highest_coordinates: true,
             left_in_inbox: Vec::new(),
+            cut_short: false,
         }
     }
 

@@ -11,18 +11,17 @@ pub(crate) mod dropping;
 pub(crate) mod made;
 mod waiting;
 
-use std::fs;
 use std::ops::Deref;
 use std::time::Duration;
 
-use laboratory::job_files;
+pub(crate) use laboratory::log::now_ns;
 use laboratory::log::{Event, Log};
+use laboratory::processes::is_node_of;
 use laboratory::verdict::{Run, Violation, Zombies};
 use nix::sys::signal::Signal;
-use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
-use crate::harness::{Cluster, Home, PATIENCE, eventually, is_alive};
+use crate::harness::{Cluster, Home, PATIENCE, eventually};
 
 /// The grace of a shutdown, and a moment for a busy machine.
 const GRACE: Duration = Duration::from_secs(6);
@@ -84,25 +83,24 @@ impl Trial {
             end_ns,
             highest_coordinates: self.highest_coordinates,
             left_in_inbox: self.left_in_inbox.clone(),
+            cut_short: false,
         }
     }
 
     /// Waits until every file that was dropped has ended and the nodes agree on a coordinator;
     /// gives the run as it was then.
     pub(crate) fn settle(&self, deadline: Duration) -> Run {
+        let directories_alone = Run {
+            jobs: self.home.jobs(),
+            left_in_inbox: self.left_in_inbox.clone(),
+            ..Run::default()
+        };
         eventually(deadline, "all jobs end", || {
-            let jobs = self.home.jobs();
-            let waiting = |name: &String| {
-                let known = matches!(name.as_str(), "running" | "done" | "failed");
-                !known && !self.left_in_inbox.contains(name)
-            };
-            let idle = !job_files::names(&jobs).iter().any(waiting)
-                && job_files::names(&jobs.join("running")).is_empty();
-            idle.then_some(())
+            directories_alone.is_idle().then_some(())
         });
         eventually(PATIENCE, "all is said, and the nodes agree", || {
             let run = self.run();
-            run.judge_settling().is_empty().then_some(run)
+            run.has_settled().then_some(run)
         })
     }
 
@@ -120,7 +118,7 @@ impl Trial {
     }
 
     fn end(mut self, mut run: Run, signal: Signal) {
-        let nodes = self.node_pids();
+        let (nodes, run_dir) = (self.node_pids(), self.home.run_dir());
         self.cluster.signal(signal);
         let status = self.cluster.await_exit(GRACE);
         if signal == Signal::SIGTERM {
@@ -128,7 +126,7 @@ impl Trial {
         } else {
             // They learn of it a moment later.
             eventually(Duration::from_secs(1), "the nodes end", || {
-                let left = nodes.iter().any(|&pid| self.is_its_node(pid));
+                let left = nodes.iter().any(|&pid| is_node_of(&run_dir, pid));
                 (!left).then_some(())
             });
         }
@@ -136,12 +134,7 @@ impl Trial {
         let mut violations = run.judge_end();
         run.log = self.log();
         violations.extend(run.judge_course());
-        for pid in self.node_pids() {
-            if self.is_its_node(pid) {
-                let message = format!("process {pid} outlives its supervisor");
-                violations.push(Violation::new("S11", message, &[]));
-            }
-        }
+        violations.extend(run.judge_survivors(&self.home.run_dir()));
         violations.extend(self.zombies.end());
         assert_sound(&violations);
     }
@@ -149,24 +142,8 @@ impl Trial {
     /// Every process that this run has started.
     fn node_pids(&self) -> Vec<Pid> {
         let log = self.log();
-        let pids = log.named("node_spawned").map(Event::pid);
-        pids.map(|pid| Pid::from_raw(i32::try_from(pid).unwrap()))
-            .collect()
+        log.named("node_spawned").map(Event::process).collect()
     }
-
-    /// Whether a process lives and is a node of this cluster: its pid may be another's by now.
-    fn is_its_node(&self, pid: Pid) -> bool {
-        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let run_dir = self.home.run_dir().into_os_string().into_encoded_bytes();
-        let names_it = command.windows(run_dir.len()).any(|part| part == run_dir);
-        names_it && is_alive(pid)
-    }
-}
-
-/// `CLOCK_MONOTONIC`, as in the log.
-pub(crate) fn now_ns() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();
-    u64::try_from(now.tv_sec()).unwrap() * 1_000_000_000 + u64::try_from(now.tv_nsec()).unwrap()
 }
 
 /// Fails the test if anything is wrong.

@@ -1,0 +1,136 @@
+//! What a run comes to in numbers.
+
+mod reached;
+mod spread;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+pub use self::reached::Reached;
+pub use self::spread::Spread;
+use crate::failovers::Failover;
+use crate::log::{Event, Log};
+use crate::verdict::Run;
+
+/// Counted from the events of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Figures {
+    /// How long it was without a coordinator, by what took the one before.
+    pub failovers: BTreeMap<String, Spread>,
+    /// Processes beyond the first of each node.
+    pub restarts: usize,
+    /// Elections that were held, and those that were won.
+    pub elections: Elections,
+    /// How often an operation was computed to its end.
+    pub operations: usize,
+    /// How often one was, though it had been before and a job needed it all the time; by cause, see
+    /// [`Repetition::why`](crate::verdict::Repetition::why).
+    pub computed_again: BTreeMap<String, usize>,
+    /// How often one was taken from a worker, by cause: work that was lost if it had begun.
+    pub reassigned: BTreeMap<String, usize>,
+    /// Products that came when their operation was done.
+    pub duplicates: usize,
+    /// What was said in the name of an epoch that was over, and refused.
+    pub stale_refused: BTreeMap<String, usize>,
+    /// Situations that it has been through.
+    pub reached: Reached,
+}
+
+/// How many elections there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Elections {
+    /// Begun, by any node.
+    pub started: usize,
+    /// Won: coordinatorships.
+    pub won: usize,
+}
+
+impl Figures {
+    /// Those of a traced run, up to its end; `failovers` are its failovers.
+    pub fn of(run: &Run, failovers: &[Failover]) -> Figures {
+        let log = &run.log;
+        let count = |name| until_the_end(run, name).count();
+        let mut seen = BTreeSet::new();
+        let spawned = until_the_end(run, "node_spawned");
+        let mut computed_again = BTreeMap::new();
+        for again in run.repetitions() {
+            let why = again.why(run).to_owned();
+            *computed_again.entry(why).or_default() += 1;
+        }
+        Figures {
+            failovers: spreads(failovers),
+            restarts: spawned.filter(|event| !seen.insert(event.node())).count(),
+            elections: Elections {
+                started: count("election_started"),
+                won: count("election_won"),
+            },
+            operations: count("completed"),
+            computed_again,
+            reassigned: by_text(log, "operation_reassigned", "why"),
+            duplicates: count("operation_recomputed"),
+            stale_refused: by_text(log, "stale_refused", "what"),
+            reached: Reached::of(run),
+        }
+    }
+
+    /// As rows of a table.
+    pub fn rows(&self) -> Vec<(String, String)> {
+        let total = |all: &BTreeMap<String, usize>| all.values().sum::<usize>();
+        let detailed = |all: &BTreeMap<String, usize>| {
+            let parts: Vec<String> = all.iter().map(|(why, n)| format!("{why} {n}")).collect();
+            match parts.as_slice() {
+                [] => "0".to_owned(),
+                _ => format!("{} ({})", total(all), parts.join(", ")),
+            }
+        };
+        let row = |name: &str, value: String| (name.to_owned(), value);
+        let mut rows: Vec<(String, String)> = self
+            .failovers
+            .iter()
+            .map(|(cause, spread)| row(&format!("failover after {cause}"), spread.to_string()))
+            .collect();
+        rows.extend([
+            row("restarts", self.restarts.to_string()),
+            row(
+                "elections",
+                format!(
+                    "{} held, {} won",
+                    self.elections.started, self.elections.won
+                ),
+            ),
+            row("operations computed", self.operations.to_string()),
+            row("taken from a worker", detailed(&self.reassigned)),
+            row("computed again", detailed(&self.computed_again)),
+            row("duplicate products", self.duplicates.to_string()),
+            row("stale acts refused", detailed(&self.stale_refused)),
+        ]);
+        rows.extend(self.reached.rows());
+        rows
+    }
+}
+
+fn until_the_end<'a>(run: &'a Run, name: &str) -> impl Iterator<Item = &'a Event> {
+    let end = run.end_ns;
+    run.log.named(name).filter(move |event| event.at() <= end)
+}
+
+fn by_text(log: &Log, name: &str, field: &str) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for event in log.named(name) {
+        *counts.entry(event.text(field).to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+fn spreads(failovers: &[Failover]) -> BTreeMap<String, Spread> {
+    let mut times: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for failover in failovers {
+        let cause = failover.cause.to_string();
+        times.entry(cause).or_default().push(failover.ms);
+    }
+    let spreads = times.into_iter();
+    spreads
+        .filter_map(|(cause, times)| Some((cause, Spread::of(times)?)))
+        .collect()
+}

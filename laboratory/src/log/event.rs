@@ -1,0 +1,213 @@
+//! One line of an event log.
+
+use std::fmt;
+use std::ops::Index;
+use std::sync::Arc;
+
+use nix::unistd::Pid;
+use serde_json::{Map, Value};
+
+/// One line of the log. Small, since a traced run has hundreds of thousands.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Its position in the file, from 1.
+    pub line: usize,
+    pub(super) at: u64,
+    pub(super) node: u64,
+    pub(super) incarnation: u64,
+    pub(super) pid: u64,
+    pub(super) term: u64,
+    pub(super) name: Arc<str>,
+    pub(super) role: Option<Arc<str>>,
+    pub(super) op: Option<Op>,
+    /// The event's own fields, the operation aside, and the wall-clock time.
+    pub fields: Fields,
+}
+
+/// Names and values. One that is not there is null.
+#[derive(Clone, Debug, Default)]
+pub struct Fields(Box<[(Arc<str>, Value)]>);
+
+/// The name of an operation: a step of the plan of n!, see `protocol`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Op {
+    /// The factorial that it belongs to.
+    pub n: u64,
+    /// What is done: multiply, or a step of the conversion to decimal.
+    pub kind: Arc<str>,
+    /// Its level in the plan, 0 for the leaves.
+    pub level: u64,
+    /// Its position in the level.
+    pub index: u64,
+}
+
+/// One life of a node: its ID and its incarnation.
+pub type Life = (u64, u64);
+
+impl Event {
+    /// What happened.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    /// `CLOCK_MONOTONIC`, in nanoseconds.
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// The ID of the node that it tells of.
+    pub fn node(&self) -> u64 {
+        self.node
+    }
+
+    /// Which life of that node.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// Node and incarnation.
+    pub fn life(&self) -> Life {
+        (self.node, self.incarnation)
+    }
+
+    /// The process that it tells of; the greatest number if the line does not.
+    pub fn pid(&self) -> u64 {
+        self.pid
+    }
+
+    /// [`Event::pid`], if the line tells it.
+    pub fn told_pid(&self) -> Option<u64> {
+        (self.pid != u64::MAX).then_some(self.pid)
+    }
+
+    /// The term that was known then; the greatest one if the line does not tell it.
+    pub fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// [`Event::term`], if the line tells it.
+    pub fn told_term(&self) -> Option<u64> {
+        (self.term != u64::MAX).then_some(self.term)
+    }
+
+    /// What the node did then; empty where the writer did not know.
+    pub fn role(&self) -> &str {
+        self.role.as_deref().unwrap_or_default()
+    }
+
+    /// One of its own fields that is a number; the greatest one if it is not.
+    pub fn number(&self, field: &str) -> u64 {
+        self.fields[field].as_u64().unwrap_or(u64::MAX)
+    }
+
+    /// One of its own fields that is text; empty if it is not.
+    pub fn text(&self, field: &str) -> &str {
+        self.fields[field].as_str().unwrap_or_default()
+    }
+
+    /// The operation that it tells of, if any.
+    pub fn op(&self) -> Option<&Op> {
+        self.op.as_ref()
+    }
+
+    /// [`Event::pid`], for signals and comparisons; none of the system's if the line does not name one.
+    pub fn process(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.pid).unwrap_or(i32::MAX))
+    }
+
+    /// Whether it has this name and tells of this node.
+    pub fn is(&self, name: &str, node: u64) -> bool {
+        self.name() == name && self.node == node
+    }
+
+    /// Whether it is one of those that only `--trace-operations` writes.
+    pub fn is_traced(&self) -> bool {
+        matches!(
+            self.name(),
+            "assigned" | "computing" | "completed" | "checkpointed"
+        )
+    }
+
+    /// An injected stall: it answered nothing for a while.
+    pub fn is_stall(&self) -> bool {
+        self.name() == "fault_injected" && self.text("do") == "stall"
+    }
+
+    /// What it tells beyond the fields that all events have, the operation included.
+    pub fn own(&self) -> Map<String, Value> {
+        let fields = self.fields.0.iter();
+        let fields = fields
+            .filter(|(name, _)| **name != *"ts")
+            .map(|(name, value)| (name.to_string(), value.clone()));
+        let op = self.op.as_ref().map(|op| ("op".to_owned(), op.to_json()));
+        fields.chain(op).collect()
+    }
+
+    /// As in the file.
+    pub fn to_json(&self) -> Value {
+        let header = [
+            ("mono_ns", self.at),
+            ("node", self.node),
+            ("incarnation", self.incarnation),
+            ("pid", self.pid),
+            ("term", self.term),
+        ];
+        let mut all: Map<String, Value> = header
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into_iter()
+            .collect();
+        all.insert("role".to_owned(), self.role.as_deref().into());
+        all.insert("event".to_owned(), self.name().into());
+        all.insert("ts".to_owned(), self.fields["ts"].clone());
+        all.extend(self.own());
+        Value::Object(all)
+    }
+}
+
+impl Op {
+    fn to_json(&self) -> Value {
+        serde_json::json!({
+            "n": self.n, "kind": &*self.kind, "level": self.level, "index": self.index,
+        })
+    }
+}
+
+/// As in `multiply 3 of level 1 of 1000!`.
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Op {
+            n,
+            kind,
+            level,
+            index,
+        } = self;
+        write!(f, "{kind} {index} of level {level} of {n}!")
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.to_json())
+    }
+}
+
+impl Index<&str> for Fields {
+    type Output = Value;
+
+    fn index(&self, name: &str) -> &Value {
+        const NONE: &Value = &Value::Null;
+        let mut all = self.0.iter();
+        all.find(|(known, _)| **known == *name)
+            .map_or(NONE, |(_, value)| value)
+    }
+}
+
+impl FromIterator<(Arc<str>, Value)> for Fields {
+    fn from_iter<T: IntoIterator<Item = (Arc<str>, Value)>>(all: T) -> Fields {
+        Fields(all.into_iter().collect())
+    }
+}

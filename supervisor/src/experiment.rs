@@ -1,0 +1,181 @@
+//! `bullpen experiment`: faults from outside, one after the other, while jobs run; and a verdict.
+//!
+//! ```text
+//!              ┌──────────── course: rounds ────────────┐
+//!   draws ────▶│ pause · signal · wait for agreement    │◀── view ◀── events.jsonl
+//!   work ─────▶└──┬──────────────────────────┬──────────┘                  ▲
+//!     │ job files │ control socket           │ SIGTERM                     │
+//!     ▼           ▼                          ▼                             │
+//!   jobs/      `bullpen up`, a child of this process ── nodes ─────────────┘
+//! ```
+//!
+//! The cluster is a process of its own, so that the experiment sees nothing but what anybody sees.
+
+mod cluster;
+mod course;
+mod draws;
+mod error;
+mod outcome;
+mod progress;
+mod view;
+mod work;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use protocol::config::{Config, Preemption};
+
+use crate::cli::ExperimentArgs;
+use crate::cli::experiment::{Options, SignalArg, TargetArg};
+use crate::experiment::cluster::Cluster;
+use crate::experiment::course::Course;
+use crate::experiment::outcome::Outcome;
+use crate::failure::Failure;
+use crate::memory;
+use crate::owner;
+use crate::private_folder;
+use crate::results;
+use crate::signals::Signals;
+use crate::stderr::Stderr;
+
+pub(crate) use crate::experiment::error::ExperimentError;
+
+/// What an experiment is made of.
+#[derive(Debug)]
+struct Settings {
+    rounds: u32,
+    target: TargetArg,
+    signal: SignalArg,
+    every: Duration,
+    /// The largest factorial.
+    n: u32,
+    seed: u64,
+    config: Config,
+    /// The nodes fail by themselves too, so that no moment need ever be quiet.
+    nodes_fail: bool,
+    /// The options that somebody gave, as they would be given again.
+    given: Vec<String>,
+}
+
+/// Runs an experiment and prints what it comes to.
+///
+/// # Errors
+///
+/// It cannot start, was interrupted, or found that something is wrong.
+pub(crate) fn run(args: &ExperimentArgs) -> Result<(), Failure> {
+    let options = Options::of_this_process();
+    let settings = Settings::of(args, &options)?;
+    let mut signals = Signals::install().map_err(Failure::Signals)?;
+    owner::give_up_capabilities()?;
+    if let Some(report) = &args.report {
+        fs::create_dir_all(report).map_err(|error| ExperimentError::report(report, error))?;
+    }
+    let folder = private_folder::make()?;
+    let run_dir = run_dir(args, folder.path())?;
+    // Nobody may be left to read it.
+    let _ = writeln!(
+        Stderr,
+        "bullpen: {}; seed {}",
+        settings.title(),
+        settings.seed
+    );
+    let cluster = Cluster::start(folder.path(), &run_dir, settings.seed, options.of_cluster())?;
+    let course = Course::new(&settings, &mut signals, cluster).run()?;
+    let outcome = Outcome::of(&settings, course);
+    let reported = match &args.report {
+        Some(report) => outcome.write(report, &run_dir),
+        None => Ok(()),
+    };
+    private_folder::remove(folder);
+    // What is left is to print, and a reader may be slow.
+    let interrupted = signals.exit_at_once() || outcome.is_interrupted();
+    results::say(&if args.json {
+        outcome.json()
+    } else {
+        outcome.table()
+    })?;
+    if interrupted {
+        return Err(ExperimentError::Interrupted {
+            rounds: outcome.rounds(),
+            asked: settings.rounds,
+        }
+        .into());
+    }
+    reported?;
+    match outcome.violations() {
+        0 => Ok(()),
+        violations => Err(ExperimentError::Unsound {
+            violations,
+            again: settings.again(),
+        }
+        .into()),
+    }
+}
+
+/// An absolute path, since the cluster need not be where this process is.
+fn run_dir(args: &ExperimentArgs, folder: &Path) -> Result<PathBuf, ExperimentError> {
+    let Some(named) = &args.run_dir else {
+        return Ok(folder.join("run"));
+    };
+    std::path::absolute(named).map_err(|error| ExperimentError::System {
+        what: "find the run directory",
+        error,
+    })
+}
+
+impl Settings {
+    fn of(args: &ExperimentArgs, options: &Options) -> Result<Settings, Failure> {
+        let mut config = args.cluster.config(true)?;
+        config.max_n = memory::max_n(args.cluster.asked_max_n(), config.nodes)?;
+        if args.n > config.max_n {
+            return Err(ExperimentError::TooLarge {
+                n: args.n,
+                max_n: config.max_n,
+            }
+            .into());
+        }
+        let given = options.given().into_iter();
+        Ok(Settings {
+            rounds: args.rounds,
+            target: args.target,
+            signal: args.signal,
+            every: args.every,
+            n: args.n,
+            seed: args.cluster.seed().unwrap_or_else(rand::random),
+            nodes_fail: args.cluster.faults().is_some(),
+            config,
+            given: given
+                .map(|option| option.to_string_lossy().into_owned())
+                .collect(),
+        })
+    }
+
+    fn title(&self) -> String {
+        let Settings {
+            rounds,
+            signal,
+            target,
+            config,
+            ..
+        } = self;
+        let rounds = match rounds {
+            1 => "1 round".to_owned(),
+            rounds => format!("{rounds} rounds"),
+        };
+        format!("{rounds} of {signal} to {target}, {} nodes", config.nodes)
+    }
+
+    fn highest_coordinates(&self) -> bool {
+        self.config.preemption != Preemption::Never
+    }
+
+    /// The command that draws the same faults.
+    fn again(&self) -> String {
+        let words = ["bullpen", "experiment"].map(str::to_owned).into_iter();
+        let given = self.given.iter().cloned();
+        let words = words.chain(given).chain([format!("--seed={}", self.seed)]);
+        words.collect::<Vec<String>>().join(" ")
+    }
+}

@@ -1,0 +1,89 @@
+//! Why an experiment gives no good news.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::failure::INTERRUPTED;
+
+/// Why an experiment gives no good news. Displays as one sentence.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExperimentError {
+    /// The cluster would reject the jobs.
+    #[error("--n {n} is larger than the largest N of this cluster, {max_n}; give --n at most that")]
+    TooLarge {
+        /// What was asked for.
+        n: u32,
+        /// What is possible.
+        max_n: u32,
+    },
+    /// The cluster has ended before it was ready.
+    #[error("the cluster cannot start: {0}")]
+    Start(String),
+    /// Something that only a broken system refuses.
+    #[error("cannot {what}: {error}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The report cannot be written.
+    #[error(
+        "cannot write the report to {}: {error}; name another folder with --report",
+        path.display()
+    )]
+    Report {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A signal ended it.
+    #[error("interrupted after {rounds} of {asked} rounds; the cluster was stopped")]
+    Interrupted {
+        /// The rounds that were completed.
+        rounds: usize,
+        /// The rounds that were asked for.
+        asked: u32,
+    },
+    /// Something is wrong with the run.
+    #[error(
+        "the experiment found {}; the same faults are drawn again by: {again}",
+        counted(*violations)
+    )]
+    Unsound {
+        /// How many things.
+        violations: usize,
+        /// The command that draws the same faults.
+        again: String,
+    },
+}
+
+/// As in a sentence.
+pub(super) fn counted(violations: usize) -> String {
+    match violations {
+        1 => "1 violation".to_owned(),
+        violations => format!("{violations} violations"),
+    }
+}
+
+impl ExperimentError {
+    pub(crate) fn report(path: &Path, error: io::Error) -> ExperimentError {
+        ExperimentError::Report {
+            path: path.to_owned(),
+            error,
+        }
+    }
+
+    /// 1 something is wrong, 2 usage, 3 it could not be made, 130 interrupted.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            ExperimentError::Unsound { .. } => 1,
+            ExperimentError::TooLarge { .. } => 2,
+            ExperimentError::Start(_)
+            | ExperimentError::System { .. }
+            | ExperimentError::Report { .. } => 3,
+            ExperimentError::Interrupted { .. } => INTERRUPTED,
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! What an experiment comes to: its figures and its verdict, as a table, as JSON, and on disk.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use humantime::format_duration;
+use laboratory::failovers::Failover;
+use laboratory::figures::Figures;
+use laboratory::job_files::{ended, pair};
+use laboratory::report::Report;
+use laboratory::verdict::{Comparison, Violation};
+use serde_json::{Map, Value, json};
+
+use super::course::Ended;
+use super::error::counted;
+use super::{ExperimentError, Settings};
+
+/// How many violations, and events of each, a table lists.
+const LISTED: usize = 20;
+
+/// What an experiment comes to.
+pub(super) struct Outcome {
+    report: Report,
+    figures: Figures,
+    compared: Comparison,
+    /// The jobs that were dropped, and those of them that failed.
+    dropped: usize,
+    failed: usize,
+    ended: Tally,
+    seed: u64,
+}
+
+/// What was counted while it ran.
+struct Tally {
+    rounds: usize,
+    asked: u32,
+    kills: usize,
+    stops: usize,
+    interrupted: bool,
+}
+
+impl Outcome {
+    /// Computes it.
+    pub(super) fn of(settings: &Settings, ended: Ended) -> Outcome {
+        let run = ended.run;
+        let compared = run.compare();
+        let failovers = Failover::all(&run.log);
+        let figures = Figures::of(&run, &failovers);
+        let failed = failures(&run.jobs);
+        let mut violations = ended.violations;
+        violations.extend(run.judge_course_beside(&compared));
+        violations.extend(failed.iter().cloned());
+        let mut outcome = Outcome {
+            report: Report {
+                title: settings.title(),
+                settings: describe(settings),
+                figures: Vec::new(),
+                verdict: Some(violations),
+                failovers,
+                log: run.log,
+            },
+            figures,
+            compared,
+            dropped: ended.dropped.len(),
+            failed: failed.len(),
+            ended: Tally {
+                rounds: ended.rounds,
+                asked: settings.rounds,
+                kills: ended.kills,
+                stops: ended.stops,
+                interrupted: ended.interrupted,
+            },
+            seed: settings.seed,
+        };
+        outcome.report.figures = outcome.rows();
+        outcome
+    }
+
+    pub(super) fn violations(&self) -> usize {
+        self.list().len()
+    }
+
+    pub(super) fn rounds(&self) -> usize {
+        self.ended.rounds
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.ended.interrupted
+    }
+
+    fn list(&self) -> &[Violation] {
+        self.report.verdict.as_deref().unwrap_or_default()
+    }
+
+    fn zombies(&self) -> usize {
+        let is_one = |violation: &&Violation| violation.message.contains("zombie");
+        self.list().iter().filter(is_one).count()
+    }
+
+    fn rows(&self) -> Vec<(String, String)> {
+        let Tally {
+            rounds,
+            asked,
+            kills,
+            stops,
+            ..
+        } = self.ended;
+        let row = |name: &str, value: String| (name.to_owned(), value);
+        let mut rows = vec![
+            row("rounds", format!("{rounds} of {asked}")),
+            row(
+                "signals",
+                format!("SIGKILL {kills}, SIGSTOP and SIGCONT {stops}"),
+            ),
+            row(
+                "jobs",
+                format!(
+                    "{} dropped, {} done, {} failed",
+                    self.dropped, self.compared.jobs, self.failed
+                ),
+            ),
+            row(
+                "results",
+                format!(
+                    "{} values compared, {} jobs wrong",
+                    self.compared.values,
+                    self.compared.wrong.len()
+                ),
+            ),
+        ];
+        rows.extend(self.figures.rows());
+        rows.push(row("zombies", self.zombies().to_string()));
+        rows
+    }
+
+    fn verdict(&self) -> String {
+        let cut = if self.ended.interrupted {
+            ", up to where it was interrupted"
+        } else {
+            ""
+        };
+        match self.violations() {
+            0 => format!("sound{cut}"),
+            violations => format!("{}{cut}", counted(violations)),
+        }
+    }
+
+    /// The outcome as a person likes to read it.
+    pub(super) fn table(&self) -> String {
+        let mut table = format!("{}\n\n", self.report.title);
+        let rows = self.report.settings.iter().chain(&self.report.figures);
+        let width = rows.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
+        // Writing to a string cannot fail.
+        for (name, value) in rows {
+            let _ = writeln!(table, "{name:width$}  {value}");
+        }
+        let _ = writeln!(table, "{:width$}  {}", "verdict", self.verdict());
+        for violation in self.list().iter().take(LISTED) {
+            let mut short = violation.clone();
+            short.events.truncate(LISTED);
+            let _ = writeln!(table, "\n{short}");
+        }
+        if self.violations() > LISTED {
+            let _ = writeln!(table, "\nand {} more", self.violations() - LISTED);
+        }
+        table
+    }
+
+    /// The outcome as one JSON object.
+    pub(super) fn json(&self) -> String {
+        let Tally {
+            rounds,
+            asked,
+            kills,
+            stops,
+            interrupted,
+        } = self.ended;
+        let settings: Map<String, Value> = self
+            .report
+            .settings
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().into()))
+            .collect();
+        let violation = |violation: &Violation| {
+            let events: Vec<Value> = violation
+                .events
+                .iter()
+                .map(laboratory::log::Event::to_json)
+                .collect();
+            json!({
+                "invariant": violation.invariant,
+                "message": violation.message,
+                "events": events,
+            })
+        };
+        let violations: Vec<Value> = self.list().iter().map(violation).collect();
+        let object = json!({
+            "title": self.report.title,
+            "seed": self.seed,
+            "settings": settings,
+            "rounds": { "asked": asked, "completed": rounds },
+            "interrupted": interrupted,
+            "signals": { "SIGKILL": kills, "SIGSTOP": stops },
+            "jobs": { "dropped": self.dropped, "done": self.compared.jobs, "failed": self.failed },
+            "results": { "values": self.compared.values, "wrong_jobs": self.compared.wrong },
+            "figures": self.figures,
+            "zombies": self.zombies(),
+            "sound": violations.is_empty(),
+            "violations": violations,
+        });
+        format!("{object}\n")
+    }
+
+    /// Writes the page and the event log that it was made of.
+    ///
+    /// # Errors
+    ///
+    /// The folder does not take them.
+    pub(super) fn write(&self, report: &Path, run_dir: &Path) -> Result<(), ExperimentError> {
+        let log = node::event_log::FILE_NAME;
+        let copy = report.join(log);
+        fs::copy(run_dir.join(log), &copy)
+            .map_err(|error| ExperimentError::report(&copy, error))?;
+        let page = report.join("index.html");
+        fs::write(&page, laboratory::page::render(&self.report))
+            .map_err(|error| ExperimentError::report(&page, error))
+    }
+}
+
+/// The sound jobs that the cluster gave up: none should be.
+fn failures(jobs: &Path) -> Vec<Violation> {
+    let folder = jobs.join("failed");
+    let failed = ended(&folder).into_iter().map(|name| {
+        let reasons = fs::read_to_string(pair(&folder, &name).1).unwrap_or_default();
+        let message = format!("the sound job {name} was given up: {}", reasons.trim_end());
+        Violation::new("L2", message, &[])
+    });
+    failed.collect()
+}
+
+fn describe(settings: &Settings) -> Vec<(String, String)> {
+    let config = &settings.config;
+    let rows = [
+        ("nodes", config.nodes.to_string()),
+        ("target", settings.target.to_string()),
+        ("signal", settings.signal.to_string()),
+        (
+            "pause",
+            format!("{} on the average", format_duration(settings.every)),
+        ),
+        ("largest factorial", format!("{}!", settings.n)),
+        ("delay", format_duration(config.delay).to_string()),
+        (
+            "preemption",
+            format!("{:?}", config.preemption).to_lowercase(),
+        ),
+        ("again by", settings.again()),
+    ];
+    rows.map(|(name, value)| (name.to_owned(), value)).into()
+}

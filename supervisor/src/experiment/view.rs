@@ -1,0 +1,68 @@
+//! What the event log shows while it grows.
+
+use std::io;
+use std::path::Path;
+use std::time::Instant;
+
+use laboratory::log::{Event, Follower};
+use laboratory::verdict::Beliefs;
+
+/// The state of a cluster, as far as its event log has told.
+#[derive(Debug)]
+pub(super) struct View {
+    log: Follower,
+    /// Who believes in which coordinator.
+    pub(super) beliefs: Beliefs,
+    /// What happened to coordinators and processes, in the order of the log.
+    turns: Vec<Event>,
+    /// How many jobs are done.
+    pub(super) done: usize,
+    /// When it was last seen that some work was finished.
+    pub(super) worked_at: Instant,
+}
+
+impl View {
+    pub(super) fn new(log: &Path) -> View {
+        View {
+            log: Follower::new(log),
+            beliefs: Beliefs::default(),
+            turns: Vec::new(),
+            done: 0,
+            worked_at: Instant::now(),
+        }
+    }
+
+    /// Takes in what has happened since.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
+    pub(super) fn refresh(&mut self) -> io::Result<()> {
+        for event in self.log.read()? {
+            self.beliefs.take(&event);
+            match event.name() {
+                "job_done" => {
+                    self.done += 1;
+                    self.worked_at = Instant::now();
+                }
+                "checkpointed" | "result_published" => self.worked_at = Instant::now(),
+                "acting" | "node_exited" | "node_stopped" | "node_continued" => {
+                    self.turns.push(event);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The first turn since a moment that is meant.
+    pub(super) fn turn_since(
+        &self,
+        since: u64,
+        is_meant: impl Fn(&Event) -> bool,
+    ) -> Option<&Event> {
+        // Lines of different processes may change places, by less than any wait.
+        let recent = self.turns.iter().filter(|event| event.at() >= since);
+        recent.into_iter().find(|&event| is_meant(event))
+    }
+}
