@@ -70,7 +70,12 @@ pub enum ToSupervisor {
     /// The node's socket is bound.
     Bound,
     /// The node's view.
-    Status(Status),
+    Status {
+        /// What it does, knows and holds.
+        status: Status,
+        /// The most bytes of products that its copy of the checkpoint has held in this life.
+        peak_held_bytes: u64,
+    },
     /// The injected fault with this number in the specifications fires now; it may be the last
     /// thing that this life says.
     FaultFired(usize),

@@ -6,7 +6,7 @@
 //!   /proc ─▶ processes ───┘
 //! ```
 //!
-//! Nothing here takes part in a run: it reads what the run leaves.
+//! Nothing here takes part in a run: it reads what the run leaves, or with `tail` what it adds.
 
 pub mod failovers;
 pub mod figures;
@@ -15,5 +15,6 @@ pub mod log;
 pub mod page;
 pub mod processes;
 pub mod report;
+pub mod tail;
 pub mod verdict;
 pub mod words;

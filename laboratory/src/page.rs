@@ -42,14 +42,18 @@ use crate::report::Report;
 use crate::verdict::Violation;
 
 const TEMPLATE: &str = include_str!("page/page.html");
-const STYLE: &str = include_str!("page/page.css");
+const STYLE: &str = concat!(
+    include_str!("page/colours.css"),
+    include_str!("page/page.css")
+);
 /// The parts of the script, in the order in which they need each other.
-const SCRIPT: [&str; 8] = [
+const SCRIPT: [&str; 9] = [
     include_str!("page/data.js"),
     include_str!("page/time.js"),
     include_str!("page/view.js"),
     include_str!("page/glyphs.js"),
     include_str!("page/draw.js"),
+    include_str!("page/jobs.js"),
     include_str!("page/operations.js"),
     include_str!("page/words.js"),
     include_str!("page/input.js"),

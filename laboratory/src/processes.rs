@@ -5,7 +5,9 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::unistd::Pid;
+use std::time::Duration;
+
+use nix::unistd::{Pid, SysconfVar, sysconf};
 
 /// The children of a process that are not reaped; none if it has ended.
 pub fn children(parent: Pid) -> Vec<Pid> {
@@ -40,4 +42,48 @@ pub fn is_node_of(run_dir: &Path, pid: Pid) -> bool {
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let mut words = command.split(|&byte| byte == 0);
     words.any(|word| OsStr::from_bytes(word) == run_dir) && is_alive(pid)
+}
+
+/// What a process has used, and uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Processor time of all its threads since its start.
+    pub cpu: Duration,
+    /// Bytes of memory that it has in use (resident).
+    pub resident_bytes: u64,
+}
+
+/// What a process has used; nothing if there is none.
+pub fn usage(pid: Pid) -> Option<Usage> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    // From the third field on, as proc(5) counts them: utime is the 14th, stime the 15th, rss the 24th.
+    let field = |number: usize| -> Option<u64> { rest.split(' ').nth(number - 3)?.parse().ok() };
+    let a_second = system_value(SysconfVar::CLK_TCK)?;
+    let ticks = field(14)? + field(15)?;
+    Some(Usage {
+        cpu: Duration::from_millis(ticks * 1_000 / a_second),
+        resident_bytes: field(24)? * system_value(SysconfVar::PAGE_SIZE)?,
+    })
+}
+
+fn system_value(name: SysconfVar) -> Option<u64> {
+    let value = sysconf(name).ok()??;
+    u64::try_from(value).ok().filter(|&value| value > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_uses_memory_and_time() {
+        let used = || usage(Pid::this()).unwrap();
+        let begin = used();
+        assert!(begin.resident_bytes > 100_000, "{begin:?}");
+        while used().cpu == begin.cpu {
+            std::hint::black_box((0..1_000_000_u64).sum::<u64>());
+        }
+        assert_eq!(usage(Pid::from_raw(i32::MAX)), None);
+    }
 }

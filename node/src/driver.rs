@@ -29,6 +29,9 @@ const PROGRESS: Duration = Duration::from_millis(100);
 /// How often a node reports at least. The supervisor kills one that it has not heard for 10 s.
 const ALIVE: Duration = Duration::from_secs(2);
 
+/// How soon a node reports that its copy of the checkpoint has grown or shrunk.
+const HELD: Duration = Duration::from_millis(500);
+
 /// Everything that a node's process has beside the protocol.
 pub(crate) struct Driver {
     pub(crate) node: Node,
@@ -59,6 +62,10 @@ pub(crate) struct Report {
     tried_at: Option<Instant>,
     /// The last report of progress still listed jobs.
     had_jobs: bool,
+    /// Bytes of products in its copy of the checkpoint, as last reported.
+    held_bytes: u64,
+    /// The most that there were after any event.
+    peak_held_bytes: u64,
     ended: Vec<String>,
 }
 
@@ -209,6 +216,8 @@ impl Driver {
             self.inject_before(&event);
         }
         let actions = self.node.step(self.now(), event);
+        let peak = self.report.peak_held_bytes.max(self.node.held_bytes());
+        self.report.peak_held_bytes = peak;
         let highest = self.node.highest();
         self.files.fence(highest);
         self.mesh.set_highest(highest);
@@ -341,11 +350,18 @@ impl Driver {
         if self.report.told != Some(view) || due {
             let status = self.node.status();
             let had_jobs = !status.jobs.is_empty();
+            let held_bytes = status.held_bytes;
+            let peak_held_bytes = self.report.peak_held_bytes;
             // Also when it fails: a report that stays due would keep the loop from sleeping.
             self.report.tried_at = Some(Instant::now());
-            if self.tell(&ToSupervisor::Status(status)) {
+            let report = ToSupervisor::Status {
+                status,
+                peak_held_bytes,
+            };
+            if self.tell(&report) {
                 self.report.told = Some(view);
                 self.report.had_jobs = had_jobs;
+                self.report.held_bytes = held_bytes;
             }
         }
     }
@@ -368,11 +384,13 @@ impl Driver {
 }
 
 impl Report {
-    /// When to report again though nothing has changed: the progress of jobs, or their end, else
-    /// that this node lives.
+    /// When to report again though the view is the same: the progress of jobs, or their end, else
+    /// what is held, else that this node lives.
     fn due(&self, node: &Node) -> Option<Instant> {
         let interval = if self.had_jobs || node.open_jobs() > 0 {
             PROGRESS
+        } else if self.held_bytes != node.held_bytes() {
+            HELD
         } else {
             ALIVE
         };

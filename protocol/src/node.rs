@@ -213,6 +213,7 @@ impl Node {
             role: self.role(),
             highest: self.core.highest,
             coordinator: self.coordinator(),
+            held_bytes: self.held_bytes(),
             jobs: match &self.role {
                 Role::Coordinator(coordinator) => coordinator.job_status(&self.core),
                 _ => Vec::new(),
@@ -223,6 +224,11 @@ impl Node {
     /// The products that this node holds in its copy of the checkpoint.
     pub fn held(&self) -> impl Iterator<Item = (OperationId, &Bytes)> + '_ {
         self.core.checkpoint.products.iter()
+    }
+
+    /// Bytes of the products that this node holds in its copy of the checkpoint.
+    pub fn held_bytes(&self) -> u64 {
+        self.core.checkpoint.products.weight()
     }
 
     fn start(&mut self) {

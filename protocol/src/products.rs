@@ -1,9 +1,12 @@
 //! Finished operations, kept so that none of them is covered by another.
 
+mod weighed;
+
 use std::collections::BTreeMap;
 
 use bytes::{Buf, Bytes};
 
+use self::weighed::{Weighed, Weight};
 use crate::plan::{Kind, OperationId, Plan, Shape};
 
 /// Finished operations of any number of factorials, each with a `V` (its value, or nothing).
@@ -16,15 +19,17 @@ use crate::plan::{Kind, OperationId, Plan, Shape};
 pub(crate) struct Products<V> {
     shape: Shape,
     factorials: BTreeMap<u32, Frontier<V>>,
+    /// Bytes of all values in here.
+    weight: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Frontier<V> {
     plan: Plan,
     /// Finished multiplications by the first leaf of their span.
-    multiplied: BTreeMap<u32, Finished<V>>,
+    multiplied: Weighed<u32, Finished<V>>,
     /// Finished operations of the conversion.
-    converted: BTreeMap<OperationId, V>,
+    converted: Weighed<OperationId, V>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +38,12 @@ struct Finished<V> {
     end: u32,
     id: OperationId,
     value: V,
+}
+
+impl<V: Weight> Weight for Finished<V> {
+    fn weight(&self) -> u64 {
+        self.value.weight()
+    }
 }
 
 /// What an insertion found.
@@ -48,15 +59,15 @@ pub(crate) enum Insertion {
     Covered,
 }
 
-impl<V: PartialEq> Products<V> {
+impl<V: PartialEq + Weight> Products<V> {
     /// Adds a finished operation, and drops those that it covers.
     ///
     /// The operation must belong to the plan of its factorial.
     pub(crate) fn insert(&mut self, id: OperationId, value: V) -> Insertion {
         let frontier = self.factorials.entry(id.n).or_insert_with(|| Frontier {
             plan: self.shape.plan(id.n),
-            multiplied: BTreeMap::new(),
-            converted: BTreeMap::new(),
+            multiplied: Weighed::new(),
+            converted: Weighed::new(),
         });
         match frontier.get(id) {
             Some(present) if *present == value => return Insertion::Same,
@@ -64,6 +75,7 @@ impl<V: PartialEq> Products<V> {
             None if frontier.covers(id) => return Insertion::Covered,
             None => {}
         }
+        self.weight -= frontier.weight();
         if id.kind == Kind::Multiply {
             frontier.remove_covered_by(id);
             let span = frontier.plan.span(id);
@@ -75,6 +87,7 @@ impl<V: PartialEq> Products<V> {
             frontier.converted.insert(id, value);
             frontier.prune();
         }
+        self.weight += frontier.weight();
         Insertion::New
     }
 }
@@ -85,6 +98,7 @@ impl<V> Products<V> {
         Products {
             shape,
             factorials: BTreeMap::new(),
+            weight: 0,
         }
     }
 
@@ -117,32 +131,6 @@ impl<V> Products<V> {
         digits.all(|id| self.get(id).is_some())
     }
 
-    /// Drops what another has, or has what was made of it.
-    pub(crate) fn remove_all_covered(&mut self, other: &Products<V>) {
-        for frontier in self.factorials.values_mut() {
-            frontier.converted.retain(|&id, _| !other.covers(id));
-            frontier
-                .multiplied
-                .retain(|_, finished| !other.covers(finished.id));
-        }
-        self.factorials.retain(|_, frontier| !frontier.is_empty());
-    }
-
-    /// Drops `id` and all that it covers by itself.
-    pub(crate) fn remove_covered_by(&mut self, id: OperationId) {
-        if let Some(frontier) = self.factorials.get_mut(&id.n) {
-            frontier.remove_covered_by(id);
-            if frontier.is_empty() {
-                self.factorials.remove(&id.n);
-            }
-        }
-    }
-
-    /// Drops everything of one factorial; tells whether there was anything.
-    pub(crate) fn forget(&mut self, n: u32) -> bool {
-        self.factorials.remove(&n).is_some()
-    }
-
     /// The factorials of which anything is in here.
     pub(crate) fn factorials(&self) -> impl Iterator<Item = u32> + '_ {
         self.factorials.keys().copied()
@@ -166,6 +154,44 @@ impl<V> Products<V> {
     /// Number of operations of n! that are done.
     pub(crate) fn done(&self, n: u32) -> u64 {
         self.factorials.get(&n).map_or(0, Frontier::done)
+    }
+}
+
+impl<V: Weight> Products<V> {
+    /// Bytes of all values in here.
+    pub(crate) fn weight(&self) -> u64 {
+        self.weight
+    }
+
+    /// Drops what another has, or has what was made of it.
+    pub(crate) fn remove_all_covered(&mut self, other: &Products<V>) {
+        for frontier in self.factorials.values_mut() {
+            frontier.converted.retain(|&id, _| !other.covers(id));
+            frontier
+                .multiplied
+                .retain(|_, finished| !other.covers(finished.id));
+        }
+        self.factorials.retain(|_, frontier| !frontier.is_empty());
+        self.weight = self.factorials.values().map(Frontier::weight).sum();
+    }
+
+    /// Drops `id` and all that it covers by itself.
+    pub(crate) fn remove_covered_by(&mut self, id: OperationId) {
+        if let Some(frontier) = self.factorials.get_mut(&id.n) {
+            self.weight -= frontier.weight();
+            frontier.remove_covered_by(id);
+            self.weight += frontier.weight();
+            if frontier.is_empty() {
+                self.factorials.remove(&id.n);
+            }
+        }
+    }
+
+    /// Drops everything of one factorial; tells whether there was anything.
+    pub(crate) fn forget(&mut self, n: u32) -> bool {
+        let forgotten = self.factorials.remove(&n);
+        self.weight -= forgotten.as_ref().map_or(0, Frontier::weight);
+        forgotten.is_some()
     }
 }
 
@@ -211,7 +237,7 @@ impl<V> Frontier<V> {
     /// The finished multiplication that is `id` or was made of it.
     fn multiplying(&self, id: OperationId) -> Option<&Finished<V>> {
         let span = self.plan.span(id);
-        let (_, found) = self.multiplied.range(..=span.start).next_back()?;
+        let (_, found) = self.multiplied.last_up_to(span.start)?;
         // Blocks one above the other have one span.
         (found.end >= span.end && found.id.level >= id.level).then_some(found)
     }
@@ -246,6 +272,32 @@ impl<V> Frontier<V> {
         }
     }
 
+    fn done(&self) -> u64 {
+        let multiplied = if self.is_product_needless() {
+            self.plan.covered(self.plan.root())
+        } else {
+            let finished = self.multiplied.values();
+            finished
+                .map(|finished| self.plan.covered(finished.id))
+                .sum()
+        };
+        let converted = self.plan.conversion().filter(|&id| self.covers(id));
+        multiplied + converted.count() as u64
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (OperationId, &V)> + '_ {
+        let multiplied = self.multiplied.values();
+        multiplied
+            .map(|finished| (finished.id, &finished.value))
+            .chain(self.converted.iter().map(|(&id, value)| (id, value)))
+    }
+}
+
+impl<V: Weight> Frontier<V> {
+    fn weight(&self) -> u64 {
+        self.multiplied.weight() + self.converted.weight()
+    }
+
     /// Drops what is covered without being in here. What is covered stays so, since nothing that
     /// covers depends on what it covers.
     fn prune(&mut self) {
@@ -268,33 +320,13 @@ impl<V> Frontier<V> {
             return;
         }
         let span = self.plan.span(id);
-        while let Some((&start, found)) = self.multiplied.range(span.clone()).next() {
+        while let Some((&start, found)) = self.multiplied.first_in(span.clone()) {
             // A span that reaches further belongs to an operation made of `id`.
             if found.end > span.end || found.id.level > id.level {
                 break;
             }
             self.multiplied.remove(&start);
         }
-    }
-
-    fn done(&self) -> u64 {
-        let multiplied = if self.is_product_needless() {
-            self.plan.covered(self.plan.root())
-        } else {
-            let finished = self.multiplied.values();
-            finished
-                .map(|finished| self.plan.covered(finished.id))
-                .sum()
-        };
-        let converted = self.plan.conversion().filter(|&id| self.covers(id));
-        multiplied + converted.count() as u64
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (OperationId, &V)> + '_ {
-        let multiplied = self.multiplied.values();
-        multiplied
-            .map(|finished| (finished.id, &finished.value))
-            .chain(self.converted.iter().map(|(&id, value)| (id, value)))
     }
 }
 

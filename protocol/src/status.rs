@@ -27,6 +27,8 @@ pub struct Status {
     pub highest: Epoch,
     /// The coordinator that it follows or is.
     pub coordinator: Option<NodeId>,
+    /// Bytes of the products in its copy of the checkpoint.
+    pub held_bytes: u64,
     /// The open jobs; empty but at the coordinator.
     pub jobs: Vec<JobStatus>,
 }

@@ -1,8 +1,11 @@
 //! The command line: what `bullpen --help` teaches.
 
 mod cluster;
+mod completions;
 pub(crate) mod experiment;
 mod faults;
+mod metrics;
+mod top;
 
 use std::path::PathBuf;
 
@@ -14,7 +17,10 @@ use crate::control::Target;
 use crate::kill::{parse_signal, parse_target};
 
 pub(crate) use crate::cli::cluster::ClusterArgs;
+pub(crate) use crate::cli::completions::CompletionsArgs;
 pub(crate) use crate::cli::experiment::ExperimentArgs;
+pub(crate) use crate::cli::metrics::MetricsArgs;
+pub(crate) use crate::cli::top::TopArgs;
 
 /// The hidden command that makes this executable a node.
 pub(crate) const NODE: &str = "node";
@@ -34,7 +40,12 @@ pub(crate) const NODE: &str = "node";
         bullpen submit 10! --wait      drop a job and print its results\n  \
         bullpen status                 nodes, roles, jobs and their progress\n  \
         bullpen kill coordinator       the experiment: the work goes on\n  \
-        bullpen experiment             a hundred of them by machine, and a verdict"
+        bullpen experiment             a hundred of them by machine, and a verdict\n  \
+        bullpen top                    watch it, and kill by a key\n  \
+        bullpen timeline               what happened, a line an event\n  \
+        bullpen metrics --listen 9464  for Prometheus\n  \
+        bullpen completions bash       for your shell\n\n\
+        bullpen COMMAND --help has more of each, with examples."
 )]
 pub(crate) struct Cli {
     /// What to do.
@@ -48,7 +59,8 @@ pub(crate) enum Command {
     /// Run the service: supervise the nodes and compute the job files dropped into a directory.
     #[command(after_help = "Examples:\n  \
         bullpen up --jobs /srv/jobs --nodes 4\n  \
-        bullpen up --delay 250ms       give every operation a processing time to watch\n\n\
+        bullpen up --delay 5ms         give every operation a processing time, to have something to watch\n  \
+        bullpen up --crash-probability 0.001 --trace-operations     nodes that keep dying\n\n\
         A job file holds one factorial a line: 10! or 10. Results are logged on standard output\n\
         and kept in the jobs directory: done/NAME.txt, or failed/NAME.txt with the reasons.\n\
         SIGTERM or SIGINT stops everything within 5 seconds; a second one at once.\n\n\
@@ -88,8 +100,10 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         bullpen status\n  \
         bullpen status --json | jq .coordinator\n  \
-        watch -n 0.5 bullpen status\n\n\
+        bullpen top                    the same, live\n\n\
+        Roles: worker, candidate (holds an election), recovering (has not caught up yet), coordinator.\n\
         States: running, stopped (by a signal), waiting (for its restart).\n\
+        In the JSON, held_bytes are the products in a node's copy of the checkpoint.\n\
         Exit code 3 if no cluster uses the run directory, and with --check 1 if no node coordinates,\n\
         as a container's health check asks.")]
     Status(StatusArgs),
@@ -112,6 +126,15 @@ pub(crate) enum Command {
         cluster was started with --trace-operations.\n\
         Exit code 3 if no run has left an event log in the run directory.")]
     Timeline(TimelineArgs),
+    /// Watch a running cluster in a terminal, and kill, stop or continue its nodes by a key.
+    #[command(after_help = top::HELP)]
+    Top(TopArgs),
+    /// Print what the cluster did and does as metrics for Prometheus, or serve them.
+    #[command(after_help = metrics::HELP)]
+    Metrics(MetricsArgs),
+    /// Print what a shell needs to complete the commands and their options.
+    #[command(after_help = completions::HELP)]
+    Completions(CompletionsArgs),
     /// Be a node; started by the supervisor alone.
     #[command(name = NODE, hide = true)]
     Node(Box<NodeArgs>),
@@ -123,9 +146,11 @@ pub(crate) struct UpArgs {
     /// The directory that job files are dropped into; made if it is missing
     #[arg(long, value_name = "DIR", env = "BULLPEN_JOBS", default_value = "jobs")]
     pub(crate) jobs: PathBuf,
-    /// Folder of the sockets and the event log [default: /run/bullpen for root, else
-    /// $XDG_RUNTIME_DIR/bullpen, else a folder of yours in the temporary directory;
-    /// where that is read-only, one in the other of /run and the temporary directory]
+    /// Folder of the sockets and the event log; the other commands find the cluster by it
+    ///
+    /// [default: /run/bullpen for root, else $XDG_RUNTIME_DIR/bullpen, else a folder of yours in the
+    /// temporary directory; where that is read-only, one in the other of /run and the temporary
+    /// directory]
     #[arg(long, value_name = "DIR", env = "BULLPEN_RUN_DIR")]
     pub(crate) run_dir: Option<PathBuf>,
     /// How a dropped file is noticed: by the events of the system, or only by looking every 2 s,
@@ -135,7 +160,8 @@ pub(crate) struct UpArgs {
         value_name = "events|poll",
         env = "BULLPEN_WATCH",
         default_value = "events",
-        hide_possible_values = true
+        hide_possible_values = true,
+        hide_short_help = true
     )]
     pub(crate) watch: WatchArg,
     #[command(flatten)]

@@ -99,6 +99,15 @@ pub(crate) struct NodeStatus {
     pub(crate) restarts: u32,
     /// Age of its process in milliseconds, time spent stopped included; 0 without one.
     pub(crate) uptime_ms: u64,
+    /// The term of the highest epoch that its process has reported; 0 before its first report.
+    #[serde(default)]
+    pub(crate) term: Term,
+    /// Bytes of the products in its copy of the checkpoint, as last reported; 0 without a process.
+    #[serde(default)]
+    pub(crate) held_bytes: u64,
+    /// The most that there were in the life of its process.
+    #[serde(default)]
+    pub(crate) peak_held_bytes: u64,
 }
 
 /// What a node's process does.
@@ -152,6 +161,9 @@ mod tests {
                 state: NodeState::Running,
                 restarts: 0,
                 uptime_ms: 812,
+                term: Term(3),
+                held_bytes: 40,
+                peak_held_bytes: 95,
             }],
             jobs: vec![JobStatus {
                 name: "ten".to_owned(),
@@ -162,7 +174,7 @@ mod tests {
         };
         assert_eq!(
             serde_json::to_string(&status).unwrap(),
-            r#"{"term":3,"coordinator":5,"nodes":[{"id":5,"pid":41,"incarnation":6,"role":"coordinator","state":"running","restarts":0,"uptime_ms":812}],"jobs":[{"name":"ten","state":"running","done":2,"total":5}]}"#
+            r#"{"term":3,"coordinator":5,"nodes":[{"id":5,"pid":41,"incarnation":6,"role":"coordinator","state":"running","restarts":0,"uptime_ms":812,"term":3,"held_bytes":40,"peak_held_bytes":95}],"jobs":[{"name":"ten","state":"running","done":2,"total":5}]}"#
         );
     }
 

@@ -9,6 +9,7 @@ use crate::control::client::ControlError;
 use crate::experiment::ExperimentError;
 use crate::jobs_dir::JobsDirError;
 use crate::memory::MemoryError;
+use crate::metrics::MetricsError;
 use crate::operands::OperandsError;
 use crate::owner::OwnerError;
 use crate::private_folder::FolderError;
@@ -58,6 +59,12 @@ pub(crate) enum Failure {
     /// Results or answers do not reach the user.
     #[error(transparent)]
     Results(#[from] ResultsError),
+    /// The metrics cannot be made or served.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// The terminal of `top`.
+    #[error("cannot use the terminal: {0}; where there is none, try: bullpen top | cat")]
+    Terminal(std::io::Error),
     /// `timeline` has nothing to tell, or nowhere to write it.
     #[error(transparent)]
     Timeline(#[from] TimelineError),
@@ -116,6 +123,8 @@ impl Failure {
             | Failure::Signals(_)
             | Failure::Supervise(_)
             | Failure::Memory(_)
+            | Failure::Metrics(_)
+            | Failure::Terminal(_)
             | Failure::Control(_)
             | Failure::Unexpected(_)
             | Failure::Encode(_)

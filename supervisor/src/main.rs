@@ -15,6 +15,7 @@
 //! every node what became of the others. It routes no data and elects nobody.
 
 mod cli;
+mod completions;
 mod compute;
 mod control;
 mod events;
@@ -24,6 +25,7 @@ mod jobs_dir;
 mod kill;
 mod launch;
 mod memory;
+mod metrics;
 mod operands;
 mod owner;
 mod private_folder;
@@ -39,6 +41,7 @@ mod stderr;
 mod submit;
 mod supervise;
 mod timeline;
+mod top;
 mod up;
 
 use std::ffi::OsStr;
@@ -74,6 +77,9 @@ fn main() -> ExitCode {
         Command::Status(args) => report(status::run(&args)),
         Command::Kill(args) => report(kill::run(&args)),
         Command::Timeline(args) => report(timeline::run(&args)),
+        Command::Top(args) => report(top::run(&args)),
+        Command::Completions(args) => report(completions::run(&args)),
+        Command::Metrics(args) => report(metrics::run(&args)),
         Command::Node(args) => {
             // Where results are not logged, a person waits for them and wants no chatter.
             let level = if args.config.log_results {

@@ -47,6 +47,8 @@ pub(crate) struct Life {
     pub(crate) bound: bool,
     /// Its latest report.
     pub(crate) status: Option<Status>,
+    /// The most bytes of products that it has reported to have held.
+    pub(crate) peak_held_bytes: u64,
     /// Injected faults, by specification, that it has reported and nobody has noted yet.
     pub(crate) fired: Vec<usize>,
     /// When it was started.
@@ -84,6 +86,7 @@ impl Slot {
             pid: spawned.pid,
             bound: false,
             status: None,
+            peak_held_bytes: 0,
             fired: Vec::new(),
             born: now,
             watchdog: Watchdog::new(now),
@@ -146,7 +149,13 @@ impl Life {
                     self.watchdog.heard();
                     match message {
                         ToSupervisor::Bound => self.bound = true,
-                        ToSupervisor::Status(status) => self.status = Some(status),
+                        ToSupervisor::Status {
+                            status,
+                            peak_held_bytes,
+                        } => {
+                            self.status = Some(status);
+                            self.peak_held_bytes = peak_held_bytes;
+                        }
                         // Its arrival ends the sleep; whoever waits for a job looks at the files.
                         ToSupervisor::JobEnded { .. } => {}
                         ToSupervisor::FaultFired(spec) => self.fired.push(spec),

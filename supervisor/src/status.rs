@@ -143,6 +143,9 @@ mod tests {
             state,
             restarts,
             uptime_ms,
+            term: Term(3),
+            held_bytes: 0,
+            peak_held_bytes: 0,
         };
         let status = ClusterStatus {
             term: Term(3),

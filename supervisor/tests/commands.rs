@@ -64,6 +64,9 @@ fn status_tells_every_node_and_job() {
             "state",
             "restarts",
             "uptime_ms",
+            "term",
+            "held_bytes",
+            "peak_held_bytes",
         ];
         expected.sort_unstable();
         assert_eq!(keys(node), expected);

@@ -170,6 +170,27 @@ def a_telephone_has_room_for_it(browser, folder):
 
 
 @check
+def two_fingers_zoom(browser, _):
+    whole = window(browser)
+    left, top, width, height = box(browser, "#picture")
+    y = top + height / 2
+
+    def touch(kind, *distances):
+        points = [{"x": left + width / 2 + one, "y": y, "id": number} for number, one in enumerate(distances)]
+        browser.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
+    touch("touchStart", -50)
+    touch("touchStart", -50, 50)
+    for spread in range(60, 201, 20):
+        touch("touchMove", -spread, spread)
+    touch("touchEnd")
+    frame(browser)
+    assert window(browser) < whole / 2, (window(browser), whole)
+    browser.evaluate("document.getElementById('reset').click()")
+    frame(browser)
+
+
+@check
 def nothing_was_refused_and_nothing_fetched(browser, _):
     own = ("file:", "about:")
     assert [url for url in browser.fetched() if not url.startswith(own)] == []

@@ -9,10 +9,11 @@ fn ends() -> (SupervisorEnd, NodeEnd) {
 }
 
 fn status(jobs: usize, name: usize) -> ToSupervisor {
-    ToSupervisor::Status(Status {
+    let status = Status {
         role: RoleName::Coordinator,
         highest: Epoch::NONE,
         coordinator: Some(NodeId(5)),
+        held_bytes: u64::MAX,
         jobs: vec![
             JobStatus {
                 name: "j".repeat(name),
@@ -22,7 +23,11 @@ fn status(jobs: usize, name: usize) -> ToSupervisor {
             };
             jobs
         ],
-    })
+    };
+    ToSupervisor::Status {
+        status,
+        peak_held_bytes: u64::MAX,
+    }
 }
 
 #[test]

@@ -49,28 +49,3 @@ function firstFrom(sorted, time) {
   }
   return low;
 }
-
-/** Rows for the jobs: each takes the first row that is free, and those that find none are counted. */
-const MOST_JOB_ROWS = 12;
-const jobRows = [];
-const jobsWithoutRow = [];
-for (const job of data.jobs) {
-  const ends = [...job.accepted, job.published, job.done, job.rejected].filter((at) => at !== null);
-  job.from = Math.min(...ends);
-  // Without an end in the log it is open to the end.
-  job.to = job.done ?? data.length;
-  const isFree = (room) => (last) => last.to + room <= job.from;
-  // With room for a name if there can be.
-  let row = jobRows.findIndex(isFree(data.length / 12));
-  if (row < 0 && jobRows.length < MOST_JOB_ROWS) {
-    row = jobRows.length;
-    jobRows.push({ to: 0, jobs: [] });
-  }
-  if (row < 0) row = jobRows.findIndex(isFree(0));
-  if (row < 0) {
-    jobsWithoutRow.push(job);
-  } else {
-    jobRows[row].to = job.to;
-    jobRows[row].jobs.push(job);
-  }
-}

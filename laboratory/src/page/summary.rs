@@ -29,8 +29,8 @@ pub(super) fn cards(
         ("length", seconds(clock.length_us())),
         ("nodes", nodes(log).to_string()),
         ("faults", faults),
-        ("coordinator lost", times(failovers.len())),
-        ("longest without", longest(failovers)),
+        ("failovers", failovers.len().to_string()),
+        ("longest failover", longest(failovers)),
         ("time coordinated", share(clock, reigns)),
         ("handed over", times(handovers.count())),
         ("stale acts refused", count("stale_refused").to_string()),
@@ -59,6 +59,14 @@ pub(super) fn description(
     let mut text = format!("In {} ", seconds(clock.length_us()));
     match worst(failovers) {
         // Writing to a string cannot fail.
+        Some(only) if failovers.len() == 1 => {
+            let _ = write!(
+                text,
+                "the coordinator was lost once and replaced after {} ({}).",
+                milliseconds(only.ms),
+                told(only)
+            );
+        }
         Some(worst) => {
             let _ = write!(
                 text,
@@ -69,7 +77,7 @@ pub(super) fn description(
             );
         }
         None if reigns.reigns.is_empty() => text.push_str("no node came to coordinate."),
-        None => text.push_str("the coordinator was never lost."),
+        None => text.push_str("no coordinator was lost and replaced."),
     }
     let over = jobs.iter().filter(|job| {
         let lost = |failover: &Failover| {

@@ -43,8 +43,11 @@ proptest! {
         let all = operations(&plan);
         let mut products = Products::new(SPLIT);
         finish(&plan, &draws, |done, id| {
-            assert_eq!(products.insert(id, id.index), Insertion::New, "{id:?}");
+            let value = Bytes::from(vec![1; id.index as usize % 7 + 1]);
+            assert_eq!(products.insert(id, value.clone()), Insertion::New, "{id:?}");
             assert_eq!(products.done(n), done.len() as u64);
+            let held = products.iter().map(|(_, value)| value.len() as u64);
+            assert_eq!(products.weight(), held.sum::<u64>(), "after {id:?}");
             for &other in &all {
                 assert_eq!(products.covers(other), done.contains(&other), "{other:?} after {id:?}");
                 assert_eq!(!products.evidence(other).is_empty(), done.contains(&other));
@@ -55,11 +58,13 @@ proptest! {
                     }
                 }
             }
-            assert_ne!(products.insert(id, id.index), Insertion::New);
+            assert_ne!(products.insert(id, value), Insertion::New);
         });
         if products.has_digits(n) {
             prop_assert!(products.ids().eq(plan.digits()), "nothing but the digits is kept");
         }
+        products.forget(n);
+        assert_eq!(products.weight(), 0);
     }
 
     #[test]
@@ -75,6 +80,9 @@ proptest! {
         finish(&plan, &draws[1], |_, id| {
             right.insert(id, ());
         });
+        let mut rest = right.clone();
+        rest.remove_all_covered(&left);
+        prop_assert!(rest.ids().all(|id| !left.covers(id)));
         let mut union = left.clone();
         for id in right.ids() {
             union.insert(id, ());

@@ -18,25 +18,34 @@ pub(crate) struct ClusterArgs {
     /// Number of nodes, coordinator included: 2 to 16
     #[arg(long, value_name = "N", env = "BULLPEN_NODES", default_value_t = 6)]
     nodes: u8,
-    /// Simulated processing time: each result of a worker waits that long before it is sent
+    /// Simulated processing time of each operation
+    ///
+    /// Each result of a worker waits that long before it is sent: 5ms and a long job give something
+    /// to watch.
     #[arg(long, value_name = "D", env = "BULLPEN_DELAY", default_value = "0ms",
           value_parser = humantime::parse_duration)]
     delay: Duration,
     /// Interval of the heartbeats between the coordinator and each worker
-    #[arg(long, value_name = "D", env = "BULLPEN_HEARTBEAT", default_value = "50ms",
+    #[arg(long, value_name = "D", env = "BULLPEN_HEARTBEAT", default_value = "50ms", hide_short_help = true,
           value_parser = humantime::parse_duration)]
     heartbeat: Duration,
     /// A node that was silent for that long is suspected; at least three heartbeats
-    #[arg(long, value_name = "D", env = "BULLPEN_SUSPECT_AFTER", default_value = "500ms",
+    #[arg(long, value_name = "D", env = "BULLPEN_SUSPECT_AFTER", default_value = "500ms", hide_short_help = true,
           value_parser = humantime::parse_duration)]
     suspect_after: Duration,
     /// A worker with an operation older than this has failed; the delay is added for each
     /// operation ahead of it
-    #[arg(long, value_name = "D", env = "BULLPEN_OPERATION_DEADLINE", default_value = "60s",
+    #[arg(long, value_name = "D", env = "BULLPEN_OPERATION_DEADLINE", default_value = "60s", hide_short_help = true,
           value_parser = humantime::parse_duration)]
     operation_deadline: Duration,
     /// An operation whose worker died that many times over fails its job
-    #[arg(long, value_name = "N", env = "BULLPEN_ATTEMPTS", default_value_t = 10)]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "BULLPEN_ATTEMPTS",
+        default_value_t = 10,
+        hide_short_help = true
+    )]
     attempts: u32,
     /// What a node does when it comes back and finds a coordinator with a lower ID
     #[arg(
@@ -53,6 +62,7 @@ pub(crate) struct ClusterArgs {
         value_name = "on|off",
         env = "BULLPEN_HINTS",
         default_value = "on",
+        hide_short_help = true,
         hide_possible_values = true
     )]
     hints: Switch,
@@ -65,7 +75,8 @@ pub(crate) struct ClusterArgs {
         long,
         value_name = "N",
         env = "BULLPEN_LOG_DIGITS",
-        default_value_t = 1_000
+        default_value_t = 1_000,
+        hide_short_help = true
     )]
     log_digits: usize,
     /// How the messages on standard error look: for people or one JSON object a line
@@ -74,6 +85,7 @@ pub(crate) struct ClusterArgs {
         value_name = "text|json",
         env = "BULLPEN_LOG_FORMAT",
         default_value = "text",
+        hide_short_help = true,
         hide_possible_values = true
     )]
     pub(crate) log_format: LogFormat,

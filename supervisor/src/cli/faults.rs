@@ -9,9 +9,10 @@ use node::faults::{FaultConfig, FaultSpec};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Injected faults")]
 pub(crate) struct FaultArgs {
-    /// Chance that a node kills itself, drawn at each point that an operation passes: before it is
-    /// computed, sent, checkpointed, in the middle of that, before and after a commit, and in each
-    /// election; 0 to 1
+    /// Chance that a node kills itself, drawn at each point that an operation passes; 0 to 1
+    ///
+    /// The points: before the operation is computed, sent and checkpointed, in the middle of that,
+    /// before and after a commit, and in each election.
     #[arg(long, value_name = "P", env = "BULLPEN_CRASH_PROBABILITY", default_value_t = 0.0,
           value_parser = probability)]
     crash_probability: f64,
@@ -20,13 +21,15 @@ pub(crate) struct FaultArgs {
           value_parser = probability)]
     stall_probability: f64,
     /// How long a stalled node answers nothing
-    #[arg(long, value_name = "D", env = "BULLPEN_STALL", default_value = "2s",
+    #[arg(long, value_name = "D", env = "BULLPEN_STALL", default_value = "2s", hide_short_help = true,
           value_parser = humantime::parse_duration)]
     stall: Duration,
-    /// A fault at one exact place: at=POINT,do=kill|stop|stall, with node=ID|any, after=PASSES,
-    /// n=, level= and index= as wanted. POINT is before-compute, before-send, before-checkpoint,
-    /// mid-checkpoint, before-commit, after-commit or in-election. Fires once; one for any node
-    /// that selects an operation fires in every process that comes to it
+    /// A fault at one exact place, such as node=5,at=mid-checkpoint,after=100,do=kill
+    ///
+    /// at=POINT,do=kill|stop|stall, with node=ID|any, after=PASSES, n=, level= and index= as wanted.
+    /// POINT is before-compute, before-send, before-checkpoint, mid-checkpoint, before-commit,
+    /// after-commit or in-election. Fires once; one for any node that selects an operation fires in
+    /// every process that comes to it. May be given several times.
     #[arg(
         long = "fault",
         value_name = "SPEC",

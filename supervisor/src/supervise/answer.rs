@@ -6,6 +6,7 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use protocol::event::ChildState;
+use protocol::id::Term;
 use protocol::status::{JobStatus, RoleName};
 
 use super::Supervisor;
@@ -141,6 +142,7 @@ fn alive(slot: &Slot) -> Option<(usize, &Life)> {
 
 fn node_status(slot: &Slot) -> NodeStatus {
     let life = slot.life.as_ref();
+    let status = life.and_then(|life| life.status.as_ref());
     let uptime = life.map(|life| Instant::now().saturating_duration_since(life.born));
     NodeStatus {
         id: slot.id,
@@ -156,5 +158,8 @@ fn node_status(slot: &Slot) -> NodeStatus {
         uptime_ms: uptime.map_or(0, |uptime| {
             u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX)
         }),
+        term: status.map_or(Term(0), |status| status.highest.term),
+        held_bytes: status.map_or(0, |status| status.held_bytes),
+        peak_held_bytes: life.map_or(0, |life| life.peak_held_bytes),
     }
 }

@@ -1,0 +1,114 @@
+//! `bullpen metrics`: what the cluster did and does, for Prometheus.
+//!
+//! ```text
+//!   control socket ── status ──▶ gauges ───┐
+//!   events.jsonl ───── tail ───▶ counters ─┴─▶ text, once or at each scrape
+//! ```
+//!
+//! A client like `status`: nothing of it runs in the supervisor or in a node.
+
+mod families;
+mod serve;
+mod takeover;
+
+use std::path::{Path, PathBuf};
+
+use laboratory::tail::{Found, Tail};
+
+use crate::cli::MetricsArgs;
+use crate::control::{Answer, ClusterStatus, Request, client};
+use crate::failure::Failure;
+use crate::metrics::families::Families;
+use crate::results;
+use crate::run_dir;
+
+/// Why metrics cannot be had. Displays as one sentence.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MetricsError {
+    /// They cannot be made into text.
+    #[error("cannot make the metrics: {0}")]
+    Encode(#[from] prometheus::Error),
+    /// The event log is there and cannot be read.
+    #[error("cannot read the event log {}: {error}", path.display())]
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}; choose another address with --listen")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The service cannot run.
+    #[error("cannot serve the metrics: {0}")]
+    Serve(std::io::Error),
+}
+
+/// Prints the metrics once, or serves them until a signal ends it.
+///
+/// # Errors
+///
+/// Once: no cluster answers. Served: the address cannot be listened on.
+pub(crate) fn run(args: &MetricsArgs) -> Result<(), Failure> {
+    let run_dir = run_dir::chosen(args.run_dir.as_deref());
+    if let Some(address) = args.listen {
+        return Ok(serve::run(address, Collector::new(&run_dir)?)?);
+    }
+    let mut collector = Collector::new(&run_dir)?;
+    let status = collector.status()?;
+    Ok(results::say(&collector.text(Some(&status))?)?)
+}
+
+/// Keeps the counters of a run up to date.
+#[derive(Debug)]
+struct Collector {
+    run_dir: PathBuf,
+    log: PathBuf,
+    tail: Tail,
+    families: Families,
+}
+
+impl Collector {
+    fn new(run_dir: &Path) -> Result<Collector, MetricsError> {
+        let log = run_dir.join(node::event_log::FILE_NAME);
+        Ok(Collector {
+            run_dir: run_dir.to_owned(),
+            tail: Tail::whole(&log),
+            log,
+            families: Families::new()?,
+        })
+    }
+
+    fn status(&self) -> Result<ClusterStatus, Failure> {
+        match client::ask(&self.run_dir, &Request::Status)? {
+            Answer::Status(status) => Ok(status),
+            other => Err(Failure::unexpected(&other)),
+        }
+    }
+
+    /// All metrics, brought up to date with the event log and the present state; the latter is none
+    /// where no cluster answers.
+    fn text(&mut self, status: Option<&ClusterStatus>) -> Result<String, MetricsError> {
+        let mut result = Ok(());
+        let families = &mut self.families;
+        let read = self.tail.read(|found| match found {
+            Found::Anew => match Families::new() {
+                Ok(new) => *families = new,
+                Err(error) => result = Err(error),
+            },
+            Found::Event(event) => families.count(&event),
+        });
+        read.map_err(|error| MetricsError::Log {
+            path: self.log.clone(),
+            error,
+        })?;
+        result?;
+        self.families.show(status);
+        Ok(self.families.encode()?)
+    }
+}

@@ -1,0 +1,94 @@
+//! The page on a terminal.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::crossterm::terminal;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::draw::draw;
+use super::view::{Order, View};
+use super::watch::Watch;
+
+/// How long a terminal may take to learn its size.
+const SIZE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a key or news may wait for each other.
+const TURN: Duration = Duration::from_millis(100);
+
+/// Whether the terminal says how large it is. That of a container learns it a moment after its first
+/// process has begun; a serial line never does.
+pub(super) fn has_size() -> bool {
+    let end = Instant::now() + SIZE_PATIENCE;
+    loop {
+        if terminal::size().is_ok_and(|(columns, rows)| columns > 0 && rows > 0) {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        std::thread::sleep(TURN);
+    }
+}
+
+/// Shows the page until a key or a signal ends it; leaves the terminal as it was.
+///
+/// # Errors
+///
+/// What the terminal says.
+pub(super) fn run(run_dir: &Path) -> io::Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let watch = Watch::start(run_dir)?;
+    let mut view = View::new(run_dir.display().to_string());
+    let _restore = Restore;
+    // It restores the terminal on a panic, too.
+    let mut terminal = ratatui::try_init()?;
+    show(&mut terminal, &mut view, &watch, &stop)
+}
+
+fn show(
+    terminal: &mut DefaultTerminal,
+    view: &mut View,
+    watch: &Watch,
+    stop: &AtomicBool,
+) -> io::Result<()> {
+    while !stop.load(Ordering::SeqCst) {
+        for news in watch.news.try_iter() {
+            view.hear(news);
+        }
+        view.pass(Instant::now());
+        terminal.draw(|frame| draw(frame, view))?;
+        let mut patience = TURN;
+        while event::poll(patience)? {
+            if let Event::Key(key) = event::read()?
+                && key.kind == KeyEventKind::Press
+            {
+                match view.press(key) {
+                    Order::None => {}
+                    Order::Signal(target, signal) => watch.signal(target, signal),
+                    Order::Quit => return Ok(()),
+                }
+            }
+            // Whatever else is there already is shown at once with it.
+            patience = Duration::ZERO;
+        }
+    }
+    Ok(())
+}
+
+/// Leaves the page, however the function ends.
+struct Restore;
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        // A terminal that is gone needs none.
+        let _ = ratatui::try_restore();
+    }
+}
