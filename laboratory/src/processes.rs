@@ -37,13 +37,6 @@ pub fn state(pid: Pid) -> Option<char> {
     rest.chars().next()
 }
 
-/// Whether a process lives and was started with this run directory: its pid may be another's by now.
-pub fn is_node_of(run_dir: &Path, pid: Pid) -> bool {
-    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let mut words = command.split(|&byte| byte == 0);
-    words.any(|word| OsStr::from_bytes(word) == run_dir) && is_alive(pid)
-}
-
 /// What a process has used, and uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
@@ -70,6 +63,13 @@ pub fn usage(pid: Pid) -> Option<Usage> {
 fn system_value(name: SysconfVar) -> Option<u64> {
     let value = sysconf(name).ok()??;
     u64::try_from(value).ok().filter(|&value| value > 0)
+}
+
+/// Whether a process lives and was started with this run directory: its pid may be another's by now.
+pub fn is_node_of(run_dir: &Path, pid: Pid) -> bool {
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut words = command.split(|&byte| byte == 0);
+    words.any(|word| OsStr::from_bytes(word) == run_dir) && is_alive(pid)
 }
 
 #[cfg(test)]

@@ -8,9 +8,11 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::num::NonZeroU16;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Child, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
 
 use harness::{Cluster, Home, PATIENCE, command, eventually, stderr};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
@@ -44,9 +46,16 @@ impl Terminal {
             ws_ypixel: 0,
         };
         let pty = openpty(&size, None).unwrap();
+        // A copy in a child would keep the terminal alive.
+        fcntl(&pty.master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
         let end = || Stdio::from(pty.slave.try_clone().unwrap());
-        let mut command = command(home, "top", &[]);
+        let top = command(home, "top", &[]);
+        // As a shell starts it: the terminal is its own, and tells it when it is gone.
+        let mut command = Command::new("setsid");
         command
+            .arg("--ctty")
+            .arg(top.get_program())
+            .args(top.get_args())
             .env("TERM", "xterm")
             .stdin(end())
             .stdout(end())
@@ -136,6 +145,16 @@ fn on_a_terminal_a_key_kills_the_coordinator_and_another_leaves() {
     });
     top.press("q");
     top.assert_leaves();
+}
+
+#[test]
+fn it_ends_with_its_terminal() {
+    let cluster = Cluster::start(&[]);
+    let mut top = Terminal::start(&cluster.home);
+    top.await_text("node 5 coordinates");
+    top.terminal = File::open("/dev/null").unwrap();
+    let ended = eventually(PATIENCE, "top ends", || top.child.try_wait().unwrap());
+    assert_eq!(ended.signal(), Some(Signal::SIGHUP as i32));
 }
 
 #[test]

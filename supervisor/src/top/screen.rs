@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use ratatui::crossterm::terminal;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::draw::draw;
 use super::view::{Order, View};
@@ -42,7 +42,9 @@ pub(super) fn has_size() -> bool {
 /// What the terminal says.
 pub(super) fn run(run_dir: &Path) -> io::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
+    // Not SIGHUP, which ends this process at once: there is no terminal to restore any more, and on
+    // one that is gone crossterm reads without end.
+    for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     let watch = Watch::start(run_dir)?;
