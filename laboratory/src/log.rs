@@ -12,7 +12,7 @@ use std::sync::Arc;
 use nix::time::{ClockId, clock_gettime};
 
 pub use self::event::{Event, Fields, Life, Op};
-pub use self::reader::{Follower, Reader};
+use self::reader::Reader;
 
 /// The events of a run, in the order of the clock that all processes share.
 #[derive(Clone, Debug, Default)]

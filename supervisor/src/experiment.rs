@@ -32,6 +32,7 @@ use crate::cli::experiment::{Options, SignalArg, TargetArg};
 use crate::experiment::cluster::Cluster;
 use crate::experiment::course::Course;
 use crate::experiment::outcome::Outcome;
+use crate::experiment::view::View;
 use crate::failure::Failure;
 use crate::memory;
 use crate::owner;
@@ -81,8 +82,9 @@ pub(crate) fn run(args: &ExperimentArgs) -> Result<(), Failure> {
         settings.title(),
         settings.seed
     );
+    let view = View::new(&run_dir.join(node::event_log::FILE_NAME));
     let cluster = Cluster::start(folder.path(), &run_dir, settings.seed, options.of_cluster())?;
-    let course = Course::new(&settings, &mut signals, cluster).run()?;
+    let course = Course::new(&settings, &mut signals, view, cluster).run()?;
     let outcome = Outcome::of(&settings, course);
     let reported = match &args.report {
         Some(report) => outcome.write(report, &run_dir),

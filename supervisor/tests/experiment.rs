@@ -47,7 +47,7 @@ struct UnderWay {
 
 impl UnderWay {
     fn start(args: &[&str]) -> UnderWay {
-        let (temporary, output) = (temporary(), temporary_file_folder());
+        let (temporary, output) = (temporary(), temporary());
         let file = |name| Stdio::from(File::create(output.path().join(name)).unwrap());
         let child = experiment(&temporary, args)
             .stdout(file("stdout"))
@@ -107,10 +107,6 @@ impl Drop for UnderWay {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn temporary_file_folder() -> TempDir {
-    temporary()
 }
 
 fn is_empty(folder: &TempDir) -> bool {
@@ -209,7 +205,7 @@ fn nodes_that_fail_by_themselves_as_well() {
 
 #[test]
 fn a_table_and_a_report_for_a_person() {
-    let (temporary, report) = (temporary(), temporary_file_folder());
+    let (temporary, report) = (temporary(), temporary());
     let folder = report.path().join("new");
     let mut command = experiment(&temporary, &["--rounds", "2", "--report"]);
     let output = run(command.arg(&folder));
@@ -229,6 +225,18 @@ fn a_table_and_a_report_for_a_person() {
     let events = fs::read_to_string(folder.join("events.jsonl")).unwrap();
     assert_eq!(events.matches(r#""event":"node_signalled""#).count(), 2);
     assert!(is_empty(&temporary));
+}
+
+#[test]
+fn a_run_directory_that_was_used_before_is_used_again() {
+    let (temporary, kept) = (temporary(), temporary());
+    for _ in 0..2 {
+        let mut command = experiment(&temporary, &["--rounds", "1", "--nodes", "3", "--run-dir"]);
+        let output = run(command.arg(kept.path()));
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let logs = ["events.jsonl", "events.jsonl.1"].map(|name| kept.path().join(name));
+    assert!(logs.iter().all(|log| log.exists()));
 }
 
 #[test]

@@ -1,9 +1,6 @@
-//! Events out of lines, one after the other, also while a log grows.
+//! Events out of lines.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -12,9 +9,9 @@ use super::event::{Event, Op};
 
 /// Makes events of lines, in the order of the file.
 #[derive(Debug, Default)]
-pub struct Reader {
+pub(super) struct Reader {
     /// Positions of the lines that were no event.
-    pub torn: Vec<usize>,
+    pub(super) torn: Vec<usize>,
     /// How many lines there were.
     lines: usize,
     words: Words,
@@ -39,7 +36,7 @@ impl Words {
 
 impl Reader {
     /// The event of the next line, which comes without its end; none if the line holds no whole one.
-    pub fn take(&mut self, line: &[u8]) -> Option<Event> {
+    pub(super) fn take(&mut self, line: &[u8]) -> Option<Event> {
         self.lines += 1;
         if line.is_empty() {
             return None;
@@ -91,53 +88,5 @@ impl Reader {
             level: op["level"].as_u64()?,
             index: op["index"].as_u64()?,
         })
-    }
-}
-
-/// Reads a log file that grows.
-#[derive(Debug)]
-pub struct Follower {
-    path: PathBuf,
-    file: Option<File>,
-    reader: Reader,
-    /// What was read of a line that is not whole yet.
-    begun: Vec<u8>,
-}
-
-impl Follower {
-    /// Nothing is read yet; the file may be made later.
-    pub fn new(path: &Path) -> Follower {
-        Follower {
-            path: path.to_owned(),
-            file: None,
-            reader: Reader::default(),
-            begun: Vec::new(),
-        }
-    }
-
-    /// The events that were written since the last time, in the order of the file.
-    ///
-    /// # Errors
-    ///
-    /// What `open(2)` and `read(2)` say, save that there is no file yet.
-    pub fn read(&mut self) -> io::Result<Vec<Event>> {
-        if self.file.is_none() {
-            match File::open(&self.path) {
-                Ok(file) => self.file = Some(file),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-                Err(error) => return Err(error),
-            }
-        }
-        if let Some(file) = &mut self.file {
-            file.read_to_end(&mut self.begun)?;
-        }
-        let whole = self.begun.iter().rposition(|&byte| byte == b'\n');
-        let rest = self.begun.split_off(whole.map_or(0, |end| end + 1));
-        let lines = std::mem::replace(&mut self.begun, rest);
-        let Some((_, lines)) = lines.split_last() else {
-            return Ok(Vec::new());
-        };
-        let lines = lines.split(|&byte| byte == b'\n');
-        Ok(lines.filter_map(|line| self.reader.take(line)).collect())
     }
 }

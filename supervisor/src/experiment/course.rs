@@ -85,11 +85,12 @@ impl<'a> Course<'a> {
     pub(super) fn new(
         settings: &'a Settings,
         signals: &'a mut Signals,
+        view: View,
         cluster: Cluster,
     ) -> Course<'a> {
         Course {
             zombies: Zombies::watch(cluster.pid()),
-            view: View::new(&cluster.run_dir().join(node::event_log::FILE_NAME)),
+            view,
             work: Work::new(cluster.jobs(), settings.n, settings.seed),
             is_working: false,
             progress: Progress::new(settings.rounds),

@@ -4,13 +4,16 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-use laboratory::log::{Event, Follower};
+use laboratory::log::{Event, now_ns};
+use laboratory::tail::{Found, Tail};
 use laboratory::verdict::Beliefs;
 
 /// The state of a cluster, as far as its event log has told.
 #[derive(Debug)]
 pub(super) struct View {
-    log: Follower,
+    log: Tail,
+    /// What is older is of another run, in a run directory that was used before.
+    begun: u64,
     /// Who believes in which coordinator.
     pub(super) beliefs: Beliefs,
     /// What happened to coordinators and processes, in the order of the log.
@@ -22,9 +25,11 @@ pub(super) struct View {
 }
 
 impl View {
+    /// The view of a cluster that is about to be started.
     pub(super) fn new(log: &Path) -> View {
         View {
-            log: Follower::new(log),
+            log: Tail::whole(log),
+            begun: now_ns(),
             beliefs: Beliefs::default(),
             turns: Vec::new(),
             done: 0,
@@ -38,7 +43,14 @@ impl View {
     ///
     /// The log cannot be read.
     pub(super) fn refresh(&mut self) -> io::Result<()> {
-        for event in self.log.read()? {
+        let mut events = Vec::new();
+        self.log.read(|found| {
+            if let Found::Event(event) = found {
+                events.push(event);
+            }
+        })?;
+        events.retain(|event| event.at() >= self.begun);
+        for event in events {
             self.beliefs.take(&event);
             match event.name() {
                 "job_done" => {
