@@ -1,15 +1,19 @@
 //! The page on a terminal.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use ratatui::crossterm::terminal;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::draw::draw;
 use super::view::{Order, View};
@@ -31,7 +35,7 @@ pub(super) fn has_size() -> bool {
         if Instant::now() >= end {
             return false;
         }
-        std::thread::sleep(TURN);
+        thread::sleep(TURN);
     }
 }
 
@@ -42,17 +46,31 @@ pub(super) fn has_size() -> bool {
 /// What the terminal says.
 pub(super) fn run(run_dir: &Path) -> io::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
-    // Not SIGHUP, which ends this process at once: there is no terminal to restore any more, and on
-    // one that is gone crossterm reads without end.
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
+    leave_with_the_terminal()?;
     let watch = Watch::start(run_dir)?;
     let mut view = View::new(run_dir.display().to_string());
     let _restore = Restore;
     // It restores the terminal on a panic, too.
     let mut terminal = ratatui::try_init()?;
     show(&mut terminal, &mut view, &watch, &stop)
+}
+
+/// Ends this process when its terminal is gone: on such a one crossterm reads without end, and looks
+/// at nothing else.
+fn leave_with_the_terminal() -> io::Result<()> {
+    thread::Builder::new()
+        .name("hang-up".to_owned())
+        .spawn(|| {
+            let stdout = io::stdout();
+            // Of no events asked for, a hang-up is told all the same.
+            let mut terminal = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+            while poll(&mut terminal, PollTimeout::NONE) == Err(Errno::EINTR) {}
+            std::process::exit(0);
+        })?;
+    Ok(())
 }
 
 fn show(
