@@ -2,8 +2,9 @@
 //! run has traced and the jobs directory that it leaves.
 //!
 //! ```text
-//!   events.jsonl ─▶ log ─▶ Run ─▶ epochs · fencing · results · computing · recomputation
-//!   jobs/ ─────────────────┘      reassignments · ends · processes · convergence · elections
+//!   events.jsonl ─▶ log ─▶ Run ─▶ epochs · obedience · fencing · results · plan · computing
+//!   jobs/ ─────────────────┘      recomputation · reassignments · ends · processes · elections
+//!                                 convergence
 //!                                                    │
 //!                                                    ▼
 //!                                               violations
@@ -12,6 +13,10 @@
 //! Each invariant has a file of its own. A violation names the invariant, says in words what broke
 //! it, and lists the events that show it. The log may have torn lines anywhere: what is proved by
 //! an event stands, and what only the lack of an event would prove is not claimed then.
+//!
+//! Two have no file, since events tell of them only through others. A merge that loses what a node
+//! holds (S8) has it computed again without a cause: S7. A file that was parsed before it was whole
+//! (S10) yields a text that its whole content does not ask for, S4, or is rejected.
 
 mod computing;
 mod convergence;
@@ -20,6 +25,8 @@ mod ends;
 mod epochs;
 mod fates;
 mod fencing;
+mod obedience;
+mod plan;
 mod processes;
 mod reassignments;
 mod recomputation;
@@ -165,8 +172,10 @@ impl Run {
     pub fn judge_course_beside(&self, compared: &Comparison) -> Vec<Violation> {
         let fates = Fates::of(&self.log);
         let mut violations = epochs::check(&self.log);
+        violations.extend(obedience::check(&self.log));
         violations.extend(fencing::check(&self.log));
         violations.extend(results::check(self, compared));
+        violations.extend(plan::check(&self.log));
         violations.extend(computing::check(&self.log));
         violations.extend(recomputation::check(self, &fates));
         violations.extend(reassignments::check(self, &fates));

@@ -45,6 +45,36 @@ fn s1_acting_in_an_epoch_that_another_won() {
 }
 
 #[test]
+fn s2_a_lower_term_is_obeyed() {
+    for name in ["following", "computing"] {
+        breaks("S2", |made| {
+            // It has stepped down for a term that nobody won in the end, and works for the old one.
+            let seen = json!({"event": "stepped_down", "why": "promised"});
+            made.add(250, 0, 3, seen);
+            let obeyed = json!({"event": name, "coordinator": 2, "op": op("decimal")});
+            made.add(260, 0, 1, obeyed);
+            let following = json!({"event": "following", "coordinator": 2});
+            made.add(270, 0, 3, following);
+        });
+    }
+}
+
+#[test]
+fn s5_a_name_outside_of_the_tree_and_a_leaf_that_nobody_completed() {
+    let done = |n: u64| json!({"event": "product_done", "n": n});
+    let mut made = Made::new();
+    made.add(350, 2, 1, done(0));
+    trial::assert_sound(&made.run().judge());
+    breaks("S5", |made| {
+        made.add(345, 2, 1, done(5));
+    });
+    breaks("S5", |made| {
+        let fifth = json!({"n": 16, "kind": "multiply", "level": 0, "index": 4});
+        made.add(350, 1, 1, json!({"event": "completed", "op": fifth}));
+    });
+}
+
+#[test]
 fn s4_a_wrong_value() {
     breaks("S4", |made| made.write("done/none.txt", "0!=0\n"));
     breaks("S4", |made| made.write("done/none.txt", "0!=1\n0!=1\n"));

@@ -32,6 +32,8 @@ const AGREE_WITHIN: Duration = Duration::from_secs(15);
 const WORK_WITHIN: Duration = Duration::from_secs(60);
 /// L4: the grace, and a moment for a busy machine.
 const END_WITHIN: Duration = Duration::from_secs(6);
+/// How long nodes may outlive a supervisor that was killed, on a busy machine.
+const LAST_WITHIN: Duration = Duration::from_secs(1);
 
 /// An experiment under way.
 pub(super) struct Course<'a> {
@@ -126,7 +128,7 @@ impl<'a> Course<'a> {
         }
         self.end()?;
         run.log = Log::read(&self.log_path());
-        let survivors = run.judge_survivors(self.cluster.run_dir());
+        let survivors = self.await_last(&run);
         self.ended.violations.extend(survivors);
         self.ended.violations.extend(self.zombies.end());
         self.ended.run = run;
@@ -335,6 +337,18 @@ impl<'a> Course<'a> {
             if self.signals.drain() > 0 {
                 self.ended.interrupted = true;
                 self.cluster.signal(Signal::SIGTERM);
+            }
+            self.sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Waits until the last node is gone: of a supervisor that was killed they learn a moment later.
+    fn await_last(&mut self, run: &Run) -> Vec<Violation> {
+        let limit = Instant::now() + LAST_WITHIN;
+        loop {
+            let survivors = run.judge_survivors(self.cluster.run_dir());
+            if survivors.is_empty() || Instant::now() >= limit {
+                return survivors;
             }
             self.sleep(LOOK_EVERY);
         }
