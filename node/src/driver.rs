@@ -62,8 +62,9 @@ pub(crate) struct Report {
     tried_at: Option<Instant>,
     /// The last report of progress still listed jobs.
     had_jobs: bool,
-    /// Bytes of products in its copy of the checkpoint, as last reported.
-    held_bytes: u64,
+    /// Bytes of products in its copy of the checkpoint, and the most that there were, as last
+    /// reported.
+    told_held_bytes: (u64, u64),
     /// The most that there were after any event.
     peak_held_bytes: u64,
     ended: Vec<String>,
@@ -361,7 +362,7 @@ impl Driver {
             if self.tell(&report) {
                 self.report.told = Some(view);
                 self.report.had_jobs = had_jobs;
-                self.report.held_bytes = held_bytes;
+                self.report.told_held_bytes = (held_bytes, peak_held_bytes);
             }
         }
     }
@@ -389,7 +390,7 @@ impl Report {
     fn due(&self, node: &Node) -> Option<Instant> {
         let interval = if self.had_jobs || node.open_jobs() > 0 {
             PROGRESS
-        } else if self.held_bytes != node.held_bytes() {
+        } else if self.told_held_bytes != (node.held_bytes(), self.peak_held_bytes) {
             HELD
         } else {
             ALIVE
