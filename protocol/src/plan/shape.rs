@@ -49,7 +49,7 @@ impl Default for Shape {
     /// less than it saves.
     fn default() -> Shape {
         Shape {
-            least_blocks: 64,
+            least_blocks: 16,
             split_from: Some(20_000),
         }
     }
