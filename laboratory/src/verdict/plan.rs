@@ -32,7 +32,7 @@ pub(super) fn check(log: &Log) -> Vec<Violation> {
                 let names = completed.entry(op.n).or_default();
                 names.insert((op.level, op.index));
             }
-            ("product_done", _) if log.torn.is_empty() && is_traced(log) => {
+            ("product_done", _) if log.torn.is_empty() && tells_operations(log) => {
                 let n = event.number("n");
                 if judged.insert(n) {
                     violations.extend(incomplete(n, completed.get(&n), event));
@@ -45,7 +45,7 @@ pub(super) fn check(log: &Log) -> Vec<Violation> {
 }
 
 /// Whether single operations are told of at all.
-fn is_traced(log: &Log) -> bool {
+fn tells_operations(log: &Log) -> bool {
     log.named("completed").next().is_some()
 }
 

@@ -89,14 +89,20 @@ fn an_abandoned_reservation_is_removed_by_a_listing_and_nothing_else_is() {
     assert!(!directory.path().join("b").exists());
 }
 
-#[test]
-fn a_reservation_whose_owner_lives_is_no_file_and_stays() {
-    let (directory, mut folders) = folders();
-    folders.renames = Renames::ByReservation;
+/// A reservation of the name `a`, and what its owner has open while it lives.
+fn reserve(directory: &tempfile::TempDir) -> (PathBuf, File) {
     let path = directory.path().join("a");
     fs::write(&path, "bullpen: this name is reserved for a rename\n").unwrap();
     let owner = File::open(&path).unwrap();
     owner.try_lock().unwrap();
+    (path, owner)
+}
+
+#[test]
+fn a_reservation_whose_owner_lives_is_no_file_and_stays() {
+    let (directory, mut folders) = folders();
+    folders.renames = Renames::ByReservation;
+    let (path, owner) = reserve(&directory);
     for _ in 0..2 {
         let listed = folders.reply(FileCall::List(Folder::Inbox));
         assert_eq!(listed, FileReply::Listed(vec![]));
@@ -114,10 +120,7 @@ fn a_reservation_whose_owner_lives_is_no_file_and_stays() {
 fn a_reservation_is_removed_when_its_owner_is_dead() {
     let (directory, mut folders) = folders();
     folders.renames = Renames::ByReservation;
-    let path = directory.path().join("a");
-    fs::write(&path, "bullpen: this name is reserved for a rename\n").unwrap();
-    let owner = File::open(&path).unwrap();
-    owner.try_lock().unwrap();
+    let (path, owner) = reserve(&directory);
     drop(owner);
     folders.reply(FileCall::List(Folder::Inbox));
     assert!(!path.exists());
