@@ -14,7 +14,8 @@ use crate::timer::Timer;
 
 /// The jobs directory is scanned this often, whether or not anybody said that it changed.
 const RESCAN: Duration = Duration::from_secs(2);
-/// After a scan the next one waits this long, however often the directory changes.
+/// After a scan the next one waits as long as the scan took, and at most this long, however often the
+/// directory changes: the small file that somebody writes and renames must not wait for nothing.
 const DEBOUNCE: Duration = Duration::from_millis(5);
 /// Where the system cannot tell whether a file is complete: it held still for this long.
 const QUIET: Duration = Duration::from_millis(500);
@@ -24,8 +25,8 @@ const OPEN_LIMIT: usize = 256;
 /// What the coordinator knows of the inbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Inbox {
-    /// A listing is on its way.
-    listing: bool,
+    /// A listing is on its way, and since when.
+    listing: Option<Untimed>,
     /// The directory changed since the listing was asked for.
     changed: bool,
     /// Names of the last listing that are still to be looked at.
@@ -78,10 +79,10 @@ impl Coordinator {
         }
         let due = core.after(RESCAN);
         core.timers.arm(Timer::Rescan, due);
-        if self.inbox.listing {
+        if self.inbox.listing.is_some() {
             return;
         }
-        self.inbox.listing = true;
+        self.inbox.listing = Some(Untimed(core.now()));
         self.inbox.changed = false;
         self.call(
             core,
@@ -99,8 +100,10 @@ impl Coordinator {
 
     /// The inbox was listed.
     pub(crate) fn inbox_listed(&mut self, core: &mut Core, reply: FileReply) {
-        self.inbox.listing = false;
-        let due = core.after(DEBOUNCE);
+        let now = core.now();
+        let asked = self.inbox.listing.take();
+        let took = asked.map_or(DEBOUNCE, |asked| now.since(asked.0));
+        let due = core.after(took.min(DEBOUNCE));
         core.timers.arm_if_idle(Timer::Debounce, due);
         match reply {
             FileReply::Listed(mut names) => {

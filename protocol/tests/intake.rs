@@ -1,11 +1,14 @@
 //! What is dropped is taken once, whole, under a name that is free.
 
 mod cluster;
+mod solo;
 
 use std::time::Duration;
 
 use cluster::{Cluster, config, factorial};
-use protocol::file::{FilePath, Folder, Probe};
+use protocol::event::{Action, Event};
+use protocol::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
+use solo::{Actions, Solo};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_millis(500);
@@ -211,4 +214,43 @@ fn a_job_that_somebody_takes_away_is_let_go() {
     });
     cluster.run_for(Duration::from_secs(3));
     assert_eq!(cluster.files.len(), 2, "{:?}", cluster.files.keys());
+}
+
+fn scans(actions: &Actions) -> bool {
+    let is_scan = |action: &Action| {
+        matches!(
+            action,
+            Action::File {
+                call: FileCall::List(Folder::Inbox),
+                ..
+            }
+        )
+    };
+    actions.0.iter().any(is_scan)
+}
+
+/// The inbox changes, is listed in this time, changes again; returns when it is listed again.
+fn next_scan_after_one_that_takes(took: Duration) -> Duration {
+    let mut node = Solo::coordinating(2, config(3));
+    node.find_job("8!");
+    node.file_done(FileTag::Folder(Folder::Inbox), FileReply::Listed(vec![]));
+    node.pass(Duration::from_millis(20));
+    assert!(scans(&node.step(Event::InboxChanged)), "at once");
+    node.stand_still(took);
+    node.file_done(FileTag::Folder(Folder::Inbox), FileReply::Listed(vec![]));
+    assert!(!scans(&node.step(Event::InboxChanged)), "not at once");
+    let step = Duration::from_micros(10);
+    let waited = (1..).find(|_| scans(&node.pass(step))).unwrap();
+    step * waited
+}
+
+#[test]
+fn the_next_scan_waits_as_long_as_the_last_one_took_and_five_milliseconds_at_most() {
+    let quick = Duration::from_micros(200);
+    assert_eq!(next_scan_after_one_that_takes(quick), quick);
+    let slow = Duration::from_millis(30);
+    assert_eq!(
+        next_scan_after_one_that_takes(slow),
+        Duration::from_millis(5)
+    );
 }
