@@ -1,11 +1,12 @@
 //! S7 where nothing goes wrong but that processes die: an operation that any live node holds is
 //! not assigned, but to a worker that has it: who answers with what it has. So the death of a
-//! coordinator alone loses no finished operation.
+//! coordinator alone loses no finished operation. A coordinator that is deposed and not told yet may
+//! assign what was sent to its successor already.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::event::{Action, Event};
-use protocol::id::NodeId;
+use protocol::id::{Epoch, NodeId};
 use protocol::message::Message;
 use protocol::plan::OperationId;
 
@@ -18,6 +19,8 @@ use crate::fact::{Fact, Life, Step};
 pub struct CoordinatorDeath {
     watched: BTreeSet<u32>,
     held: BTreeMap<Life, Vec<OperationId>>,
+    /// The highest epoch that every live process knows.
+    highest: BTreeMap<Life, Epoch>,
     /// What every live process has sent to others, from its checkpoint or as its own product.
     sent: BTreeMap<Life, BTreeSet<OperationId>>,
 }
@@ -29,12 +32,18 @@ impl CoordinatorDeath {
         CoordinatorDeath {
             watched,
             held: BTreeMap::new(),
+            highest: BTreeMap::new(),
             sent: BTreeMap::new(),
         }
     }
 
     fn step(&mut self, step: &Step<'_>) -> Result<(), String> {
-        for (op, worker) in assigned(step) {
+        self.highest.insert(step.life, step.after.highest);
+        let is_deposed = self
+            .highest
+            .values()
+            .any(|&epoch| epoch > step.after.highest);
+        for (op, worker) in assigned(step).filter(|_| !is_deposed) {
             self.assigned(step.life, op, worker)?;
         }
         for action in step.actions {
@@ -84,6 +93,7 @@ impl Checker for CoordinatorDeath {
             Fact::Step(step) => self.step(step),
             Fact::Died(life) => {
                 self.held.remove(life);
+                self.highest.remove(life);
                 self.sent.remove(life);
                 Ok(())
             }

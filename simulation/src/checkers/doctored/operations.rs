@@ -132,6 +132,16 @@ fn s7_assigning_what_a_live_node_holds_when_processes_only_die() {
     let worker = NodeId(0);
     let assign = Doctored::acting(winner, 2).trace(Trace::Assigned { op: leaf, worker });
     assert!(assign.shown_to(&mut checker).is_err());
+    let successor = life(5, 6);
+    let winning = Doctored::knowing(successor, epoch(3, successor));
+    assert_eq!(winning.shown_to(&mut checker), Ok(()));
+    assert_eq!(
+        assign.shown_to(&mut checker),
+        Ok(()),
+        "deposed, and not told"
+    );
+    assert_eq!(checker.see(&Fact::Died(successor)), Ok(()));
+    assert!(assign.shown_to(&mut checker).is_err());
     assert_eq!(checker.see(&Fact::Died(holder)), Ok(()));
     assert_eq!(assign.shown_to(&mut checker), Ok(()));
 }
