@@ -45,11 +45,11 @@ impl Shape {
 }
 
 impl Default for Shape {
-    /// Enough blocks that all workers have some; and where the messages of a split conversion cost
+    /// Enough blocks that the usual five workers have some; and where the messages of a split conversion cost
     /// less than it saves.
     fn default() -> Shape {
         Shape {
-            least_blocks: 16,
+            least_blocks: 8,
             split_from: Some(20_000),
         }
     }
