@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::checkpoint::{Snapshot, batches};
-use crate::coordinator::Coordinator;
+use crate::checkpoint::Snapshot;
+use crate::coordinator::{Coordinator, stream};
 use crate::core::Core;
 use crate::id::NodeId;
 use crate::message::{Inventory, Message, Update};
@@ -51,13 +51,7 @@ impl Coordinator {
         core.checkpoint.merge_attempts(&inventory.attempts);
         self.pull_news(core, peer, snapshot, inventory);
         let epoch = self.epoch;
-        for products in batches(snapshot.lacking(&inventory.held).into_iter()) {
-            let update = Update {
-                products,
-                ..Update::default()
-            };
-            core.send(peer, Message::Checkpoint { epoch, update });
-        }
+        stream(core, epoch, &[peer], snapshot.lacking(&inventory.held));
         if !core.checkpoint.attempts.is_empty() {
             let attempts = core.checkpoint.attempts.iter();
             let update = Update {

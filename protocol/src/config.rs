@@ -37,6 +37,10 @@ pub struct Config {
     pub window: usize,
     /// What shapes the plans.
     pub shape: Shape,
+    /// A product of so many bytes or more is not sent back to the worker it came from: the checkpoint
+    /// stream names it, and the worker takes over what it kept. A smaller one costs less than a
+    /// message of its own.
+    pub no_echo_bytes: usize,
     /// What a higher ID does when it comes back.
     pub preemption: Preemption,
     /// Largest N of a job.
@@ -78,6 +82,7 @@ impl Default for Config {
             attempts: 10,
             window: DEFAULT_WINDOW,
             shape: Shape::default(),
+            no_echo_bytes: 16 << 10,
             preemption: Preemption::Graceful,
             max_n: 10_000_000,
             log_digits: 1_000,

@@ -35,6 +35,8 @@ pub(crate) struct Coordinator {
     pub(crate) inbox: Inbox,
     /// What this step adds to the checkpoint stream.
     update: Update,
+    /// Large products that this step adds to it, and from whom they came.
+    large: Vec<(NodeId, Product)>,
     /// Peers that were asked to join and have not answered.
     pub(crate) asked: BTreeSet<NodeId>,
     /// Folders whose listing failed.
@@ -50,6 +52,7 @@ impl Coordinator {
             jobs: Jobs::default(),
             inbox: Inbox::default(),
             update: Update::default(),
+            large: Vec::new(),
             asked: BTreeSet::new(),
             unlisted: BTreeSet::new(),
         }
@@ -72,7 +75,7 @@ impl Coordinator {
         for product in products {
             let id = product.operation;
             if core.is_valid(id) {
-                self.product(core, product);
+                self.product(core, from, product);
             } else {
                 core.warn(format!(
                     "ignored a product of node {from} that is part of no plan: {id:?}"
@@ -81,12 +84,25 @@ impl Coordinator {
         }
     }
 
-    /// A worker lacks operands: it is sent them, and the operations again.
+    /// A worker lacks what is finished: it is sent it. Or it lacks operands: it is sent them, and the
+    /// operations again.
     pub(crate) fn missing(&mut self, core: &mut Core, peer: NodeId, operations: &[OperationId]) {
         let epoch = self.epoch;
         for &id in operations {
-            // What is outstanding is part of a plan.
-            if !self.pool.outstanding(peer).contains(&id) || core.checkpoint.covers(id) {
+            if !core.is_valid(id) {
+                continue;
+            }
+            if core.checkpoint.covers(id) {
+                let finished = core.checkpoint.products.evidence(id).into_iter();
+                let finished = finished.map(|(operation, value)| Product {
+                    operation,
+                    value: value.clone(),
+                });
+                let finished: Vec<Product> = finished.collect();
+                stream(core, epoch, &[peer], finished);
+                continue;
+            }
+            if !self.pool.outstanding(peer).contains(&id) {
                 continue;
             }
             let operands = core.plan(id.n).operands(id);
@@ -103,13 +119,8 @@ impl Coordinator {
                 let value = core.checkpoint.products.get(operation)?.clone();
                 Some(Product { operation, value })
             });
-            for products in batches(held).collect::<Vec<_>>() {
-                let update = Update {
-                    products,
-                    ..Update::default()
-                };
-                core.send(peer, Message::Checkpoint { epoch, update });
-            }
+            let held: Vec<Product> = held.collect();
+            stream(core, epoch, &[peer], held);
             core.send(
                 peer,
                 Message::Assign {
@@ -130,6 +141,7 @@ impl Coordinator {
         self.update
             .products
             .retain(|product| product.operation.n != n);
+        self.large.retain(|(_, product)| product.operation.n != n);
         self.update.attempts.retain(|(id, _)| id.n != n);
         self.update.forgotten.push(n);
     }
@@ -160,16 +172,29 @@ impl Coordinator {
                 };
                 core.send_all(admitted.clone(), Message::Checkpoint { epoch, update });
             }
-            for products in batches(update.products.into_iter()) {
-                let update = Update {
-                    products,
-                    ..Update::default()
-                };
-                core.send_all(admitted.clone(), Message::Checkpoint { epoch, update });
-            }
+            stream(core, epoch, &admitted, update.products);
         }
+        self.stream_large(core);
         for (peer, operations) in assignments {
             core.send(peer, Message::Assign { epoch, operations });
+        }
+    }
+
+    /// Large products go to all but those they came from, who are only told that they are finished.
+    fn stream_large(&mut self, core: &mut Core) {
+        let epoch = self.epoch;
+        for (from, product) in std::mem::take(&mut self.large) {
+            let mut others = self.pool.admitted();
+            others.retain(|&peer| peer != from);
+            let kept = vec![product.operation];
+            stream(core, epoch, &others, vec![product]);
+            if self.pool.is_admitted(from) {
+                let update = Update {
+                    kept,
+                    ..Update::default()
+                };
+                core.send(from, Message::Checkpoint { epoch, update });
+            }
         }
     }
 
@@ -230,7 +255,7 @@ impl Coordinator {
         self.retry_files(core);
     }
 
-    fn product(&mut self, core: &mut Core, product: Product) {
+    fn product(&mut self, core: &mut Core, from: NodeId, product: Product) {
         let id = product.operation;
         let plan = core.plan(id.n);
         self.pool.release_covered_by(&plan, id);
@@ -241,7 +266,11 @@ impl Coordinator {
         match core.checkpoint.insert(id, product.value.clone()) {
             Insertion::New => {
                 core.trace_operations(id, |op| Trace::Checkpointed { op });
-                self.update.products.push(product);
+                if product.value.len() < core.config.no_echo_bytes {
+                    self.update.products.push(product);
+                } else {
+                    self.large.push((from, product));
+                }
                 self.work.finished(id, &core.checkpoint.products);
                 if id == plan.root() {
                     core.trace(Trace::ProductDone { n: id.n });
@@ -329,6 +358,17 @@ impl Coordinator {
             assignments.entry(worker).or_default().push(id);
         }
         assignments
+    }
+}
+
+/// Sends finished operations, in portions, as part of the checkpoint stream.
+pub(crate) fn stream(core: &mut Core, epoch: Epoch, to: &[NodeId], products: Vec<Product>) {
+    for products in batches(products.into_iter()) {
+        let update = Update {
+            products,
+            ..Update::default()
+        };
+        core.send_all(to.to_vec(), Message::Checkpoint { epoch, update });
     }
 }
 

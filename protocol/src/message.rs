@@ -106,7 +106,8 @@ pub struct Product {
     pub value: Bytes,
 }
 
-/// One step of the checkpoint stream. A peer applies `forgotten`, then `attempts`, then `products`.
+/// One step of the checkpoint stream. A peer applies `forgotten`, then `attempts`, then `products`,
+/// then `kept`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Update {
     /// Factorials that no open job needs; all of their products are dropped.
@@ -115,12 +116,24 @@ pub struct Update {
     pub attempts: Vec<(OperationId, u32)>,
     /// Operations that are finished.
     pub products: Vec<Product>,
+    /// Operations that are finished, whose products came from the receiver, which has kept them. If
+    /// it has not, it asks with [`Message::Missing`].
+    pub kept: Vec<OperationId>,
 }
 
 impl Update {
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
-        self.forgotten.is_empty() && self.attempts.is_empty() && self.products.is_empty()
+        self.forgotten.is_empty()
+            && self.attempts.is_empty()
+            && self.products.is_empty()
+            && self.kept.is_empty()
+    }
+
+    /// The operations that it tells are finished.
+    pub fn finished(&self) -> impl Iterator<Item = OperationId> + '_ {
+        let products = self.products.iter().map(|product| product.operation);
+        products.chain(self.kept.iter().copied())
     }
 }
 

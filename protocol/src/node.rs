@@ -367,7 +367,40 @@ impl Node {
                 core.values_differ(product.operation);
             }
         }
-        self.worker.checkpointed(core, &update);
+        self.take_over_kept(&mut update);
+        self.worker.checkpointed(&mut self.core, &update);
+    }
+
+    /// What this node computed itself goes into its copy of the checkpoint without being sent back.
+    fn take_over_kept(&mut self, update: &mut Update) {
+        let core = &mut self.core;
+        let mut missing = Vec::new();
+        update.kept.retain(|&id| {
+            if !core.is_valid(id) {
+                return false;
+            }
+            if !core.checkpoint.covers(id) {
+                match self.worker.kept(id) {
+                    Some(value) => core.checkpoint.insert(id, value.clone()),
+                    None => {
+                        missing.push(id);
+                        return false;
+                    }
+                };
+            }
+            true
+        });
+        // It was forgotten here after it had been sent there, and somebody wants it again.
+        if !missing.is_empty() {
+            let coordinator = core.highest;
+            core.send(
+                coordinator.node,
+                Message::Missing {
+                    epoch: coordinator,
+                    operations: missing,
+                },
+            );
+        }
     }
 
     fn timeout(&mut self, timer: Timer) {

@@ -117,14 +117,19 @@ impl Worker {
         for &n in &update.forgotten {
             self.forget(n);
         }
-        for product in &update.products {
-            self.kept.remove_covered_by(product.operation);
+        for id in update.finished() {
+            self.kept.remove_covered_by(id);
         }
-        let converts = |product: &Product| product.operation.kind != Kind::Multiply;
-        if update.products.iter().any(converts) {
+        if update.finished().any(|id| id.kind != Kind::Multiply) {
             self.kept.remove_all_covered(&core.checkpoint.products);
         }
         self.feed(core);
+    }
+
+    /// The product of a finished operation that this worker sent, and has kept until the checkpoint
+    /// shows it done.
+    pub(crate) fn kept(&self, id: OperationId) -> Option<&Bytes> {
+        self.kept.get(id)
     }
 
     /// What this worker has beside its copy of the checkpoint.

@@ -190,6 +190,7 @@ fn config(chance: &mut Chance, surroundings: &Surroundings) -> Config {
             least_blocks: chance.pick(&[u32::MAX, 16, 4, 1]),
             split_from: chance.pick(&[None, Some(30), Some(0)]),
         },
+        no_echo_bytes: chance.pick(&[0, 20, 16 << 10]),
         preemption: chance.pick(&[
             Preemption::Graceful,
             Preemption::Graceful,

@@ -68,15 +68,17 @@ fn message() -> impl Strategy<Value = Message> {
             epoch(),
             vec(any::<u32>(), 0..5),
             attempts(),
-            vec(product(), 0..8)
+            vec(product(), 0..8),
+            operations()
         )
             .prop_map(
-                |(epoch, forgotten, attempts, products)| Message::Checkpoint {
+                |(epoch, forgotten, attempts, products, kept)| Message::Checkpoint {
                     epoch,
                     update: Update {
                         forgotten,
                         attempts,
                         products,
+                        kept,
                     },
                 }
             ),

@@ -99,11 +99,14 @@ pub(crate) fn inventory() -> impl Strategy<Value = Inventory> {
 
 pub(crate) fn update() -> impl Strategy<Value = Update> {
     let forgotten = vec(select(vec![0, 1, 4, 5, 16, u32::MAX]), 0..2);
-    (forgotten, attempts(), products()).prop_map(|(forgotten, attempts, products)| Update {
-        forgotten,
-        attempts,
-        products,
-    })
+    (forgotten, attempts(), products(), operations()).prop_map(
+        |(forgotten, attempts, products, kept)| Update {
+            forgotten,
+            attempts,
+            products,
+            kept,
+        },
+    )
 }
 
 pub(crate) fn state() -> impl Strategy<Value = ChildState> {

@@ -233,9 +233,7 @@ impl Actions {
             .to(peer)
             .into_iter()
             .filter_map(|message| match message {
-                Message::Checkpoint { update, .. } => {
-                    Some(update.products.iter().map(|product| product.operation))
-                }
+                Message::Checkpoint { update, .. } => Some(update.finished()),
                 _ => None,
             });
         updates.flatten().collect()

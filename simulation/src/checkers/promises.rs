@@ -188,8 +188,7 @@ impl Kept {
                 ..
             } => {
                 if let Some(kept) = self.0.get_mut(&step.life) {
-                    let shown = update.products.iter().map(|product| product.operation);
-                    let shown: Vec<OperationId> = shown.collect();
+                    let shown: Vec<OperationId> = update.finished().collect();
                     kept.retain(|id| !update.forgotten.contains(&id.n) && !is_done(&shown, *id));
                 }
             }

@@ -153,9 +153,9 @@ impl ClusterArgs {
             max_n: memory::default_max_n(self.max_n),
             log_digits: self.log_digits,
             log_results,
-            durable: true,
             trace_operations: self.trace_operations,
             run: format!("{:08x}", rand::random::<u32>()),
+            ..Config::default()
         };
         config.validate()?;
         if let Some(node) = self.faults.astray(config.nodes) {
