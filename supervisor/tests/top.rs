@@ -217,7 +217,7 @@ fn without_a_terminal_it_waits_for_a_cluster_too() {
         .contains("node 5 coordinates")
     {}
     let pid = Pid::from_raw(top.id().try_into().unwrap());
-    kill(pid, Signal::SIGINT).unwrap();
+    kill(pid, Signal::SIGTERM).unwrap();
     top.wait().unwrap();
     assert_eq!(lines.count(), 0, "it ends silently");
     drop(cluster);
