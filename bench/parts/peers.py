@@ -170,43 +170,38 @@ def celery():
 LIGHT, HEAVY = (pool, erlang_vm, erlang_nodes), (ray, dask, celery)
 
 
-def compare(bullpen, starts, rounds, absent):
-    """Median speeds of these peers, and of bullpen in turn with them: a row of each."""
-    peers = []
-    try:
-        for start in starts:
-            try:
-                peers.append(start())
-            except Missing as missing:
-                absent.append(f"{start.__name__}: {missing}")
-        turn = [bullpen, *peers]
-        speeds = {(peer, n): [] for peer in turn for n in SIZES}
-        for _ in range(rounds):
-            for n in SIZES:
-                for peer in turn:
-                    speeds[peer, n].append(peer.speed(n))
-    finally:
-        for peer in peers:
-            peer.stop()
-    medians = {key: common.median(values) for key, values in speeds.items()}
-    for peer in peers:
-        theirs = [f"{medians[peer, n]:,.0f}" for n in SIZES]
-        ours = [f"{medians[bullpen, n]:,.0f}" for n in SIZES]
-        ratios = [f"{medians[bullpen, n] / medians[peer, n]:.1f}" for n in SIZES]
-        yield (peer.name, *theirs, *ours, *ratios, f"at least {peer.goal}")
+def compare(bullpen, peer, rounds):
+    """Median speeds of a peer, and of bullpen in turn with it: a row of the table."""
+    speeds = {(who, n): [] for who in (bullpen, peer) for n in SIZES}
+    for round_ in range(rounds + 1):
+        for (who, n), measured in speeds.items():
+            speed = who.speed(n)
+            if round_ > 0:
+                measured.append(speed)
+    theirs, ours = ([common.median(speeds[who, n]) for n in SIZES] for who in (peer, bullpen))
+    ratios = [f"{our / their:.1f}" for our, their in zip(ours, theirs)]
+    return (peer.name, *(f"{speed:,.0f}" for speed in theirs + ours), *ratios, f"at least {peer.goal}")
 
 
 def measure(rounds, heavy=False):
     common.heading("The same tree with five workers by what a user would pick instead")
-    print("Operations a second, workers warm, in turn in every round; bullpen, with its checkpoint to every node, from")
+    print("Operations a second, workers warm: one round is not counted. Each peer runs alone with bullpen, in turn: some")
+    print("keep a core busy even when nothing is asked of them. Bullpen, with its checkpoint to every node, from")
     print("`job_accepted` to `product_done`. None of the peers has a failover of its coordinator; bench/peers/README.md says")
     print("what each is. The goals are those at n = 10,000.\n")
     rows, absent = [], []
     bullpen = Bullpen()
     try:
-        # What is heavy runs by itself: its processes work even when nothing is asked of them.
-        for starts in [LIGHT] + [(start,) for start in HEAVY if heavy]:
-            rows += compare(bullpen, starts, rounds, absent)
+        for start in LIGHT + (HEAVY if heavy else ()):
+            try:
+                peer = start()
+            except Missing as missing:
+                absent.append(f"{start.__name__}: {missing}")
+                continue
+            try:
+                rows.append(compare(bullpen, peer, rounds))
+            finally:
+                peer.stop()
     finally:
         bullpen.stop()
     sizes = [f"n = {n:,}" for n in SIZES]
