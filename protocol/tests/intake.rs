@@ -240,8 +240,8 @@ fn next_scan_after_one_that_takes(took: Duration) -> Duration {
     node.file_done(FileTag::Folder(Folder::Inbox), FileReply::Listed(vec![]));
     assert!(!scans(&node.step(Event::InboxChanged)), "not at once");
     let step = Duration::from_micros(10);
-    let waited = (1..).find(|_| scans(&node.pass(step))).unwrap();
-    step * waited
+    let waited = (1..=1_000).find(|_| scans(&node.pass(step)));
+    step * waited.expect("another scan")
 }
 
 #[test]

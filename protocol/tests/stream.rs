@@ -54,7 +54,8 @@ fn keeps(epoch: protocol::id::Epoch, operation: OperationId) -> Message {
 
 fn inventory(node: &mut Solo) -> Inventory {
     let collect = Message::Collect { epoch: epoch(2, 1) };
-    node.receive(1, collect).promise(1).unwrap()
+    let inventory = node.receive(1, collect).promise(1);
+    inventory.expect("a promise")
 }
 
 #[test]
