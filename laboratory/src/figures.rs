@@ -10,7 +10,7 @@ use serde::Serialize;
 pub use self::reached::Reached;
 pub use self::spread::Spread;
 use crate::failovers::Failover;
-use crate::log::{Event, Log};
+use crate::log::Event;
 use crate::verdict::Run;
 
 /// Counted from the events of a run.
@@ -49,12 +49,12 @@ pub struct Elections {
 impl Figures {
     /// Those of a traced run, up to its end; `failovers` are its failovers.
     pub fn of(run: &Run, failovers: &[Failover]) -> Figures {
-        let log = &run.log;
         let count = |name| until_the_end(run, name).count();
         let mut seen = BTreeSet::new();
         let spawned = until_the_end(run, "node_spawned");
         let mut computed_again = BTreeMap::new();
-        for again in run.repetitions() {
+        let repetitions = run.repetitions().into_iter();
+        for again in repetitions.filter(|again| again.second.at() <= run.end_ns) {
             let why = again.why(run).to_owned();
             *computed_again.entry(why).or_default() += 1;
         }
@@ -67,9 +67,9 @@ impl Figures {
             },
             operations: count("completed"),
             computed_again,
-            reassigned: by_text(log, "operation_reassigned", "why"),
+            reassigned: by_text(run, "operation_reassigned", "why"),
             duplicates: count("operation_recomputed"),
-            stale_refused: by_text(log, "stale_refused", "what"),
+            stale_refused: by_text(run, "stale_refused", "what"),
             reached: Reached::of(run),
         }
     }
@@ -115,9 +115,9 @@ fn until_the_end<'a>(run: &'a Run, name: &str) -> impl Iterator<Item = &'a Event
     run.log.named(name).filter(move |event| event.at() <= end)
 }
 
-fn by_text(log: &Log, name: &str, field: &str) -> BTreeMap<String, usize> {
+fn by_text(run: &Run, name: &str, field: &str) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for event in log.named(name) {
+    for event in until_the_end(run, name) {
         *counts.entry(event.text(field).to_owned()).or_default() += 1;
     }
     counts
@@ -134,3 +134,6 @@ fn spreads(failovers: &[Failover]) -> BTreeMap<String, Spread> {
         .filter_map(|(cause, times)| Some((cause, Spread::of(times)?)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
