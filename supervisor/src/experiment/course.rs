@@ -1,30 +1,26 @@
 //! The course of an experiment: start, rounds, the end of all work, and the end of the cluster.
 
-use std::os::fd::AsFd;
+mod faults;
+mod waits;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use laboratory::log::{Event, Log, now_ns};
 use laboratory::verdict::{Run, Violation, Zombies};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use protocol::id::NodeId;
 
+use self::waits::{LOOK_EVERY, Stop};
 use super::cluster::Cluster;
-use super::draws::{Draw, Draws};
+use super::draws::Draws;
 use super::progress::Progress;
 use super::view::View;
 use super::work::Work;
 use super::{ExperimentError, Settings};
-use crate::cli::experiment::TargetArg;
-use crate::control::{Answer, Request, Signalled, Target, client};
 use crate::failure::Failure;
 use crate::reap::Ending;
 use crate::signals::Signals;
 
-/// How often it is looked whether something has come.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// L1: the nodes agree within this after a fault. A node that dies again and again is started
 /// again after a second and a half; the rest is for a busy machine.
 const AGREE_WITHIN: Duration = Duration::from_secs(15);
@@ -65,22 +61,6 @@ pub(super) struct Ended {
     pub(super) run: Run,
     /// The jobs that were dropped.
     pub(super) dropped: Vec<String>,
-}
-
-/// Why a wait was not waited out.
-enum Stop {
-    /// Somebody asked for the end.
-    Interrupted,
-    /// The cluster has ended, and nobody had asked it to.
-    Gone(Ending),
-    /// The experiment cannot go on.
-    Failed(Failure),
-}
-
-impl<T: Into<Failure>> From<T> for Stop {
-    fn from(error: T) -> Stop {
-        Stop::Failed(error.into())
-    }
 }
 
 impl<'a> Course<'a> {
@@ -179,91 +159,6 @@ impl<'a> Course<'a> {
         self.is_working = false;
         self.progress.say("waiting for the jobs that are left");
         self.settle()
-    }
-
-    /// Sends a signal to whom it is meant for; a stop is followed by its end.
-    fn fault(&mut self, draw: Draw) -> Result<(), Stop> {
-        let since = now_ns();
-        let victims = self.strike(draw)?;
-        let happened = |name: &'static str, pid: i32| {
-            move |event: &Event| {
-                event.process().as_raw() == pid
-                    && (event.name() == name || event.name() == "node_exited")
-            }
-        };
-        let name = match draw.signal {
-            Signal::SIGKILL => "node_exited",
-            _ => "node_stopped",
-        };
-        for victim in &victims {
-            self.await_turn(since, AGREE_WITHIN, happened(name, victim.pid))?;
-        }
-        if draw.signal == Signal::SIGKILL {
-            self.ended.kills += victims.len();
-            return Ok(());
-        }
-        self.ended.stops += victims.len();
-        let coordinated = self.view.beliefs.coordinator();
-        if draw.until_replaced && victims.len() < usize::from(self.settings.config.nodes) {
-            // Of a stopped worker nothing comes, so the time is limited.
-            let is_other =
-                move |event: &Event| event.name() == "acting" && Some(event.node()) != coordinated;
-            self.await_turn(since, self.settings.config.suspect_after * 2, is_other)?;
-        }
-        self.pass(draw.stop)?;
-        let since = now_ns();
-        for victim in &victims {
-            // It may have died meanwhile, by a fault of its own.
-            self.send(vec![Target::Node(victim.id)], Signal::SIGCONT)?;
-            self.await_turn(since, AGREE_WITHIN, happened("node_continued", victim.pid))?;
-        }
-        Ok(())
-    }
-
-    /// Sends the signal, as soon as there is somebody whom it is meant for.
-    fn strike(&mut self, draw: Draw) -> Result<Vec<Signalled>, Stop> {
-        loop {
-            let targets = self.targets(draw);
-            if let Some(reached) = self.send(targets, draw.signal)? {
-                return Ok(reached);
-            }
-            self.pass(LOOK_EVERY)?;
-        }
-    }
-
-    fn targets(&self, draw: Draw) -> Vec<Target> {
-        let coordinator = self.view.beliefs.coordinator();
-        let one =
-            |ids: Vec<u8>| Vec::from_iter(draw.one_of(&ids).map(|id| Target::Node(NodeId(id))));
-        let all = 0..self.settings.config.nodes;
-        match self.settings.target {
-            TargetArg::Coordinator => vec![Target::Coordinator],
-            TargetArg::All => vec![Target::All],
-            TargetArg::Any => one(all.collect()),
-            TargetArg::Worker => one(all.filter(|&id| Some(id.into()) != coordinator).collect()),
-        }
-    }
-
-    /// Lets the supervisor send a signal; nothing if there is nobody to get it now.
-    fn send(
-        &mut self,
-        targets: Vec<Target>,
-        signal: Signal,
-    ) -> Result<Option<Vec<Signalled>>, Stop> {
-        let request = Request::Signal {
-            targets,
-            signal: signal.as_str().to_owned(),
-        };
-        match client::ask(self.cluster.run_dir(), &request) {
-            Ok(Answer::Signalled(reached)) => Ok(Some(reached)),
-            Ok(Answer::Nothing(_)) => Ok(None),
-            Ok(other) => Err(Failure::unexpected(&other).into()),
-            Err(error) => {
-                // It may have ended just now, which says more.
-                self.look()?;
-                Err(error.into())
-            }
-        }
     }
 
     /// Waits until every node runs and all agree on a coordinator. Else says what is lacking.
@@ -369,79 +264,5 @@ impl<'a> Course<'a> {
 
     fn log_path(&self) -> PathBuf {
         self.cluster.run_dir().join(node::event_log::FILE_NAME)
-    }
-
-    fn await_turn(
-        &mut self,
-        since: u64,
-        limit: Duration,
-        is_meant: impl Fn(&Event) -> bool,
-    ) -> Result<bool, Stop> {
-        self.await_that(limit, |course| {
-            course.view.turn_since(since, &is_meant).is_some()
-        })
-    }
-
-    /// Waits for something; false if it does not come in time.
-    fn await_that(
-        &mut self,
-        limit: Duration,
-        has_come: impl Fn(&Course<'_>) -> bool,
-    ) -> Result<bool, Stop> {
-        let end = Instant::now() + limit;
-        loop {
-            self.look()?;
-            if has_come(self) {
-                return Ok(true);
-            }
-            if Instant::now() >= end {
-                return Ok(false);
-            }
-            self.sleep(LOOK_EVERY);
-        }
-    }
-
-    /// Lets time pass, in which everything goes on.
-    fn pass(&mut self, time: Duration) -> Result<(), Stop> {
-        let end = Instant::now() + time;
-        loop {
-            self.look()?;
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            self.sleep(left.min(LOOK_EVERY));
-        }
-    }
-
-    /// Sees what has happened, and drops the jobs that are lacking.
-    fn look(&mut self) -> Result<(), Stop> {
-        if self.signals.drain() > 0 {
-            return Err(Stop::Interrupted);
-        }
-        let failed = |what| move |error| ExperimentError::System { what, error };
-        let ended = self.cluster.ended();
-        if let Some(ending) = ended.map_err(failed("wait for the cluster"))? {
-            return Err(Stop::Gone(ending));
-        }
-        self.view.refresh().map_err(failed("read the event log"))?;
-        if self.is_working {
-            self.work.top_up()?;
-        }
-        let (dropped, done) = (self.work.dropped().len(), self.view.done);
-        self.progress.show(self.ended.rounds, || {
-            format!("{done} of {dropped} jobs done")
-        });
-        Ok(())
-    }
-
-    /// Sleeps, at most until a signal comes.
-    fn sleep(&self, time: Duration) {
-        let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        // Whole milliseconds, rounded up.
-        let timeout =
-            PollTimeout::try_from(time.as_micros().div_ceil(1_000)).unwrap_or(PollTimeout::MAX);
-        let polled = poll(&mut fds, timeout);
-        debug_assert!(matches!(polled, Ok(_) | Err(Errno::EINTR)), "{polled:?}");
     }
 }

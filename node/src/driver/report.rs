@@ -1,0 +1,98 @@
+//! What a node tells its supervisor, and when.
+
+use std::time::{Duration, Instant};
+
+use ipc::control::{Sent, ToSupervisor};
+use protocol::id::{Epoch, NodeId};
+use protocol::node::Node;
+use protocol::status::RoleName;
+
+use super::Driver;
+
+/// How often a coordinator reports the progress of its jobs.
+const PROGRESS: Duration = Duration::from_millis(100);
+/// How often a node reports at least. The supervisor kills one that it has not heard for 10 s.
+const ALIVE: Duration = Duration::from_secs(2);
+/// How soon a node reports that its copy of the checkpoint has grown or shrunk.
+const HELD: Duration = Duration::from_millis(500);
+
+/// What the supervisor was told last, and what it is still to be told.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(super) told: Option<(RoleName, Epoch, Option<NodeId>)>,
+    /// When the last report was sent, or could not be because the link was full.
+    tried_at: Option<Instant>,
+    /// The last report of progress still listed jobs.
+    had_jobs: bool,
+    /// Bytes of products in its copy of the checkpoint, and the most that there were, as last
+    /// reported.
+    told_held_bytes: (u64, u64),
+    /// The most that there were after any event.
+    pub(super) peak_held_bytes: u64,
+    pub(super) ended: Vec<String>,
+}
+
+impl Report {
+    /// When to report again though the view is the same: the progress of jobs, or their end, else
+    /// what is held, else that this node lives.
+    pub(super) fn due(&self, node: &Node) -> Option<Instant> {
+        let interval = if self.had_jobs || node.open_jobs() > 0 {
+            PROGRESS
+        } else if self.told_held_bytes != (node.held_bytes(), self.peak_held_bytes) {
+            HELD
+        } else {
+            ALIVE
+        };
+        self.tried_at.map(|tried_at| tried_at + interval)
+    }
+}
+
+impl Driver {
+    /// Tells what has changed, and now and then the same again.
+    pub(super) fn tell_supervisor(&mut self) {
+        for name in std::mem::take(&mut self.report.ended) {
+            self.tell(&ToSupervisor::JobEnded {
+                name,
+                failed: false,
+            });
+        }
+        let view = (
+            self.node.role(),
+            self.node.highest(),
+            self.node.coordinator(),
+        );
+        let due = self
+            .report
+            .due(&self.node)
+            .is_some_and(|due| due <= Instant::now());
+        if self.report.told != Some(view) || due {
+            let status = self.node.status();
+            let had_jobs = !status.jobs.is_empty();
+            let held_bytes = status.held_bytes;
+            let peak_held_bytes = self.report.peak_held_bytes;
+            // Also when it fails: a report that stays due would keep the loop from sleeping.
+            self.report.tried_at = Some(Instant::now());
+            let report = ToSupervisor::Status {
+                status,
+                peak_held_bytes,
+            };
+            if self.tell(&report) {
+                self.report.told = Some(view);
+                self.report.had_jobs = had_jobs;
+                self.report.told_held_bytes = (held_bytes, peak_held_bytes);
+            }
+        }
+    }
+
+    /// Sends what fits; the latest state is sent again later where it does not.
+    pub(crate) fn tell(&self, message: &ToSupervisor) -> bool {
+        match self.control.get_ref().send(message) {
+            Ok(Sent::Done) => true,
+            Ok(Sent::WouldBlock) => false,
+            Err(error) => {
+                tracing::debug!("cannot report to the supervisor: {error}");
+                false
+            }
+        }
+    }
+}
