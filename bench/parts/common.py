@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import math
 import os
 import pathlib
 import statistics
@@ -115,9 +116,8 @@ def median(values):
 
 
 def at(values, share):
-    """The value below which this share of them lies."""
-    values = sorted(values)
-    return values[min(len(values) - 1, int(share * len(values)))]
+    """The least of these values that this share of them does not exceed."""
+    return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 def figure(value):
