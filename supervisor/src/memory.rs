@@ -1,10 +1,11 @@
 //! How large a factorial the memory of this machine, or of this container, allows.
 //!
-//! Measured with 6 nodes, at the highest sum of their resident memory: 60 MB for 10!, 174 MB for
-//! 1000000! (5.6 million digits), 400 MB for 3000000! (18 million), 1008 MB for 10000000! (66
-//! million), and 264 MB for 1000000! and 1000001! in one job. [`needed`] lies over these, from a
-//! fifth for the small to three quarters for the largest: nodes that are started again, and the
-//! page cache, want their share.
+//! Measured with 6 nodes, as the most that the kernel charged to their control group: 7 MB for 10!,
+//! 216 MB for 1000000! (5.6 million digits), 430 MB for 2000000! (12 million), 566 MB for 3000000!
+//! (18 million), 1552 MB for 10000000! (66 million), and 322 MB for 1000000! and 1000001! in one job.
+//! [`needed`] lies over these by some two thirds, and more: nodes that are started again, other jobs at the
+//! same time, and the page cache want their share. With that, six jobs at once, each of the largest N
+//! that 256, 512 or 1024 MiB allow, end without a kill for want of memory.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,11 @@ const DEFAULT_MAX_N: u32 = 10_000_000;
 const IDLE_NODE: u64 = 10 << 20;
 /// Bytes of each node for each digit of a result: the product, the digits, and what is on its way
 /// to or from others.
-const EACH_NODE: u64 = 3;
+const EACH_NODE: u64 = 4;
+/// Bytes of each node for each digit that its allocator keeps for the next numbers, up to [`KEPT_AT_MOST`].
+const KEPT: u64 = 4;
+/// As much unused memory is kept (`node`: `arithmetic.rs`).
+const KEPT_AT_MOST: u64 = 64 << 20;
 /// Bytes more for each digit, at the node that converts the product to decimal.
 const CONVERSION: u64 = 8;
 
@@ -152,7 +157,8 @@ fn digits(n: u32) -> u64 {
 /// Bytes that a cluster needs to compute results of `digits` digits and keep them.
 fn needed(nodes: u8, digits: u64) -> u64 {
     let nodes = u64::from(nodes);
-    nodes * IDLE_NODE + (nodes * EACH_NODE + CONVERSION) * digits
+    let kept = (KEPT * digits).min(KEPT_AT_MOST);
+    nodes * (IDLE_NODE + kept + EACH_NODE * digits) + CONVERSION * digits
 }
 
 /// The largest N that fits into `bytes`; 0 if the nodes alone do not.

@@ -40,15 +40,19 @@ fn digits_are_those_of_the_factorial() {
 fn the_formula_lies_over_what_was_measured_but_not_far() {
     const MB: u64 = 1_000_000;
     for (factorials, measured) in [
-        (&[10][..], 60 * MB),
-        (&[1_000_000], 174 * MB),
-        (&[3_000_000], 400 * MB),
-        (&[10_000_000], 1_008 * MB),
-        (&[1_000_000, 1_000_001], 264 * MB),
+        (&[10][..], 7 * MB),
+        (&[1_000_000], 216 * MB),
+        (&[2_000_000], 430 * MB),
+        (&[3_000_000], 566 * MB),
+        (&[10_000_000], 1_552 * MB),
+        (&[1_000_000, 1_000_001], 322 * MB),
     ] {
         let needed = needed(6, factorials.iter().map(|&n| digits(n)).sum());
-        assert!(needed >= measured, "{factorials:?}: {needed}");
-        assert!(needed <= measured * 2, "{factorials:?}: {needed}");
+        assert!(needed >= measured * 3 / 2, "{factorials:?}: {needed}");
+        assert!(
+            needed <= measured * 2 + 6 * IDLE_NODE,
+            "{factorials:?}: {needed}"
+        );
     }
 }
 
