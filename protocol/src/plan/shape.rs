@@ -50,7 +50,7 @@ impl Default for Shape {
     fn default() -> Shape {
         Shape {
             least_blocks: 8,
-            split_from: Some(20_000),
+            split_from: Some(25_000),
         }
     }
 }
