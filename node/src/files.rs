@@ -25,6 +25,14 @@ use protocol::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
 use protocol::id::Epoch;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+/// Most bytes that are written at once. A process counts as stopped when each of its threads has left
+/// the kernel, so a large write keeps its supervisor, and with it the peers, from knowing that the
+/// coordinator was stopped.
+const AT_ONCE: usize = 256 << 10;
+
+/// Most parts that the system takes at once.
+const PARTS_AT_ONCE: usize = 1024;
+
 /// The thread that makes file calls, and the queue in front of it.
 #[derive(Debug)]
 pub(crate) struct Files {
@@ -307,21 +315,31 @@ fn describe(kind: fs::FileType) -> &'static str {
 
 fn write(path: &Path, content: &[Bytes]) -> io::Result<File> {
     let mut file = File::create(path)?;
-    let mut parts: Vec<IoSlice<'_>> = content.iter().map(|part| IoSlice::new(part)).collect();
+    let pieces = content.iter().flat_map(|part| part.chunks(AT_ONCE));
+    let mut parts: Vec<IoSlice<'_>> = pieces.map(IoSlice::new).collect();
     let mut rest = &mut parts[..];
     while !rest.is_empty() {
-        // The system takes at most 1,024 parts at once.
-        let window = rest.len().min(1024);
+        let window = window(rest);
         let written = match file.write_vectored(&rest[..window]) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             result => result?,
         };
-        if written == 0 && rest.iter().any(|part| !part.is_empty()) {
+        if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
         IoSlice::advance_slices(&mut rest, written);
     }
     Ok(file)
+}
+
+/// How many of these parts, each of at most [`AT_ONCE`] bytes, are written at once.
+fn window(parts: &[IoSlice<'_>]) -> usize {
+    let mut bytes = 0;
+    let fit = parts.iter().take(PARTS_AT_ONCE).take_while(|part| {
+        bytes += part.len();
+        bytes <= AT_ONCE
+    });
+    fit.count()
 }
 
 fn remove(path: &Path) -> io::Result<FileReply> {

@@ -203,21 +203,23 @@ fn a_read_takes_one_byte_more_than_the_limit_at_most() {
 }
 
 #[test]
-fn parts_are_written_one_after_the_other_however_many() {
+fn parts_are_written_one_after_the_other_however_many_and_large() {
     let (directory, folders) = folders();
-    let content: Vec<Bytes> = (0..5_000).map(|i| Bytes::from(format!("{i},"))).collect();
-    let path = FilePath::new(Folder::Running, "text");
-    assert_eq!(
-        folders.reply(FileCall::Write {
+    let many = (0..5_000).map(|i| Bytes::from(format!("{i},"))).collect();
+    let sizes = [0, 1, AT_ONCE - 1, AT_ONCE, 0, AT_ONCE + 1, 3 * AT_ONCE, 7];
+    let large = (b'a'..)
+        .zip(sizes)
+        .map(|(byte, size)| vec![byte; size].into());
+    for content in [many, large.collect(), Vec::new()] {
+        let path = FilePath::new(Folder::Running, "text");
+        let write = FileCall::Write {
             path,
-            content: content.clone()
-        }),
-        FileReply::Ok
-    );
-    assert_eq!(
-        fs::read(directory.path().join("running/text")).unwrap(),
-        content.concat()
-    );
+            content: content.clone(),
+        };
+        assert_eq!(folders.reply(write), FileReply::Ok);
+        let written = fs::read(directory.path().join("running/text")).unwrap();
+        assert!(written == content.concat(), "{} parts", content.len());
+    }
 }
 
 #[test]
