@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -12,6 +13,9 @@ use std::thread;
 /// Most threads that wait for the disk. There is none while nothing is to be synced: a killed
 /// process is dead only when each of its threads is.
 const MOST_THREADS: usize = 8;
+
+/// Most bytes of a file that one call waits for, as in [`super::AT_ONCE`].
+const PIECE: usize = 1 << 20;
 
 /// What is to be on the disk.
 #[derive(Debug)]
@@ -82,7 +86,10 @@ impl Syncs {
 impl Unsynced {
     fn sync(&self) -> io::Result<()> {
         match self {
-            Unsynced::File(file) => file.sync_all(),
+            Unsynced::File(file) => {
+                write_back(file)?;
+                file.sync_all()
+            }
             Unsynced::Folders(paths) => paths
                 .iter()
                 .try_for_each(|path| File::open(path)?.sync_all()),
@@ -90,13 +97,51 @@ impl Unsynced {
     }
 }
 
+/// Has the data of a large file written, and waits for each piece by itself, which leaves little for
+/// the sync: within that the process could not be stopped, nor its supervisor be told.
+fn write_back(file: &File) -> io::Result<()> {
+    let size = file.metadata()?.len();
+    if size <= PIECE as u64 {
+        return Ok(());
+    }
+    for step in [
+        libc::SYNC_FILE_RANGE_WRITE,
+        libc::SYNC_FILE_RANGE_WAIT_BEFORE,
+    ] {
+        for start in (0..size).step_by(PIECE) {
+            // SAFETY: numbers are all that it takes, and the file is open.
+            let result = unsafe {
+                libc::sync_file_range(file.as_raw_fd(), start as i64, PIECE as i64, step)
+            };
+            let error = io::Error::last_os_error();
+            if result == -1 {
+                return match error.raw_os_error() {
+                    // Not for this file, or not here: the sync does it all.
+                    Some(libc::ENOSYS | libc::EINVAL | libc::ESPIPE | libc::EPERM) => Ok(()),
+                    // The sync would not tell of it again.
+                    _ => Err(error),
+                };
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::io::Write;
     use std::sync::mpsc;
     use std::time::{Duration, Instant};
 
     use super::*;
+
+    #[test]
+    fn large_files_are_synced_too() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![b'7'; 3 * PIECE + 1]).unwrap();
+        Unsynced::File(file).sync().unwrap();
+    }
 
     #[test]
     fn every_sync_is_told_once_and_no_thread_stays() {
