@@ -290,14 +290,12 @@ fn a_node_that_never_comes_back_is_found_and_ends_it() {
     let mut under_way = UnderWay::start(&["--rounds", "100000"]);
     let done = under_way.await_folder("jobs/done");
     under_way.await_file_in(&done, ".txt");
-    let mut held_back = Vec::new();
     for id in 0..6 {
         // Where its next life would bind its socket. A folder that is empty could be removed.
         let socket = under_way.await_folder(&format!("run/node-{id}.sock"));
         fs::remove_file(&socket).unwrap();
         fs::create_dir(&socket).unwrap();
         fs::write(socket.join("held back"), "").unwrap();
-        held_back.push(socket);
     }
     assert_eq!(under_way.await_exit().code(), Some(1));
     let table = under_way.said("stdout");
