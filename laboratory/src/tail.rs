@@ -84,6 +84,18 @@ impl Tail {
         self.file = Some(file);
         Ok(())
     }
+
+    /// Whether another file stands where the one that was read last did, or the first one.
+    ///
+    /// # Errors
+    ///
+    /// The path cannot be looked at; that nothing is there is no error.
+    pub fn has_successor(&self) -> io::Result<bool> {
+        match &self.file {
+            Some(file) => is_replaced(file, &self.path),
+            None => self.path.try_exists(),
+        }
+    }
 }
 
 /// Whether the path names another file than the one that is open. A file that has vanished is not
@@ -189,12 +201,15 @@ mod tests {
         let path = folder.path().join("events.jsonl");
         append(&path, &line("first"));
         let mut tail = Tail::last(&path, 1_000);
+        assert!(tail.has_successor().unwrap());
         assert_eq!(read(&mut tail), ["first"]);
         append(&path, &line("last"));
         append(&path, "{\"torn");
         fs::rename(&path, folder.path().join("events.jsonl.1")).unwrap();
         assert_eq!(read(&mut tail), ["last"]);
+        assert!(!tail.has_successor().unwrap());
         append(&path, &line("another"));
+        assert!(tail.has_successor().unwrap());
         assert_eq!(read(&mut tail), ["(anew)", "another"]);
     }
 

@@ -60,7 +60,7 @@ pub(crate) fn run(args: &MetricsArgs) -> Result<(), Failure> {
         return Ok(serve::run(address, Collector::new(&run_dir)?)?);
     }
     let mut collector = Collector::new(&run_dir)?;
-    let status = collector.status()?;
+    let status = collector.collect()??;
     Ok(results::say(&collector.text(Some(&status))?)?)
 }
 
@@ -91,9 +91,23 @@ impl Collector {
         }
     }
 
-    /// All metrics, brought up to date with the event log and the present state; the latter is none
-    /// where no cluster answers.
-    fn text(&mut self, status: Option<&ClusterStatus>) -> Result<String, MetricsError> {
+    /// Counts what was added to the event log, and asks for the present state; an inner error where
+    /// no cluster answers.
+    ///
+    /// In this order, so that the state is never older than the counters: no process is shown as
+    /// coordinator whose end is counted.
+    fn collect(&mut self) -> Result<Result<ClusterStatus, Failure>, MetricsError> {
+        self.count()?;
+        let status = self.status();
+        // The state may be of a run that began meanwhile, whose counters are its own.
+        let begun = self.tail.has_successor();
+        if begun.map_err(|error| self.unreadable(error))? {
+            self.count()?;
+        }
+        Ok(status)
+    }
+
+    fn count(&mut self) -> Result<(), MetricsError> {
         let mut result = Ok(());
         let families = &mut self.families;
         let read = self.tail.read(|found| match found {
@@ -103,11 +117,19 @@ impl Collector {
             },
             Found::Event(event) => families.count(&event),
         });
-        read.map_err(|error| MetricsError::Log {
+        read.map_err(|error| self.unreadable(error))?;
+        Ok(result?)
+    }
+
+    fn unreadable(&self, error: std::io::Error) -> MetricsError {
+        MetricsError::Log {
             path: self.log.clone(),
             error,
-        })?;
-        result?;
+        }
+    }
+
+    /// All metrics, as they were collected; the state is none where no cluster answers.
+    fn text(&mut self, status: Option<&ClusterStatus>) -> Result<String, MetricsError> {
         self.families.show(status);
         Ok(self.families.encode()?)
     }

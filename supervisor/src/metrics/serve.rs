@@ -110,7 +110,7 @@ async fn answer(
 fn scrape(collector: &Mutex<Collector>) -> Result<String, MetricsError> {
     let mut collector = collector.lock().unwrap_or_else(PoisonError::into_inner);
     // Whatever keeps the supervisor from answering, it is not up.
-    let status = collector.status().ok();
+    let status = collector.collect()?.ok();
     collector.text(status.as_ref())
 }
 
