@@ -43,7 +43,7 @@ COPY simulation simulation
 RUN find protocol ipc node supervisor laboratory simulation -name '*.rs' -exec touch {} + \
     && cargo build --release --locked -p supervisor
 
-# Above debian:bookworm-slim the image has three layers of any size, 9 MB in all:
+# Above debian:bookworm-slim the image has three layers of any size, 8 MB in all:
 #   procps, with what it needs   2.3 MB   for the experiments
 #   licences and README         0.02 MB
 #   the binary, stripped         6 MB     last, since it alone changes from build to build

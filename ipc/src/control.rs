@@ -79,13 +79,8 @@ pub enum ToSupervisor {
     /// The injected fault with this number in the specifications fires now; it may be the last
     /// thing that this life says.
     FaultFired(usize),
-    /// A job has ended, and its text has its name.
-    JobEnded {
-        /// The job's name.
-        name: String,
-        /// Whether it failed.
-        failed: bool,
-    },
+    /// A job has ended, and its text has its name: whoever waits for one looks at the files.
+    JobEnded,
 }
 
 /// What became of a message that was to be sent.

@@ -26,6 +26,7 @@ use crate::watch::{Inbox, Watch};
 
 /// Most messages that are handled before the timers are looked at.
 const TURN: usize = 256;
+
 /// Everything that a node's process has beside the protocol.
 pub(crate) struct Driver {
     pub(crate) node: Node,
@@ -36,6 +37,8 @@ pub(crate) struct Driver {
     pub(crate) output: Output,
     pub(crate) log: EventLog,
     pub(crate) header: Header,
+    /// The role that this process is named for, and watches the inbox for or not.
+    pub(crate) shown: Option<RoleName>,
     /// The origin of the protocol's time.
     pub(crate) origin: Instant,
     /// What watches the inbox, for whoever coordinates; none if it is only looked at.
@@ -229,11 +232,9 @@ impl Driver {
                 self.files.call(epoch, tag, call, self.output.mark());
             }
             Action::Log { lines } => self.output.write(lines),
-            Action::Trace {
-                trace: Trace::JobDone { job },
-                ..
-            } => self.report.ended.push(job),
-            Action::Trace { .. } => {}
+            Action::Trace { trace, .. } => {
+                self.report.job_ended |= matches!(trace, Trace::JobDone { .. });
+            }
             Action::Warn(sentence) => tracing::warn!("{sentence}"),
         }
     }
@@ -286,7 +287,7 @@ impl Driver {
     /// After a change of role: the process's name, the watch on the inbox, a report.
     fn follow_up(&mut self) {
         let role = self.node.role();
-        if self.report.told.map(|(role, ..)| role) != Some(role) {
+        if self.shown.replace(role) != Some(role) {
             name_process(self.header.node, role);
             if role == RoleName::Coordinator {
                 self.arithmetic.rest();

@@ -20,6 +20,7 @@ use self::sync::{Syncs, Unsynced};
 use crate::output::Mark;
 use bytes::Bytes;
 use nix::errno::Errno;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use protocol::event::Event;
 use protocol::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
 use protocol::id::Epoch;
@@ -58,6 +59,7 @@ impl Files {
     ///
     /// The system refuses another thread.
     pub(crate) fn start(jobs: PathBuf, durable: bool) -> io::Result<Files> {
+        ignore_broken_leases()?;
         let (requests, queue) = mpsc::channel::<Request>();
         let (replied, replies) = unbounded_channel();
         let fence = Arc::new(Mutex::new(Epoch::NONE));
@@ -109,6 +111,14 @@ impl Files {
     pub(crate) fn try_reply(&mut self) -> Option<Event> {
         self.replies.try_recv().ok()
     }
+}
+
+/// A writer that opens a file just while [`probe`] has its lease makes the system send SIGIO, of which
+/// a process dies that has not asked for anything else.
+fn ignore_broken_leases() -> io::Result<()> {
+    // SAFETY: no handler is installed that could run in the middle of anything.
+    unsafe { signal(Signal::SIGIO, SigHandler::SigIgn) }?;
+    Ok(())
 }
 
 fn reply(
@@ -199,8 +209,17 @@ impl Folders {
     }
 
     fn list(&self, folder: Folder) -> io::Result<FileReply> {
+        let path = self.folder(folder);
+        let entries = match fs::read_dir(&path) {
+            // Somebody tidied up; a coordinator that begins waits for all three of these.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && folder != Folder::Inbox => {
+                fs::create_dir(&path)?;
+                return Ok(FileReply::Listed(Vec::new()));
+            }
+            entries => entries?,
+        };
         let mut names = Vec::new();
-        for entry in fs::read_dir(self.folder(folder))? {
+        for entry in entries {
             let entry = entry?;
             // An entry that is gone meanwhile is no directory to leave out.
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
@@ -227,9 +246,14 @@ impl Folders {
 
 /// Asks for a read lease, which the system refuses while anybody has the file open for writing.
 fn probe(path: &Path) -> io::Result<FileReply> {
-    let file = match open(path)? {
-        Opened::File(file) => file,
-        Opened::Other(reply) => return Ok(reply),
+    let file = match open(path) {
+        Ok(Opened::File(file)) => file,
+        Ok(Opened::Other(reply)) => return Ok(reply),
+        // Somebody holds a lease to write, as a file server does for its client.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            return Ok(FileReply::Probed(Probe::Busy));
+        }
+        Err(error) => return Err(error),
     };
     // SAFETY: fcntl with F_SETLEASE takes an int and touches no memory of ours; the descriptor is
     // open for the length of the call.
@@ -294,6 +318,9 @@ fn open(path: &Path) -> io::Result<Opened> {
         }
         Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
             Ok(Opened::Other(FileReply::NotAFile("a symbolic link")))
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Ok(Opened::Other(FileReply::Denied(error.to_string())))
         }
         Err(error) => Err(error),
     }

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use protocol::event::{Action, Event, Task};
 use protocol::file::{FileCall, FileReply, FileTag, Folder};
 use protocol::id::NodeId;
-use protocol::message::{Message, Product, Update};
+use protocol::message::{Message, Update};
 use protocol::plan::OperationId;
 use protocol::timer::Timer;
 use protocol::trace::Trace;
@@ -135,11 +135,8 @@ impl Driver {
     }
 
     fn arrived(&self, update: &Update) -> Vec<OperationId> {
-        let named = update
-            .products
-            .iter()
-            .map(|product: &Product| product.operation);
-        named
+        update
+            .finished()
             .filter(|operation| self.passing.arrived.contains(operation))
             .collect()
     }

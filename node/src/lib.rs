@@ -113,6 +113,7 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
                 term,
                 role: None,
             },
+            shown: None,
             origin: Instant::now(),
             inbox,
             watch: None,

@@ -114,10 +114,10 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a line that is to be written, if there is room for it.
+    /// Counts a line that is to be written, if there is room for it; for one there always is.
     fn takes(&self, bytes: usize) -> bool {
         let mut state = self.lock();
-        let room = state.waiting + bytes <= LIMIT;
+        let room = state.waiting == 0 || state.waiting + bytes <= LIMIT;
         if room {
             state.waiting += bytes;
         }
@@ -181,6 +181,15 @@ mod tests {
         progress.wrote(1);
         progress.wrote(1);
         assert_eq!(waiter.join().unwrap(), 2);
+    }
+
+    #[test]
+    fn one_line_may_be_longer_than_all_that_may_wait() {
+        let progress = Progress::default();
+        assert!(progress.takes(LIMIT + 1));
+        assert!(!progress.takes(1), "another waits for it");
+        progress.wrote(LIMIT + 1);
+        assert!(progress.takes(1));
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub const MAX_NODES: u8 = 16;
 pub const DEFAULT_WINDOW: usize = 64;
 /// Largest `max_n` that can be asked for.
 pub const MAX_MAX_N: u32 = 100_000_000;
+/// Longest time that can be asked for: sums and multiples of it are far from any overflow.
+pub const MAX_DURATION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The settings that every node of a cluster shares.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,6 +47,9 @@ pub struct Config {
     pub preemption: Preemption,
     /// Largest N of a job.
     pub max_n: u32,
+    /// Most digits that the values of one job have together: every node keeps them until the last is
+    /// there.
+    pub max_digits: u64,
     /// Values with more digits than this are cut in the log line.
     pub log_digits: usize,
     /// Whether the coordinator writes results to its standard output.
@@ -85,6 +90,7 @@ impl Default for Config {
             no_echo_bytes: 16 << 10,
             preemption: Preemption::Graceful,
             max_n: 10_000_000,
+            max_digits: u64::MAX,
             log_digits: 1_000,
             log_results: true,
             durable: true,
@@ -101,6 +107,14 @@ pub enum ConfigError {
     /// Too few or too many nodes.
     #[error("--nodes {0} is out of range: a cluster has {MIN_NODES} to {MAX_NODES} nodes")]
     Nodes(u8),
+    /// A time that nobody waits for.
+    #[error("--{option} {given:?} is too long: give it at most 30days")]
+    TooLong {
+        /// The name of the option.
+        option: &'static str,
+        /// The refused time.
+        given: Duration,
+    },
     /// A heartbeat shorter than timers can keep, or none at all.
     #[error("--heartbeat {0:?} is too short: give it at least 1ms")]
     HeartbeatTooShort(Duration),
@@ -154,6 +168,17 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         if !(MIN_NODES..=MAX_NODES).contains(&self.nodes) {
             return Err(ConfigError::Nodes(self.nodes));
+        }
+        let durations = [
+            ("delay", self.delay),
+            ("heartbeat", self.heartbeat),
+            ("suspect-after", self.suspect_after),
+            ("operation-deadline", self.operation_deadline),
+        ];
+        for (option, given) in durations {
+            if given > MAX_DURATION {
+                return Err(ConfigError::TooLong { option, given });
+            }
         }
         if self.heartbeat < Duration::from_millis(1) {
             return Err(ConfigError::HeartbeatTooShort(self.heartbeat));

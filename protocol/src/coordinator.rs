@@ -260,7 +260,7 @@ impl Coordinator {
         let plan = core.plan(id.n);
         self.pool.release_covered_by(&plan, id);
         // Late, and nobody asks for it any more.
-        if self.jobs.settled() && !self.work.needs(id.n) {
+        if self.jobs.settled() && !self.work.is_open(id.n) {
             return;
         }
         match core.checkpoint.insert(id, product.value.clone()) {
@@ -307,7 +307,7 @@ impl Coordinator {
         why: ReassignCause,
     ) {
         for op in operations {
-            if core.checkpoint.covers(op) || !self.work.needs(op.n) {
+            if core.checkpoint.covers(op) || !self.work.is_open(op.n) {
                 continue;
             }
             self.work.note_reassigned(op, why);

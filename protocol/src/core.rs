@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::event::Action;
 use crate::file::{FileReply, FileTag};
 use crate::id::{Epoch, Incarnation, NodeId};
+use crate::job;
 use crate::message::Message;
 use crate::peer::{Link, Peer};
 use crate::plan::{OperationId, Plan};
@@ -34,9 +35,9 @@ pub(crate) struct Core {
     pub(crate) stopping: bool,
     /// The time of the event that is being handled.
     pub(crate) now: Untimed,
-    /// Commits that were on their way when a coordinatorship of this node ended, and the names that
-    /// they give the jobs.
-    pub(crate) late_commits: BTreeMap<(Epoch, u64), String>,
+    /// What is to be traced of commits, and of texts that get their names, if calls succeed that were on
+    /// their way when a coordinatorship of this node ended.
+    pub(crate) late_calls: BTreeMap<(Epoch, u64), Trace>,
     /// When this node last woke from a time in which nothing happened to it; the origin of time if
     /// it never did.
     pub(crate) woke: Untimed,
@@ -77,14 +78,14 @@ impl Core {
         self.woke.0 != Time::default() && self.now().since(self.woke.0) < COLLECT_PATIENCE
     }
 
-    /// A file call ended that was made in a coordinatorship that is over: of a commit that was won
-    /// nobody else will tell.
+    /// A file call ended that was made in a coordinatorship that is over: nobody else will tell of what
+    /// it did.
     pub(crate) fn late_file_done(&mut self, epoch: Epoch, tag: &FileTag, reply: &FileReply) {
         if let FileTag::Job(key) = tag
-            && let Some(job) = self.late_commits.remove(&(epoch, *key))
+            && let Some(trace) = self.late_calls.remove(&(epoch, *key))
             && *reply == FileReply::Ok
         {
-            self.trace(Trace::ResultPublished { job });
+            self.trace(trace);
         }
     }
 
@@ -165,6 +166,17 @@ impl Core {
         self.config.shape.plan(n)
     }
 
+    /// Reads a job file, within the limits of this cluster.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, a reason each.
+    pub(crate) fn parse_job(&self, content: &[u8]) -> Result<Vec<u32>, Vec<String>> {
+        let factorials = job::parse(content, self.config.max_n)?;
+        job::check_size(&factorials, self.config.max_digits)?;
+        Ok(factorials)
+    }
+
     /// Whether an operation that somebody named exists, within the limit of this cluster.
     pub(crate) fn is_valid(&self, operation: OperationId) -> bool {
         operation.n <= self.config.max_n && self.plan(operation.n).contains(operation)
@@ -179,7 +191,7 @@ impl Core {
         ));
     }
 
-    /// Every clock that measures somebody's silence begins anew; the others are due now.
+    /// Every clock that measures somebody's silence begins anew; what else is overdue is due now.
     pub(crate) fn restart_silence_clocks(&mut self) {
         let now = self.now();
         let silence = self.after(self.config.suspect_after);

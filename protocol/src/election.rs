@@ -15,7 +15,7 @@ use crate::message::Message;
 use crate::node::{Node, Role};
 use crate::peer::Link;
 use crate::status::RoleName;
-use crate::takeover::Takeover;
+use crate::takeover::{COLLECT_PATIENCE, Takeover};
 use crate::timer::Timer;
 use crate::trace::{DownBy, ElectionCause, StepDownCause, Trace};
 
@@ -206,6 +206,7 @@ impl Node {
             self.core.trace(Trace::Following {
                 coordinator: epoch.node,
             });
+            self.await_coordinator();
         }
         self.preempt();
     }
@@ -263,11 +264,10 @@ impl Node {
 
     /// Becomes a follower of the epoch's owner; tells whether it was none before.
     fn yield_to(&mut self, epoch: Epoch, why: StepDownCause) -> bool {
-        let due = self.core.after(self.core.config.suspect_after);
         if epoch == self.core.highest {
             match &self.role {
                 Role::Follower { .. } => {
-                    self.core.timers.arm(Timer::CoordinatorSilence, due);
+                    self.await_coordinator();
                     return false;
                 }
                 Role::Candidate(candidate) if candidate.obeys() => return false,
@@ -277,8 +277,22 @@ impl Node {
         self.core.highest = epoch;
         self.step_down(why);
         self.become_role(Role::Follower { synced: false }, RoleName::Recovering);
-        self.core.timers.arm(Timer::CoordinatorSilence, due);
+        self.await_coordinator();
         true
+    }
+
+    /// The silence of the coordinator that this node follows begins now. One that still collects says
+    /// nothing to those that have promised while it is patient with another.
+    pub(crate) fn await_coordinator(&mut self) {
+        let Role::Follower { synced } = self.role else {
+            return;
+        };
+        let mut silence = self.core.config.suspect_after;
+        if !synced {
+            silence = silence.max(COLLECT_PATIENCE * 2);
+        }
+        let due = self.core.after(silence);
+        self.core.timers.arm(Timer::CoordinatorSilence, due);
     }
 
     /// Ends a coordinatorship, or the attempt at one.
@@ -323,10 +337,10 @@ impl Node {
         self.core.timers.retain(|timer| timer == Timer::Deliver);
         if let Role::Coordinator(coordinator) = &self.role {
             let epoch = coordinator.epoch;
-            let commits = coordinator.jobs.committing();
+            let calls = coordinator.jobs.ending();
             self.core
-                .late_commits
-                .extend(commits.map(|(key, name)| ((epoch, key), name)));
+                .late_calls
+                .extend(calls.map(|(key, trace)| ((epoch, key), trace)));
         }
         self.role = role;
         self.core.role_name = name;

@@ -90,9 +90,11 @@ pub enum FileReply {
     Content(Bytes),
     /// What is there is no regular file; the text names its kind, as in "a FIFO".
     NotAFile(&'static str),
+    /// This user may not open the file, for the reason given in words.
+    Denied(String),
     /// The call was not made: a higher epoch has been seen.
     Fenced,
-    /// The call failed for any other reason, given in words.
+    /// The call failed for any other reason, given in words: it may work later.
     Failed(String),
 }
 

@@ -20,7 +20,7 @@ const DEBOUNCE: Duration = Duration::from_millis(5);
 /// Where the system cannot tell whether a file is complete: it held still for this long.
 const QUIET: Duration = Duration::from_millis(500);
 /// Most jobs that are open, or about to be, at once. The rest stay in the inbox.
-const OPEN_LIMIT: usize = 256;
+pub(crate) const OPEN_LIMIT: usize = 256;
 
 /// What the coordinator knows of the inbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -77,8 +77,9 @@ impl Coordinator {
         if !self.jobs.settled() {
             return;
         }
+        // However often somebody hints at a change: `running/` is looked at by the regular scan alone.
         let due = core.after(RESCAN);
-        core.timers.arm(Timer::Rescan, due);
+        core.timers.arm_if_idle(Timer::Rescan, due);
         if self.inbox.listing.is_some() {
             return;
         }
@@ -150,7 +151,7 @@ impl Coordinator {
                 let reason = format!("it is {kind}: only regular files are read");
                 self.name(core, file, Some(reason));
             }
-            (Some(Dropped::Probing), FileReply::Failed(error)) => {
+            (Some(Dropped::Probing), FileReply::Denied(error)) => {
                 // Whoever may rename it may reject it; the reason is written beside it.
                 self.name(core, file, Some(format!("it cannot be opened: {error}")));
             }
@@ -174,9 +175,7 @@ impl Coordinator {
                 self.inbox.unsettled.remove(&file);
                 self.claimed(core, suffixed(&claim.name, claim.suffix), claim.rejected);
             }
-            (Some(Dropped::Naming(_) | Dropped::Claiming(_)), FileReply::Failed(error)) => {
-                self.cannot_claim(core, file, &error);
-            }
+            (Some(_), FileReply::Failed(error)) => self.cannot_claim(core, file, &error),
             // It is gone: somebody else took it.
             _ => {}
         }

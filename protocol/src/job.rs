@@ -1,6 +1,10 @@
 //! A job file: its text, its name, its results.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
+
+use crate::plan::conversion::most_digits;
 
 /// Largest job file, in bytes.
 pub const MAX_JOB_BYTES: usize = 64 * 1024;
@@ -59,6 +63,23 @@ pub fn parse(content: &[u8], max_n: u32) -> Result<Vec<u32>, Vec<String>> {
     } else {
         Err(reasons)
     }
+}
+
+/// Checks that the values of a job, each counted once, have at most `max_digits` digits together.
+///
+/// # Errors
+///
+/// They have more; the reason has both numbers.
+pub fn check_size(factorials: &[u32], max_digits: u64) -> Result<(), Vec<String>> {
+    let distinct: BTreeSet<u32> = factorials.iter().copied().collect();
+    let digits: u64 = distinct.into_iter().map(most_digits).sum();
+    if digits <= max_digits {
+        return Ok(());
+    }
+    Err(vec![format!(
+        "the results would have some {digits} digits together, and memory allows {max_digits} in one job: \
+         split it into several jobs"
+    )])
 }
 
 /// Reads one factorial, `N!` or `N`.

@@ -11,7 +11,7 @@ use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::file::{FilePath, Folder};
 use crate::id::Epoch;
-use crate::inbox::suffixed;
+use crate::inbox::{OPEN_LIMIT, suffixed};
 use crate::publish::HiddenText;
 use crate::recovery::Recovery;
 use crate::status::{JobState, JobStatus};
@@ -76,7 +76,7 @@ pub(crate) enum Stage {
     /// The committed file is being read again.
     Verifying,
     /// The text gets its final name.
-    Publishing,
+    Naming,
     /// The folders are to be synced, together with those of other jobs.
     Syncing,
 }
@@ -100,8 +100,8 @@ impl Jobs {
         self.open.get(&key)
     }
 
-    /// Jobs that wait for a sync, unless one is on its way; it covers them all.
-    pub(crate) fn take_unsynced(&mut self) -> bool {
+    /// Begins a sync for all jobs that wait for one, unless one is on its way; tells whether it does.
+    pub(crate) fn begin_sync(&mut self) -> bool {
         if self.syncing.is_empty() {
             let waiting = self
                 .open
@@ -113,8 +113,8 @@ impl Jobs {
         false
     }
 
-    /// The jobs that the sync on its way was for.
-    pub(crate) fn take_synced(&mut self) -> BTreeSet<u64> {
+    /// The jobs that the sync was for which has ended.
+    pub(crate) fn end_sync(&mut self) -> BTreeSet<u64> {
         std::mem::take(&mut self.syncing)
     }
 
@@ -124,18 +124,25 @@ impl Jobs {
         stalled.map(|(&key, _)| key).collect()
     }
 
-    /// Jobs whose commit is on its way, and the names that it gives them.
-    pub(crate) fn committing(&self) -> impl Iterator<Item = (u64, String)> + '_ {
+    /// Jobs whose commit is on its way, or the name of whose text, and what is traced when it is done.
+    pub(crate) fn ending(&self) -> impl Iterator<Item = (u64, Trace)> + '_ {
         self.open.iter().filter_map(|(&key, job)| match job.stage {
-            Stage::Committing(suffix) => Some((key, suffixed(&job.name, suffix))),
+            Stage::Committing(suffix) => {
+                let job = suffixed(&job.name, suffix);
+                Some((key, Trace::ResultPublished { job }))
+            }
+            Stage::Naming => {
+                let job = job.name.clone();
+                Some((key, Trace::JobDone { job }))
+            }
             _ => None,
         })
     }
 
-    pub(crate) fn is_open(&self, home: Folder, name: &str) -> bool {
-        self.open
-            .values()
-            .any(|job| job.home == home && job.name == name)
+    /// The names of the open jobs whose file is in a folder.
+    pub(crate) fn names_in(&self, home: Folder) -> BTreeSet<String> {
+        let jobs = self.open.values().filter(|job| job.home == home);
+        jobs.map(|job| job.name.clone()).collect()
     }
 
     /// Whether an open job needs a factorial.
@@ -241,7 +248,7 @@ impl Coordinator {
         self.take_in(core);
     }
 
-    /// The open jobs, for a report.
+    /// The open jobs, for a report; of the many that a takeover may find, the first ones.
     pub(crate) fn job_status(&self, core: &Core) -> Vec<JobStatus> {
         let status = |job: &Job| {
             let distinct: BTreeSet<u32> = job.factorials.iter().copied().collect();
@@ -258,7 +265,12 @@ impl Coordinator {
                 total: distinct.iter().map(|&n| core.plan(n).total()).sum(),
             }
         };
-        self.jobs.open.values().map(status).collect()
+        self.jobs
+            .open
+            .values()
+            .take(OPEN_LIMIT)
+            .map(status)
+            .collect()
     }
 
     fn proceed_if_computed(&mut self, core: &mut Core, key: u64) {

@@ -226,9 +226,7 @@ impl Node {
         }
         let due = self.core.after(self.core.config.suspect_after);
         match &self.role {
-            Role::Follower { .. } if from == self.core.highest.node => {
-                self.core.timers.arm(Timer::CoordinatorSilence, due);
-            }
+            Role::Follower { .. } if from == self.core.highest.node => self.await_coordinator(),
             Role::Coordinator(_) => self.core.timers.arm(Timer::PeerSilence(from), due),
             _ => {}
         }

@@ -78,7 +78,7 @@ impl Node {
                 started: false,
                 stopping: false,
                 now: Untimed::default(),
-                late_commits: BTreeMap::new(),
+                late_calls: BTreeMap::new(),
                 woke: Untimed::default(),
                 role_name: RoleName::Recovering,
                 outbox: Vec::new(),

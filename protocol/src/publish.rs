@@ -15,6 +15,10 @@ use crate::job;
 use crate::jobs::{Job, Stage, job_file, text_file};
 use crate::trace::Trace;
 
+/// A text of an earlier coordinator that is longer than this is not read, but made again: that takes
+/// less memory, since a value that a job names many times is kept once.
+const MAX_CHECKED_BYTES: usize = 128 << 20;
+
 /// A text under a hidden name, `.NAME.RUN.EPOCH.done.txt`, `….failed.txt` or `….part`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HiddenText {
@@ -118,7 +122,7 @@ impl Job {
             },
             Stage::Checking => FileCall::Read {
                 path: text?,
-                limit: usize::MAX - 1,
+                limit: MAX_CHECKED_BYTES,
             },
             Stage::Writing => FileCall::Write {
                 path: self.hidden(core, "part"),
@@ -133,7 +137,7 @@ impl Job {
                 from: file,
                 to: job_file(self.end(), &suffixed(&self.name, suffix)),
             },
-            Stage::Publishing => FileCall::Rename {
+            Stage::Naming => FileCall::Rename {
                 from: text?,
                 to: text_file(self.home, &self.name),
             },
@@ -158,8 +162,9 @@ impl Coordinator {
         let Some(job) = self.jobs.get_mut(key) else {
             return;
         };
+        // A text that cannot be read is no answer; all else is tried again.
         if let FileReply::Failed(error) = &reply
-            && !matches!(job.stage, Stage::Probing | Stage::Reading)
+            && job.stage != Stage::Checking
         {
             job.stalled = true;
             if !std::mem::replace(&mut job.warned, true) {
@@ -167,6 +172,7 @@ impl Coordinator {
                 core.warn(format!("job {name}: {error}; trying again until it works"));
             }
             self.retry_files(core);
+            self.leave_unread(core, key);
             return;
         }
         match (job.stage, reply) {
@@ -192,13 +198,13 @@ impl Coordinator {
                 self.drop_job(core, key);
             }
             (Stage::Verifying, reply) => self.verified(core, key, reply),
-            (Stage::Publishing, FileReply::Ok) => self.published(core, key),
-            (Stage::Publishing, FileReply::Taken) => {
+            (Stage::Naming, FileReply::Ok) => self.named(core, key),
+            (Stage::Naming, FileReply::Taken) => {
                 self.discard_text(core, key);
-                self.published(core, key);
+                self.named(core, key);
             }
             // Somebody swept the text: write it again.
-            (Stage::Sealing | Stage::Publishing, FileReply::Absent) => self.rewrite(core, key),
+            (Stage::Sealing | Stage::Naming, FileReply::Absent) => self.rewrite(core, key),
             _ => {}
         }
     }
@@ -221,7 +227,7 @@ impl Coordinator {
         } else if job.home == Folder::Done {
             Stage::Verifying
         } else {
-            Stage::Publishing
+            Stage::Naming
         };
         self.advance(core, key, next);
     }
@@ -239,7 +245,7 @@ impl Coordinator {
         let next = if job.home == Folder::Done {
             Stage::Verifying
         } else {
-            Stage::Publishing
+            Stage::Naming
         };
         self.advance(core, key, next);
     }
@@ -257,10 +263,10 @@ impl Coordinator {
             self.drop_job(core, key);
             return;
         };
-        match job::parse(&content, core.config.max_n) {
+        match core.parse_job(&content) {
             Ok(factorials) if factorials == job.factorials => {
                 self.log_results(core, key);
-                self.advance(core, key, Stage::Publishing);
+                self.advance(core, key, Stage::Naming);
             }
             Ok(factorials) => {
                 self.discard_text(core, key);
@@ -279,7 +285,9 @@ impl Coordinator {
             return;
         };
         match reply {
-            FileReply::Content(text) if job::answers(&text, &job.factorials) => {
+            FileReply::Content(text)
+                if text.len() <= MAX_CHECKED_BYTES && job::answers(&text, &job.factorials) =>
+            {
                 let limit = core.config.log_digits;
                 let lines =
                     text.split(|&byte| byte == b'\n')
@@ -295,7 +303,7 @@ impl Coordinator {
                 if core.config.log_results {
                     core.outbox.push(Action::Log { lines });
                 }
-                self.advance(core, key, Stage::Publishing);
+                self.advance(core, key, Stage::Naming);
             }
             // It has its final name by a late call of its writer; or it was swept.
             FileReply::Absent => {
@@ -307,7 +315,7 @@ impl Coordinator {
     }
 
     /// The text has its final name.
-    fn published(&mut self, core: &mut Core, key: u64) {
+    fn named(&mut self, core: &mut Core, key: u64) {
         self.release_all(core, key);
         let Some(job) = self.jobs.get_mut(key) else {
             return;
@@ -325,7 +333,7 @@ impl Coordinator {
     /// Syncs the folders for all jobs that wait for it, unless a sync is on its way: the jobs that
     /// are published meanwhile share the next one.
     fn sync(&mut self, core: &mut Core) {
-        if self.jobs.take_unsynced() {
+        if self.jobs.begin_sync() {
             let folders = vec![Folder::Done, Folder::Failed, Folder::Running];
             self.call(core, FileTag::Sync, FileCall::Sync(folders));
         }
@@ -336,7 +344,7 @@ impl Coordinator {
         if let FileReply::Failed(error) = reply {
             core.warn(format!("cannot sync the jobs directory: {error}"));
         }
-        for key in self.jobs.take_synced() {
+        for key in self.jobs.end_sync() {
             self.drop_job(core, key);
         }
         self.sync(core);

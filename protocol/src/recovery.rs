@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::file::{FileCall, FileReply, FileTag, Folder};
-use crate::job;
 use crate::jobs::{Stage, job_name, text_file};
 use crate::publish::HiddenText;
 
@@ -60,19 +59,20 @@ impl Coordinator {
         }
     }
 
-    /// Whether a file in `running/` is nothing that this coordinatorship works on.
-    pub(crate) fn is_astray(&self, core: &Core, file: &[u8]) -> bool {
-        match HiddenText::parse(file) {
+    /// Whether any of these files in `running/` is nothing that this coordinatorship works on.
+    fn has_stray(&self, core: &Core, files: &[Vec<u8>]) -> bool {
+        let open = self.jobs.names_in(Folder::Running);
+        files.iter().any(|file| match HiddenText::parse(file) {
             Some(text) => !self.jobs.uses(&text, &core.config.run, self.epoch),
-            None => job_name(file).is_some_and(|name| !self.jobs.is_open(Folder::Running, &name)),
-        }
+            None => job_name(file).is_some_and(|name| !open.contains(&name)),
+        })
     }
 
     /// One of the folders was listed.
     pub(crate) fn folder_listed(&mut self, core: &mut Core, folder: Folder, reply: FileReply) {
         if folder == Folder::Running && std::mem::take(&mut self.jobs.recovery.looking) {
             if let FileReply::Listed(names) = &reply
-                && names.iter().any(|name| self.is_astray(core, name))
+                && self.has_stray(core, names)
             {
                 self.recover_jobs(core);
             }
@@ -116,14 +116,12 @@ impl Coordinator {
             ]
         };
         job.reasons = match reply {
-            FileReply::Content(content) => job::parse(content, core.config.max_n)
-                .err()
-                .unwrap_or_else(lost),
+            FileReply::Content(content) => core.parse_job(content).err().unwrap_or_else(lost),
             FileReply::NotAFile(kind) => vec![format!("it is {kind}: only regular files are read")],
             _ => lost(),
         };
         job.stage = if job.text.is_some() {
-            Stage::Publishing
+            Stage::Naming
         } else {
             Stage::Writing
         };
@@ -133,8 +131,9 @@ impl Coordinator {
     pub(crate) fn adopt(&mut self, core: &mut Core, names: &[Vec<u8>]) {
         let mut names: Vec<String> = names.iter().filter_map(|name| job_name(name)).collect();
         names.sort_unstable();
+        let open = self.jobs.names_in(Folder::Running);
         for name in names {
-            if !self.jobs.is_open(Folder::Running, &name) {
+            if !open.contains(&name) {
                 let key = self.jobs.add_found(name, Folder::Running);
                 self.issue(core, key);
             }
@@ -153,10 +152,10 @@ impl Coordinator {
             .collect();
         for home in [Folder::Done, Folder::Failed] {
             let names: BTreeSet<&[u8]> = listed[&home].iter().map(Vec::as_slice).collect();
-            let jobs = names.iter().filter_map(|name| job_name(name));
-            for name in jobs.collect::<Vec<String>>() {
+            let open = self.jobs.names_in(home);
+            for name in names.iter().filter_map(|name| job_name(name)) {
                 let text = text_file(home, &name);
-                if names.contains(text.name.as_slice()) || self.jobs.is_open(home, &name) {
+                if names.contains(text.name.as_slice()) || open.contains(&name) {
                     continue;
                 }
                 let complete = hidden

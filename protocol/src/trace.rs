@@ -143,7 +143,8 @@ pub enum DownBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ElectionCause {
-    /// The cluster starts and no higher node is there.
+    /// The cluster starts and no higher node is there; or, in the textbook's way of preemption, this
+    /// process does.
     Start,
     /// The coordinator died, stopped or fell silent.
     CoordinatorLost,

@@ -52,7 +52,7 @@ enum Rank {
 
 impl Work {
     /// Whether a factorial is open.
-    pub(crate) fn needs(&self, n: u32) -> bool {
+    pub(crate) fn is_open(&self, n: u32) -> bool {
         self.factorials.contains_key(&n)
     }
 
@@ -66,7 +66,7 @@ impl Work {
         done: &Products<Bytes>,
         assigned: &BTreeSet<OperationId>,
     ) -> Vec<OperationId> {
-        if self.needs(n) {
+        if self.is_open(n) {
             return Vec::new();
         }
         let plan = done.shape().plan(n);

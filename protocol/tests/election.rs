@@ -6,13 +6,13 @@ mod solo;
 use std::time::Duration;
 
 use cluster::{Cluster, config};
-use protocol::config::Preemption;
+use protocol::config::{Config, Preemption};
 use protocol::event::{Action, ChildState, Event};
 use protocol::id::{Epoch, Incarnation, NodeId, Term};
 use protocol::message::{Inventory, Message};
 use protocol::status::RoleName;
 use protocol::trace::{ElectionCause, StepDownCause, Trace};
-use solo::{FIRST, Solo, epoch};
+use solo::{Actions, FIRST, Solo, epoch};
 
 const LIMIT: Duration = Duration::from_secs(10);
 const SUSPECT: Duration = Duration::from_millis(500);
@@ -252,6 +252,28 @@ fn a_promise_to_a_winner_that_falls_silent_ends_in_an_election() {
     node.receive(2, Message::Collect { epoch: epoch(1, 2) });
     let actions = node.pass(SUSPECT);
     assert!(actions.traced(|trace| matches!(trace, Trace::ElectionStarted { .. })));
+}
+
+/// A winner says nothing while it is patient with another peer, which takes 100 ms.
+#[test]
+fn who_has_promised_is_patient_with_one_that_collects() {
+    let short = Config {
+        heartbeat: Duration::from_millis(10),
+        suspect_after: Duration::from_millis(40),
+        ..config(3)
+    };
+    let mut node = Solo::linked(1, short.clone());
+    node.step(Event::Start);
+    let winner = epoch(1, 2);
+    node.receive(2, Message::Collect { epoch: winner });
+    let elects =
+        |actions: Actions| actions.traced(|trace| matches!(trace, Trace::ElectionStarted { .. }));
+    assert!(!elects(node.pass(Duration::from_millis(150))));
+    node.receive(2, Message::Victory { epoch: winner });
+    assert!(
+        elects(node.pass(short.suspect_after)),
+        "it acts, and is silent"
+    );
 }
 
 #[test]

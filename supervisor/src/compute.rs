@@ -44,6 +44,7 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
     let mut signals = Signals::install().map_err(Failure::Signals)?;
     owner::give_up_capabilities()?;
     let folder = private_folder::make()?;
+    let faults = args.cluster.faults_told();
     let outcome = {
         let jobs = JobsDir::open(&folder.path().join("jobs"))?;
         let run_dir = RunDir::open(&run_dir_path(args, &folder))?;
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
             // kernel 10 to 20 ms, a tenth of a small computation.
             inbox: None,
             log_format: args.cluster.log_format,
-            faults: args.cluster.faults(),
+            faults,
         };
         let mut supervisor = Supervisor::new(launch, args.cluster.hints(), &mut signals)?;
         await_outcome(&mut supervisor, jobs.path())?

@@ -130,7 +130,7 @@ fn run_dir(args: &ExperimentArgs, folder: &Path) -> Result<PathBuf, ExperimentEr
 impl Settings {
     fn of(args: &ExperimentArgs, options: &Options) -> Result<Settings, Failure> {
         let mut config = args.cluster.config(true)?;
-        config.max_n = memory::max_n(args.cluster.asked_max_n(), config.nodes)?;
+        memory::limit(&mut config, args.cluster.asked_max_n())?;
         if args.n > config.max_n {
             return Err(ExperimentError::TooLarge {
                 n: args.n,

@@ -1,4 +1,5 @@
-//! How large a factorial the memory of this machine, or of this container, allows.
+//! How large a factorial, and how many digits in one job, the memory of this machine, or of this
+//! container, allows.
 //!
 //! Measured with 6 nodes, as the most that the kernel charged to their control group: 7 MB for 10!,
 //! 216 MB for 1000000! (5.6 million digits), 430 MB for 2000000! (12 million), 566 MB for 3000000!
@@ -10,7 +11,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use protocol::config::MAX_MAX_N;
+use std::collections::BTreeSet;
+
+use protocol::config::{Config, MAX_MAX_N};
+use protocol::plan::conversion::most_digits;
 
 /// Largest N where memory allows it and nothing else was asked for.
 const DEFAULT_MAX_N: u32 = 10_000_000;
@@ -25,6 +29,9 @@ const KEPT: u64 = 4;
 const KEPT_AT_MOST: u64 = 64 << 20;
 /// Bytes more for each digit, at the node that converts the product to decimal.
 const CONVERSION: u64 = 8;
+/// Most digits of one job, whatever the memory: a node that joins is sent all that is held at once,
+/// and a link keeps 1 GiB at most for a peer (`ipc`: `link.rs`).
+const MOST_DIGITS: u64 = 700_000_000;
 
 /// A limit that is too high for the memory. Displays as one sentence with the numbers.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,21 +83,25 @@ enum Limit {
     Machine,
 }
 
-/// The largest N of a service: `asked` if it fits, or without it the default, or with a warning
-/// what fits.
+/// Sets the limits of a service: the largest N, which is `asked` if it fits, or without it the
+/// default, or with a warning what fits; and the digits of one job.
 ///
 /// # Errors
 ///
 /// What was asked for does not fit.
-pub(crate) fn max_n(asked: Option<u32>, nodes: u8) -> Result<u32, MemoryError> {
-    let Some(memory) = Memory::find(Path::new("/")) else {
-        return Ok(asked.unwrap_or(DEFAULT_MAX_N));
-    };
-    let (max_n, warning) = choose(asked, nodes, &memory)?;
-    if let Some(sentence) = warning {
-        tracing::warn!("{sentence}");
+pub(crate) fn limit(config: &mut Config, asked: Option<u32>) -> Result<(), MemoryError> {
+    let memory = Memory::find(Path::new("/"));
+    config.max_n = default_max_n(asked);
+    if let Some(memory) = &memory {
+        let (max_n, warning) = choose(asked, config.nodes, memory)?;
+        if let Some(sentence) = warning {
+            tracing::warn!("{sentence}");
+        }
+        config.max_n = max_n;
     }
-    Ok(max_n)
+    let bytes = memory.map_or(u64::MAX, |memory| memory.bytes);
+    config.max_digits = max_digits(config.nodes, bytes).max(most_digits(config.max_n));
+    Ok(())
 }
 
 /// Checks that factorials fit together, as those of one job are kept until all are done.
@@ -99,7 +110,8 @@ pub(crate) fn max_n(asked: Option<u32>, nodes: u8) -> Result<u32, MemoryError> {
 ///
 /// They do not fit.
 pub(crate) fn check(numbers: &[u32], nodes: u8) -> Result<(), MemoryError> {
-    let needed = needed(nodes, numbers.iter().map(|&n| digits(n)).sum());
+    let distinct: BTreeSet<u32> = numbers.iter().copied().collect();
+    let needed = needed(nodes, distinct.into_iter().map(most_digits).sum());
     match Memory::find(Path::new("/")) {
         Some(memory) if needed > memory.bytes => Err(MemoryError::Operands {
             nodes,
@@ -121,7 +133,7 @@ fn choose(
     memory: &Memory,
 ) -> Result<(u32, Option<String>), MemoryError> {
     let max_n = default_max_n(asked);
-    let needed = needed(nodes, digits(max_n));
+    let needed = needed(nodes, most_digits(max_n));
     if needed <= memory.bytes {
         return Ok((max_n, None));
     }
@@ -143,17 +155,6 @@ fn choose(
     Ok((fits, Some(warning)))
 }
 
-/// Number of decimal digits of n!, by Stirling's formula; at most one off.
-fn digits(n: u32) -> u64 {
-    if n < 2 {
-        return 1;
-    }
-    let n = f64::from(n);
-    let log10 = n * (n / std::f64::consts::E).log10() + (std::f64::consts::TAU * n).log10() / 2.0;
-    // Below 10^10 for every u32, so nothing is lost.
-    log10 as u64 + 1
-}
-
 /// Bytes that a cluster needs to compute results of `digits` digits and keep them.
 fn needed(nodes: u8, digits: u64) -> u64 {
     let nodes = u64::from(nodes);
@@ -163,16 +164,27 @@ fn needed(nodes: u8, digits: u64) -> u64 {
 
 /// The largest N that fits into `bytes`; 0 if the nodes alone do not.
 fn largest(nodes: u8, bytes: u64) -> u32 {
-    let (mut fits, mut too_large) = (0, MAX_MAX_N + 1);
-    while too_large - fits > 1 {
-        let middle = fits + (too_large - fits) / 2;
-        if needed(nodes, digits(middle)) <= bytes {
-            fits = middle;
+    let fits = |n: u64| u32::try_from(n).is_ok_and(|n| needed(nodes, most_digits(n)) <= bytes);
+    u32::try_from(last_that(MAX_MAX_N.into(), fits)).unwrap_or(MAX_MAX_N)
+}
+
+/// The most digits that fit into `bytes` together.
+fn max_digits(nodes: u8, bytes: u64) -> u64 {
+    last_that(MOST_DIGITS, |digits| needed(nodes, digits) <= bytes)
+}
+
+/// The last number up to `limit` that fits, where all below it do; 0 if none does.
+fn last_that(limit: u64, fits: impl Fn(u64) -> bool) -> u64 {
+    let (mut last, mut too_large) = (0, limit + 1);
+    while too_large - last > 1 {
+        let middle = last + (too_large - last) / 2;
+        if fits(middle) {
+            last = middle;
         } else {
             too_large = middle;
         }
     }
-    fits
+    last
 }
 
 impl Memory {

@@ -156,8 +156,8 @@ impl Life {
                             self.status = Some(status);
                             self.peak_held_bytes = peak_held_bytes;
                         }
-                        // Its arrival ends the sleep; whoever waits for a job looks at the files.
-                        ToSupervisor::JobEnded { .. } => {}
+                        // Its arrival ends the sleep, and that is all that it is for.
+                        ToSupervisor::JobEnded => {}
                         ToSupervisor::FaultFired(spec) => self.fired.push(spec),
                     }
                 }

@@ -22,19 +22,13 @@ use crate::supervise::{Supervisor, Turn};
 /// Why it cannot start, or cannot go on.
 pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
     let mut config = args.cluster.config(true)?;
-    config.max_n = memory::max_n(args.cluster.asked_max_n(), config.nodes)?;
+    memory::limit(&mut config, args.cluster.asked_max_n())?;
     let mut signals = Signals::install().map_err(Failure::Signals)?;
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
     become_owner(&args.jobs, &run_dir)?;
     let jobs = JobsDir::open(&args.jobs)?;
     let run_dir = RunDir::open(&run_dir)?;
-    let faults = args.cluster.faults();
-    if let Some(faults) = &faults {
-        tracing::info!(
-            "faults are injected; --seed {} repeats the draws",
-            faults.seed
-        );
-    }
+    let faults = args.cluster.faults_told();
     tracing::info!(
         "{} nodes; drop job files into {}; run directory {}; delay {}, heartbeat {}, suspected after {}",
         config.nodes,

@@ -89,6 +89,8 @@ fn numbers_and_timings_that_cannot_work() {
         (["--nodes", "17"], "2 to 16"),
         (["--heartbeat", "0ms"], "--heartbeat"),
         (["--heartbeat", "400ms"], "--suspect-after"),
+        (["--heartbeat", "10000000000000000000s"], "--heartbeat"),
+        (["--delay", "18446744073709551615s"], "--delay"),
         (["--operation-deadline", "100ms"], "--operation-deadline"),
         (["--attempts", "0"], "--attempts"),
         (["--max-n", "100000001"], "--max-n"),
@@ -111,7 +113,7 @@ fn numbers_and_timings_that_cannot_work() {
 
 #[test]
 fn a_largest_n_beyond_the_memory() {
-    // 100,000,000! takes 16 nodes some 42 GB.
+    // 100,000,000! takes 16 nodes some 56 GB.
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap();
     let total = meminfo
         .lines()

@@ -46,12 +46,9 @@ fn messages_go_both_ways_one_a_packet() {
         assert_eq!(node.receive().unwrap(), Received::Message(message));
     }
     assert_eq!(node.receive().unwrap(), Received::Empty);
-    let ended = ToSupervisor::JobEnded {
-        name: "ten".to_owned(),
-        failed: false,
-    };
-    assert_eq!(node.send(&ended).unwrap(), Sent::Done);
-    assert_eq!(supervisor.receive().unwrap(), Received::Message(ended));
+    let ended = || ToSupervisor::JobEnded;
+    assert_eq!(node.send(&ended()).unwrap(), Sent::Done);
+    assert_eq!(supervisor.receive().unwrap(), Received::Message(ended()));
 }
 
 #[test]

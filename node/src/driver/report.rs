@@ -29,7 +29,8 @@ pub(crate) struct Report {
     told_held_bytes: (u64, u64),
     /// The most that there were after any event.
     pub(super) peak_held_bytes: u64,
-    pub(super) ended: Vec<String>,
+    /// A job has ended since the last report.
+    pub(super) job_ended: bool,
 }
 
 impl Report {
@@ -50,11 +51,8 @@ impl Report {
 impl Driver {
     /// Tells what has changed, and now and then the same again.
     pub(super) fn tell_supervisor(&mut self) {
-        for name in std::mem::take(&mut self.report.ended) {
-            self.tell(&ToSupervisor::JobEnded {
-                name,
-                failed: false,
-            });
+        if std::mem::take(&mut self.report.job_ended) {
+            self.tell(&ToSupervisor::JobEnded);
         }
         let view = (
             self.node.role(),

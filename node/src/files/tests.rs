@@ -143,6 +143,52 @@ fn a_missing_folder_is_no_missing_file() {
 }
 
 #[test]
+fn a_missing_folder_is_made_again_when_it_is_looked_at() {
+    let (directory, folders) = folders();
+    for (folder, name) in [
+        (Folder::Running, "running"),
+        (Folder::Done, "done"),
+        (Folder::Failed, "failed"),
+    ] {
+        fs::remove_dir(directory.path().join(name)).unwrap();
+        let listed = folders.reply(FileCall::List(folder));
+        assert_eq!(listed, FileReply::Listed(vec![]), "{name}");
+        assert!(directory.path().join(name).is_dir());
+    }
+}
+
+/// Takes a lease on a file, which the system revokes with SIGIO when another opens it.
+fn lease(file: &File, kind: libc::c_int) {
+    // SAFETY: as in `probe`.
+    let granted = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) };
+    Errno::result(granted).unwrap();
+}
+
+#[test]
+fn a_file_on_which_somebody_has_a_lease_to_write_is_busy() {
+    ignore_broken_leases().unwrap();
+    let (directory, folders) = folders();
+    let writer = File::create(directory.path().join("a")).unwrap();
+    lease(&writer, libc::F_WRLCK);
+    let probed = folders.reply(FileCall::Probe(inbox("a")));
+    assert_eq!(probed, FileReply::Probed(Probe::Busy));
+}
+
+#[test]
+fn who_writes_to_a_file_that_is_looked_at_ends_nobody() {
+    ignore_broken_leases().unwrap();
+    let (directory, _folders) = folders();
+    let path = directory.path().join("a");
+    fs::write(&path, "").unwrap();
+    let looked_at = File::open(&path).unwrap();
+    lease(&looked_at, libc::F_RDLCK);
+    let mut writing = OpenOptions::new();
+    writing.write(true).custom_flags(libc::O_NONBLOCK);
+    let refused = writing.open(&path).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+}
+
+#[test]
 fn a_file_that_is_open_for_writing_is_busy() {
     let (directory, folders) = folders();
     let writer = File::create(directory.path().join("a")).unwrap();

@@ -6,7 +6,6 @@ use super::Stage;
 use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::file::{FileReply, Folder, Probe};
-use crate::job;
 use crate::trace::{ReassignCause, Trace};
 
 impl Coordinator {
@@ -32,7 +31,11 @@ impl Coordinator {
         }
         job.stalled = true;
         self.retry_files(core);
-        // Its writer may take for ever, and the other jobs do not wait for that.
+        self.leave_unread(core, key);
+    }
+
+    /// A job's file cannot be read yet. That may last for ever, and the other jobs do not wait for it.
+    pub(crate) fn leave_unread(&mut self, core: &mut Core, key: u64) {
         self.jobs.recovery.unread.remove(&key);
         self.settle(core);
     }
@@ -56,7 +59,7 @@ impl Coordinator {
                 self.drop_job(core, key);
             }
             _ if failed => self.finish_failed(core, key, &reply),
-            FileReply::Content(content) => match job::parse(&content, core.config.max_n) {
+            FileReply::Content(content) => match core.parse_job(&content) {
                 Ok(factorials) => self.accept(core, key, factorials),
                 Err(reasons) => self.reject(core, key, reasons),
             },
@@ -67,7 +70,7 @@ impl Coordinator {
                     vec![format!("it is {kind}: only regular files are read")],
                 );
             }
-            FileReply::Failed(error) => {
+            FileReply::Denied(error) => {
                 self.reject(core, key, vec![format!("it cannot be read: {error}")])
             }
             _ => {}

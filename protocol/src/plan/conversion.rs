@@ -211,8 +211,8 @@ impl Plan {
     }
 }
 
-/// At least the number of digits of n!, and hardly more.
-fn most_digits(n: u32) -> u64 {
+/// At least the number of digits of n!, and at most three more.
+pub fn most_digits(n: u32) -> u64 {
     // Stirling's upper bound. The digits that are added outweigh by far what rounding may take away.
     let x = f64::from(n.max(1));
     let logarithm = x * x.ln() - x + 0.5 * (std::f64::consts::TAU * x).ln() + 1.0 / (12.0 * x);

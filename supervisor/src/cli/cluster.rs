@@ -177,6 +177,18 @@ impl ClusterArgs {
         self.max_n
     }
 
+    /// The faults to inject, if any; says on standard error what repeats them.
+    pub(crate) fn faults_told(&self) -> Option<FaultConfig> {
+        let faults = self.faults();
+        if let Some(faults) = &faults {
+            tracing::info!(
+                "faults are injected; --seed {} repeats the draws",
+                faults.seed
+            );
+        }
+        faults
+    }
+
     /// The faults to inject, if any.
     pub(crate) fn faults(&self) -> Option<FaultConfig> {
         self.faults.config()

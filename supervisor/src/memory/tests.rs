@@ -21,22 +21,6 @@ fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 #[test]
-fn digits_are_those_of_the_factorial() {
-    for (n, expected) in [
-        (0, 1),
-        (1, 1),
-        (5, 3),
-        (10, 7),
-        (1_000, 2_568),
-        (100_000, 456_574),
-        (1_000_000, 5_565_709),
-        (10_000_000, 65_657_060),
-    ] {
-        assert!(digits(n).abs_diff(expected) <= 1, "{n}: {}", digits(n));
-    }
-}
-
-#[test]
 fn the_formula_lies_over_what_was_measured_but_not_far() {
     const MB: u64 = 1_000_000;
     for (factorials, measured) in [
@@ -47,7 +31,7 @@ fn the_formula_lies_over_what_was_measured_but_not_far() {
         (&[10_000_000], 1_552 * MB),
         (&[1_000_000, 1_000_001], 322 * MB),
     ] {
-        let needed = needed(6, factorials.iter().map(|&n| digits(n)).sum());
+        let needed = needed(6, factorials.iter().map(|&n| most_digits(n)).sum());
         assert!(needed >= measured * 3 / 2, "{factorials:?}: {needed}");
         assert!(
             needed <= measured * 2 + 6 * IDLE_NODE,
@@ -60,10 +44,19 @@ fn the_formula_lies_over_what_was_measured_but_not_far() {
 fn the_largest_n_is_the_last_that_fits() {
     let bytes = 512 << 20;
     let fits = largest(6, bytes);
-    assert!(needed(6, digits(fits)) <= bytes);
-    assert!(needed(6, digits(fits + 1)) > bytes);
+    assert!(needed(6, most_digits(fits)) <= bytes);
+    assert!(needed(6, most_digits(fits + 1)) > bytes);
     assert_eq!(largest(6, 0), 0);
     assert_eq!(largest(2, u64::MAX), MAX_MAX_N);
+}
+
+#[test]
+fn one_job_may_have_what_the_largest_n_has_and_what_memory_allows_beyond() {
+    let bytes = 512 << 20;
+    let digits = max_digits(6, bytes);
+    assert!(digits >= most_digits(largest(6, bytes)));
+    assert!(needed(6, digits) <= bytes && needed(6, digits + 1) > bytes);
+    assert_eq!(max_digits(6, u64::MAX), MOST_DIGITS);
 }
 
 #[test]

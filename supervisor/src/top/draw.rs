@@ -50,7 +50,7 @@ struct Areas {
 }
 
 /// The nodes come first, with a line for their heading; then a job at the least, and three events.
-/// What is left over goes to the jobs up to a third of the page, and then to the events.
+/// What is left over goes to the jobs up to half of it, and then to the events.
 fn areas(area: Rect, nodes: u16, jobs: u16) -> Areas {
     let inner = area.height.saturating_sub(2);
     let wanted = nodes.saturating_add(1);
@@ -140,7 +140,7 @@ fn events(frame: &mut Frame, area: Rect, view: &View) {
 }
 
 const HELP: [&str; 12] = [
-    "up, down, j, 0-9   select a node",
+    "up, down, 0-9      select a node",
     "k  s  c            kill, stop, continue it",
     "K  S               kill, stop the coordinator",
     "C                  continue all that are stopped",

@@ -97,7 +97,7 @@ impl View {
             KeyCode::Esc => return Order::Quit,
             KeyCode::Char('?' | 'h') => self.help = true,
             KeyCode::Up => self.move_selection(-1),
-            KeyCode::Down | KeyCode::Char('j') => self.move_selection(1),
+            KeyCode::Down => self.move_selection(1),
             KeyCode::Char(digit @ '0'..='9') => self.select(digit),
             KeyCode::Char('k') => return self.about_selected(Signal::SIGKILL),
             KeyCode::Char('s') => return self.about_selected(Signal::SIGSTOP),

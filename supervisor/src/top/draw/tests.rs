@@ -200,7 +200,7 @@ fn keys_select_and_signal() {
     );
     press(&mut view, KeyCode::Char('9'));
     press(&mut view, KeyCode::Down);
-    press(&mut view, KeyCode::Char('j'));
+    press(&mut view, KeyCode::Down);
     press(&mut view, KeyCode::Down);
     assert_eq!(
         press(&mut view, KeyCode::Char('s')),
