@@ -1,6 +1,6 @@
 //! The command line: what `bullpen --help` teaches.
 
-mod cluster;
+pub(crate) mod cluster;
 mod completions;
 pub(crate) mod experiment;
 mod faults;

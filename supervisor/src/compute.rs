@@ -1,7 +1,7 @@
 //! `bullpen compute`: a private cluster for one job.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use protocol::config::Config;
 use tempfile::TempDir;
 
 use crate::cli::ComputeArgs;
+use crate::cli::cluster::how_to_repeat;
 use crate::failure::Failure;
 use crate::jobs_dir::JobsDir;
 use crate::launch::Launch;
@@ -20,6 +21,7 @@ use crate::progress::Progress;
 use crate::results::{self, Outcome, ResultsError};
 use crate::run_dir::RunDir;
 use crate::signals::Signals;
+use crate::stderr::Stderr;
 use crate::supervise::{Supervisor, Turn};
 
 /// The name of the only job.
@@ -44,7 +46,11 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
     let mut signals = Signals::install().map_err(Failure::Signals)?;
     owner::give_up_capabilities()?;
     let folder = private_folder::make()?;
-    let faults = args.cluster.faults_told();
+    let faults = args.cluster.faults();
+    if let Some(faults) = &faults {
+        // Nobody may be left to read it.
+        let _ = writeln!(Stderr, "bullpen: {}", how_to_repeat(faults));
+    }
     let outcome = {
         let jobs = JobsDir::open(&folder.path().join("jobs"))?;
         let run_dir = RunDir::open(&run_dir_path(args, &folder))?;

@@ -1,4 +1,5 @@
-//! The control socket: how `bullpen status` and `bullpen kill` talk to a running supervisor.
+//! The control socket: how `bullpen status`, `kill`, `top`, `metrics` and `experiment` talk to a running
+//! supervisor.
 //!
 //! `RUN_DIR/control.sock` takes one request, a line of JSON, gives one answer, a line of JSON,
 //! and closes. The supervisor answers from what the nodes have reported; it waits for nobody.

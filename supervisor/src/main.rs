@@ -4,10 +4,12 @@
 //!   main ── cli ──┬── up ───────┐
 //!                 ├── compute ──┴── supervise: one loop of signals, deaths, restarts, hints
 //!                 │                     ▲ control socket
-//!                 ├── status, kill ─────┘
+//!                 ├── status, kill ─────┤
+//!                 ├── top, metrics ─────┘  (and the event log)
 //!                 ├── experiment    (starts an `up`, breaks it by `kill`, and judges what it did)
 //!                 ├── timeline      (reads the event log, whether or not the cluster runs)
 //!                 ├── submit        (drops a file; the jobs directory is all it needs)
+//!                 ├── completions   (for shells)
 //!                 └── node          (the other role of this executable; see the crate `node`)
 //! ```
 //!

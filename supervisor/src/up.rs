@@ -5,6 +5,7 @@ use std::path::Path;
 use humantime::format_duration;
 use nix::errno::Errno;
 
+use crate::cli::cluster::how_to_repeat;
 use crate::cli::{UpArgs, WatchArg};
 use crate::failure::Failure;
 use crate::jobs_dir::{self, JobsDir};
@@ -28,7 +29,10 @@ pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
     become_owner(&args.jobs, &run_dir)?;
     let jobs = JobsDir::open(&args.jobs)?;
     let run_dir = RunDir::open(&run_dir)?;
-    let faults = args.cluster.faults_told();
+    let faults = args.cluster.faults();
+    if let Some(faults) = &faults {
+        tracing::info!("{}", how_to_repeat(faults));
+    }
     tracing::info!(
         "{} nodes; drop job files into {}; run directory {}; delay {}, heartbeat {}, suspected after {}",
         config.nodes,

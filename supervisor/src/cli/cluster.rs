@@ -177,18 +177,6 @@ impl ClusterArgs {
         self.max_n
     }
 
-    /// The faults to inject, if any; says on standard error what repeats them.
-    pub(crate) fn faults_told(&self) -> Option<FaultConfig> {
-        let faults = self.faults();
-        if let Some(faults) = &faults {
-            tracing::info!(
-                "faults are injected; --seed {} repeats the draws",
-                faults.seed
-            );
-        }
-        faults
-    }
-
     /// The faults to inject, if any.
     pub(crate) fn faults(&self) -> Option<FaultConfig> {
         self.faults.config()
@@ -198,6 +186,12 @@ impl ClusterArgs {
     pub(crate) fn hints(&self) -> bool {
         self.hints == Switch::On
     }
+}
+
+/// The sentence that tells the seed, which may have been drawn.
+pub(crate) fn how_to_repeat(faults: &FaultConfig) -> String {
+    let seed = faults.seed;
+    format!("faults are injected; --seed {seed} repeats the draws")
 }
 
 impl From<PreemptionArg> for Preemption {
