@@ -60,6 +60,28 @@ fn s2_a_lower_term_is_obeyed() {
 }
 
 #[test]
+fn s2_a_lower_term_is_obeyed_after_a_promise_that_no_event_tells_of() {
+    let knows = |at: u64, term: u64| {
+        let refused = json!({"event": "stale_refused", "what": "assign", "from": 2});
+        move |made: &mut Made| made.add(at, 1, term, refused.clone())
+    };
+    breaks("S2", |made| {
+        knows(700, 2)(made);
+        let following = json!({"event": "following", "coordinator": 2});
+        made.add(710, 1, 1, following);
+    });
+    // What the supervisor knows when a node is stopped, the node need not.
+    let mut made = Made::new();
+    made.add(405, 1, 7, json!({"event": "node_stopped"}));
+    made.add(406, 1, 7, json!({"event": "node_continued"}));
+    trial::assert_sound(&made.run().judge());
+    // A clock that is wrong alone is no proof: the line was written later.
+    let mut made = Made::new();
+    knows(405, 2)(&mut made);
+    trial::assert_sound(&made.run().judge());
+}
+
+#[test]
 fn s5_a_name_outside_of_the_tree_and_a_leaf_that_nobody_completed() {
     let done = |n: u64| json!({"event": "product_done", "n": n});
     let mut made = Made::new();
@@ -79,6 +101,15 @@ fn s4_a_wrong_value() {
     breaks("S4", |made| made.write("done/none.txt", "0!=0\n"));
     breaks("S4", |made| made.write("done/none.txt", "0!=1\n0!=1\n"));
     breaks("S4", |made| made.write("done/none.txt", "0!=1"));
+    breaks("S4", |made| {
+        fs::write(made.path("done/none.txt"), b"0!=1\n\xff").unwrap()
+    });
+    // What cannot be read is no result, either.
+    breaks("S4", |made| {
+        let text = made.path("done/none.txt");
+        fs::remove_file(&text).unwrap();
+        fs::create_dir(text).unwrap();
+    });
 }
 
 #[test]
