@@ -25,6 +25,7 @@ mod ends;
 mod epochs;
 mod fates;
 mod fencing;
+mod holders;
 mod obedience;
 mod plan;
 mod processes;

@@ -9,19 +9,10 @@ mod trial;
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use trial::made::{END, Made, breaks, op};
+use trial::made::{END, Made, breaks, needs_proof, op};
 
 /// When things happen that have nothing to do with how the nodes started.
 const T: u64 = END - 1_000;
-
-/// An event of node 1, and what proves its cause: without it nothing does.
-fn needs_proof(invariant: &'static str, tell: impl Fn(&mut Made), prove: impl Fn(&mut Made)) {
-    breaks(invariant, &tell);
-    let mut made = Made::new();
-    prove(&mut made);
-    tell(&mut made);
-    trial::assert_sound(&made.run().judge());
-}
 
 /// Node 0 dies or stops, and is there again by the end.
 fn falls(kind: &'static str) -> impl Fn(&mut Made) {
@@ -210,35 +201,4 @@ fn s7_an_operation_that_was_taken_without_a_cause() {
         made.add(T + 10, 2, 1, again);
     };
     needs_proof("S7", again, taken("deadline"));
-}
-
-#[test]
-fn s7_a_takeover_alone_is_no_cause_to_compute_again() {
-    let taken_over = |made: &mut Made| {
-        made.operation(450, 1, "completed", "multiply");
-        let taken =
-            json!({"event": "operation_reassigned", "op": op("multiply"), "why": "takeover"});
-        made.add(440, 2, 1, taken);
-        let assigned = json!({"event": "assigned", "op": op("multiply"), "worker": 0});
-        made.add_of(5, 1, 2, 0, json!({"event": "acting"}));
-        made.add_of(6, 1, 2, 0, assigned);
-        made.add_of(
-            7,
-            1,
-            2,
-            0,
-            json!({"event": "stepped_down", "why": "promised"}),
-        );
-        made.add_of(4, 1, 2, 0, json!({"event": "election_won"}));
-    };
-    needs_proof("S7", taken_over, |made| {
-        // Who had it was there, and could not be heard.
-        made.remove(|line| line["event"] == "following" && line["node"] == 0);
-        let following = json!({"event": "following", "coordinator": 2});
-        made.add(200, 0, 1, following);
-    });
-    needs_proof("S7", taken_over, |made| {
-        made.add(330, 0, 1, json!({"event": "node_stopped"}));
-        made.add(335, 0, 1, json!({"event": "node_continued"}));
-    });
 }

@@ -148,30 +148,6 @@ fn s6_a_coordinator_that_computes() {
 }
 
 #[test]
-fn s7_an_operation_computed_twice_without_a_cause() {
-    let again = |made: &mut Made| made.operation(450, 1, "completed", "multiply");
-    breaks("S7", again);
-
-    let mut made = Made::new();
-    again(&mut made);
-    let op = op("multiply");
-    let cause = json!({"event": "operation_reassigned", "op": op, "why": "deadline"});
-    made.add(340, 2, 1, cause);
-    trial::assert_sound(&made.run().judge());
-
-    let mut made = Made::new();
-    again(&mut made);
-    made.add(330, 0, 1, json!({"event": "node_stopped"}));
-    made.add(340, 0, 1, json!({"event": "node_continued"}));
-    trial::assert_sound(&made.run().judge());
-
-    // For a later job, since the first one's products are dropped with it.
-    let mut made = Made::new();
-    made.operation(600, 1, "completed", "multiply");
-    trial::assert_sound(&made.run().judge());
-}
-
-#[test]
 fn s3_authority_without_a_coordinatorship_or_below_a_known_term() {
     let assigned = |node: u64, term: u64| {
         move |made: &mut Made| {
