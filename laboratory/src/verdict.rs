@@ -56,6 +56,9 @@ pub struct Run {
     pub end_ns: u64,
     /// Whether the coordinator must be the highest live ID: not so with `--preemption never`.
     pub highest_coordinates: bool,
+    /// The names under which jobs were dropped, as far as that is known. A claim may have added a
+    /// number.
+    pub dropped: Vec<String>,
     /// Names in the jobs directory that intake leaves alone, or has not been able to take.
     pub left_in_inbox: Vec<String>,
     /// Whether it was ended in the middle of its work: what is unfinished then is no fault.

@@ -216,6 +216,27 @@ fn s9_files_that_are_left() {
 }
 
 #[test]
+fn s9_a_dropped_file_that_nobody_has_accepted_and_that_is_nowhere() {
+    let made = Made::new();
+    let broken = |dropped: &[&str]| {
+        let mut run = made.run();
+        run.dropped = dropped.iter().map(ToString::to_string).collect();
+        let broken = run.judge();
+        let broken: Vec<&str> = broken.iter().map(|found| found.invariant).collect();
+        run.cut_short = true;
+        trial::assert_sound(&run.judge());
+        broken.join(" ")
+    };
+    assert_eq!(broken(&["bad", "lost", "none"]), "S9");
+    // Each of two of one name is there by itself, one with a number.
+    assert_eq!(broken(&["none", "none"]), "S9");
+    made.write("done/none.2.job", "0!\n");
+    made.write("done/none.2.txt", "0!=1\n");
+    assert_eq!(broken(&["none", "none"]), "");
+    assert_eq!(broken(&["none", "none.2", "none"]), "S9");
+}
+
+#[test]
 fn s11_two_lives_of_a_node_at_once() {
     breaks("S11", |made| {
         made.add_of(600, 0, 9, 1, json!({"event": "node_spawned"}));

@@ -59,8 +59,6 @@ pub(super) struct Ended {
     pub(super) interrupted: bool,
     /// The run, with its whole log.
     pub(super) run: Run,
-    /// The jobs that were dropped.
-    pub(super) dropped: Vec<String>,
 }
 
 impl<'a> Course<'a> {
@@ -111,8 +109,8 @@ impl<'a> Course<'a> {
         let survivors = self.await_last(&run);
         self.ended.violations.extend(survivors);
         self.ended.violations.extend(self.zombies.end());
+        run.dropped = self.work.dropped().to_vec();
         self.ended.run = run;
-        self.ended.dropped = self.work.dropped().to_vec();
         Ok(self.ended)
     }
 
@@ -257,6 +255,7 @@ impl<'a> Course<'a> {
             jobs: self.cluster.jobs().to_owned(),
             end_ns,
             highest_coordinates: self.settings.highest_coordinates(),
+            dropped: Vec::new(),
             left_in_inbox: Vec::new(),
             cut_short: false,
         }

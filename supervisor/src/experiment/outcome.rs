@@ -62,7 +62,7 @@ impl Outcome {
             },
             figures,
             compared,
-            dropped: ended.dropped.len(),
+            dropped: run.dropped.len(),
             failed: failed.len(),
             ended: Tally {
                 rounds: ended.rounds,

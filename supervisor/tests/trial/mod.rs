@@ -82,6 +82,7 @@ impl Trial {
             jobs: self.home.jobs(),
             end_ns,
             highest_coordinates: self.highest_coordinates,
+            dropped: Vec::new(),
             left_in_inbox: self.left_in_inbox.clone(),
             cut_short: false,
         }
