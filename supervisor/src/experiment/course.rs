@@ -87,8 +87,9 @@ impl<'a> Course<'a> {
     ///
     /// It cannot start, or cannot be observed.
     pub(super) fn run(mut self) -> Result<Ended, Failure> {
+        let mut settled = None;
         match self.start().and_then(|()| self.rounds()) {
-            Ok(()) => {}
+            Ok(run) => settled = run,
             Err(Stop::Interrupted) => self.ended.interrupted = true,
             Err(Stop::Failed(failure)) => return Err(failure),
             Err(Stop::Gone(ending)) => {
@@ -98,7 +99,8 @@ impl<'a> Course<'a> {
                     .push(Violation::new("L1", message, &[]));
             }
         }
-        let mut run = self.snapshot();
+        // A later look might fall into a moment in which a busy machine makes a node doubt again.
+        let mut run = settled.unwrap_or_else(|| self.snapshot());
         run.cut_short = self.ended.interrupted;
         // How it stood then; a line of that time may be written still.
         if !run.cut_short {
@@ -124,8 +126,8 @@ impl<'a> Course<'a> {
     }
 
     /// The rounds, and the time that the work takes that is left then. Ends at the first fault that
-    /// the cluster does not recover from.
-    fn rounds(&mut self) -> Result<(), Stop> {
+    /// the cluster does not recover from. Gives the run as it was when all had settled, if it has.
+    fn rounds(&mut self) -> Result<Option<Run>, Stop> {
         let Settings {
             seed,
             signal,
@@ -176,8 +178,8 @@ impl<'a> Course<'a> {
         Ok(Some(dissent.unwrap_or_else(lacking)))
     }
 
-    /// Waits until all jobs have ended, and all is said.
-    fn settle(&mut self) -> Result<(), Stop> {
+    /// Waits until all jobs have ended, and all is said: the run as it is then, if it comes to that.
+    fn settle(&mut self) -> Result<Option<Run>, Stop> {
         self.view.worked_at = Instant::now();
         let on_disk = Run {
             jobs: self.cluster.jobs().to_owned(),
@@ -189,16 +191,22 @@ impl<'a> Course<'a> {
                 self.ended
                     .violations
                     .push(Violation::new("L2", message, &[]));
-                return Ok(());
+                return Ok(None);
             }
             self.pass(LOOK_EVERY * 10)?;
         }
         self.await_agreement()?;
         let end = Instant::now() + AGREE_WITHIN;
-        while !self.snapshot().has_settled() && Instant::now() < end {
+        loop {
+            let run = self.snapshot();
+            if run.has_settled() {
+                return Ok(Some(run));
+            }
+            if Instant::now() >= end {
+                return Ok(None);
+            }
             self.pass(LOOK_EVERY * 10)?;
         }
-        Ok(())
     }
 
     /// Ends the cluster, and waits until it is gone. Asked again, it ends at once.
