@@ -24,6 +24,9 @@ use crate::signals::Signals;
 /// L1: the nodes agree within this after a fault. A node that dies again and again is started
 /// again after a second and a half; the rest is for a busy machine.
 const AGREE_WITHIN: Duration = Duration::from_secs(15);
+/// L1, where nodes fail by themselves too and need not agree in the end: there is somebody whom the
+/// next fault is meant for within this.
+const THERE_WITHIN: Duration = Duration::from_secs(60);
 /// L2: some operation or job is finished within this, while there is work and no fault.
 const WORK_WITHIN: Duration = Duration::from_secs(60);
 /// L4: the grace, and a moment for a busy machine.
@@ -140,7 +143,16 @@ impl<'a> Course<'a> {
         while self.ended.rounds < self.settings.rounds as usize {
             let draw = draws.next();
             self.pass(draw.pause)?;
-            self.fault(draw)?;
+            if !self.fault(draw)? {
+                let round = self.ended.rounds + 1;
+                let message = format!(
+                    "nobody was there within {THERE_WITHIN:?} for the fault of round {round}"
+                );
+                self.ended
+                    .violations
+                    .push(Violation::new("L1", message, &[]));
+                break;
+            }
             if let Some(dissent) = self.await_agreement()?
                 && !self.settings.nodes_fail
             {
