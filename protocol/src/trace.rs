@@ -139,54 +139,72 @@ pub enum DownBy {
     Silence,
 }
 
-/// Why an election was started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ElectionCause {
-    /// The cluster starts and no higher node is there.
-    Start,
-    /// The coordinator died, stopped or fell silent.
-    CoordinatorLost,
-    /// No coordinator was heard of for too long.
-    NoCoordinator,
-    /// A lower node holds an election.
-    Challenged,
-    /// A higher node answered and was not heard of again.
-    NoVictory,
-    /// This node has a higher ID than the coordinator.
-    Preemption,
-    /// The coordinator stood still for too long to know whether it still is one.
-    Gap,
-    /// The coordinator has lost the links to all peers.
-    Isolated,
+/// Declares a closed list of causes, and `ALL` of them with it, so that none can be left out where
+/// each is asked for.
+macro_rules! closed {
+    ($($(#[$about:meta])* pub enum $name:ident { $($(#[$doc:meta])* $cause:ident,)* })*) => {$(
+        $(#[$about])*
+        pub enum $name {
+            $($(#[$doc])* $cause,)*
+        }
+
+        impl $name {
+            /// All there are.
+            pub const ALL: &'static [$name] = &[$($name::$cause),*];
+        }
+    )*};
 }
 
-/// Why a node stepped down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepDownCause {
-    /// It promised to a higher epoch.
-    Promised,
-    /// It was told of a higher epoch.
-    Stale,
-    /// It stood still for too long.
-    Gap,
-    /// It has lost the links to all peers.
-    Isolated,
-}
+closed! {
+    /// Why an election was started.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum ElectionCause {
+        /// The cluster starts and no higher node is there.
+        Start,
+        /// The coordinator died, stopped or fell silent.
+        CoordinatorLost,
+        /// No coordinator was heard of for too long.
+        NoCoordinator,
+        /// A lower node holds an election.
+        Challenged,
+        /// A higher node answered and was not heard of again.
+        NoVictory,
+        /// This node has a higher ID than the coordinator.
+        Preemption,
+        /// The coordinator stood still for too long to know whether it still is one.
+        Gap,
+        /// The coordinator has lost the links to all peers.
+        Isolated,
+    }
 
-/// Why an operation was assigned again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReassignCause {
-    /// The worker died.
-    WorkerDied,
-    /// The worker was stopped.
-    WorkerStopped,
-    /// The worker fell silent.
-    WorkerSilent,
-    /// The operation took too long.
-    Deadline,
-    /// The coordinator changed, and nobody who answered had the operation.
-    Takeover,
+    /// Why a node stepped down.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum StepDownCause {
+        /// It promised to a higher epoch.
+        Promised,
+        /// It was told of a higher epoch.
+        Stale,
+        /// It stood still for too long.
+        Gap,
+        /// It has lost the links to all peers.
+        Isolated,
+    }
+
+    /// Why an operation was assigned again.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum ReassignCause {
+        /// The worker died.
+        WorkerDied,
+        /// The worker was stopped.
+        WorkerStopped,
+        /// The worker fell silent.
+        WorkerSilent,
+        /// The operation took too long.
+        Deadline,
+        /// The coordinator changed, and nobody who answered had the operation.
+        Takeover,
+    }
 }
