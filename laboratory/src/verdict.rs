@@ -36,6 +36,7 @@ mod zombies;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use self::convergence::Beliefs;
 use self::fates::Fates;
@@ -56,6 +57,8 @@ pub struct Run {
     pub end_ns: u64,
     /// Whether the coordinator must be the highest live ID: not so with `--preemption never`.
     pub highest_coordinates: bool,
+    /// After which time an operation was taken from its worker at the earliest, if that is known.
+    pub operation_deadline: Option<Duration>,
     /// The names under which jobs were dropped, as far as that is known. A claim may have added a
     /// number.
     pub dropped: Vec<String>,

@@ -275,6 +275,7 @@ impl<'a> Course<'a> {
             jobs: self.cluster.jobs().to_owned(),
             end_ns,
             highest_coordinates: self.settings.highest_coordinates(),
+            operation_deadline: Some(self.settings.config.operation_deadline),
             dropped: Vec::new(),
             left_in_inbox: Vec::new(),
             cut_short: false,

@@ -129,6 +129,7 @@ impl Made {
             jobs: self.home.jobs(),
             end_ns: END * NS_PER_MS,
             highest_coordinates: true,
+            operation_deadline: None,
             dropped: vec!["none".to_owned(), "bad".to_owned()],
             left_in_inbox: Vec::new(),
             cut_short: false,
