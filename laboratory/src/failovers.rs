@@ -1,6 +1,6 @@
 //! How long a cluster was without a coordinator: from what took one to the first act of the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::log::{Event, Life, Log};
@@ -48,11 +48,17 @@ impl fmt::Display for Cause {
     }
 }
 
+impl Cause {
+    fn is_death(&self) -> bool {
+        matches!(self, Cause::Killed(_) | Cause::Exited(_))
+    }
+}
+
 impl Failover {
     /// Every failover of a run, in the order of time.
     ///
     /// A hand-over is none: the incumbent lives, and promises to its successor. Nor is a stop or a
-    /// stall that nobody noticed, and after which the same process went on.
+    /// stall that nobody noticed, or after which all followed the same coordinatorship again.
     pub fn all(log: &Log) -> Vec<Failover> {
         let fates = Fates::of(log);
         let acting: Vec<&Event> = log.named("acting").collect();
@@ -73,7 +79,8 @@ const REAPING_NS: u64 = 1_000_000_000;
 /// What the log tells of the processes, and of what others saw of them.
 #[derive(Debug, Default)]
 struct Fates<'a> {
-    own: BTreeMap<Life, Vec<&'a Event>>,
+    /// What befell processes, and how nodes came to follow, in order.
+    course: Vec<&'a Event>,
     /// The `peer_down` of others.
     losses: BTreeMap<Life, Vec<&'a Event>>,
 }
@@ -84,8 +91,8 @@ impl<'a> Fates<'a> {
         for event in &log.events {
             match event.name() {
                 "node_signalled" | "node_exited" | "node_stopped" | "node_continued"
-                | "fault_injected" | "stepped_down" => {
-                    fates.own.entry(event.life()).or_default().push(event)
+                | "fault_injected" | "stepped_down" | "election_started" | "following" => {
+                    fates.course.push(event);
                 }
                 "peer_down" => {
                     let peer = (event.number("peer"), event.number("peer_incarnation"));
@@ -102,7 +109,6 @@ impl<'a> Fates<'a> {
     fn end_of(&self, incumbent: &Event, successor: &Event) -> Option<Failover> {
         let (from, to) = (incumbent.at(), successor.at());
         let life = incumbent.life();
-        let own = self.own.get(&life).map_or(&[][..], Vec::as_slice);
         let losses = self.losses.get(&life).map_or(&[][..], Vec::as_slice);
         let noticed = |since: u64, until: u64| {
             let until = until.min(to);
@@ -112,8 +118,18 @@ impl<'a> Fates<'a> {
         };
 
         let reign = from..to.saturating_add(REAPING_NS);
+        let begin = self.course.partition_point(|event| event.at() < from);
+        let course = self.course[begin..].iter().copied();
         let mut taken: Option<(&Event, Cause)> = None;
-        for event in own.iter().filter(|event| reign.contains(&event.at())) {
+        let mut following = Following::default();
+        for event in course.take_while(|event| reign.contains(&event.at())) {
+            following.take(event, incumbent);
+            if event.at() <= to && following.is_again(event, incumbent) {
+                taken = taken.filter(|(_, cause)| cause.is_death());
+            }
+            if event.life() != life {
+                continue;
+            }
             let since = taken.as_ref().map(|(fault, _)| fault.at());
             let in_secret = since.is_some_and(|since| !noticed(since, event.at()));
             match event.name() {
@@ -121,14 +137,14 @@ impl<'a> Fates<'a> {
                 "node_continued" if in_secret => taken = None,
                 // Nothing tells of the end of a stall, but another fault does.
                 _ if taken.is_none() || (in_secret && is_stall(&taken)) => {
-                    taken = cause(event).map(|cause| (*event, cause)).or(taken);
+                    taken = cause(event).map(|cause| (event, cause)).or(taken);
                 }
                 _ => {}
             }
         }
 
         let (fault, cause) = taken?;
-        let is_death = matches!(cause, Cause::Killed(_) | Cause::Exited(_));
+        let is_death = cause.is_death();
         let broken = losses
             .iter()
             .find(|loss| loss.text("by") == "link" && reign.contains(&loss.at()));
@@ -147,6 +163,43 @@ impl<'a> Fates<'a> {
             successor: successor.node(),
             ms: to.checked_sub(at_ns).filter(|_| is_proved)? as f64 / 1e6,
         })
+    }
+}
+
+/// Who has begun to miss a coordinator, and whether it runs.
+#[derive(Debug, Default)]
+struct Following {
+    /// Nodes that hold elections.
+    elections: BTreeSet<u64>,
+    is_stopped: bool,
+}
+
+impl Following {
+    fn take(&mut self, event: &Event, incumbent: &Event) {
+        match event.name() {
+            "election_started" => {
+                self.elections.insert(event.node());
+            }
+            "following" | "node_exited" => {
+                self.elections.remove(&event.node());
+            }
+            _ => {}
+        }
+        if event.life() == incumbent.life() {
+            self.is_stopped = match event.name() {
+                "node_continued" => false,
+                _ => self.is_stopped || cause(event) == Some(Cause::Stopped),
+            };
+        }
+    }
+
+    /// Whether nobody misses a coordinator any more that may have been lost: who did follows the
+    /// same coordinatorship again. Whoever follows while it is stopped has not heard of that.
+    fn is_again(&self, event: &Event, incumbent: &Event) -> bool {
+        event.name() == "following"
+            && (event.number("coordinator"), event.term()) == (incumbent.node(), incumbent.term())
+            && self.elections.is_empty()
+            && !self.is_stopped
     }
 }
 
@@ -175,138 +228,4 @@ fn cause(event: &Event) -> Option<Cause> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    /// A log of `(ms, node, incarnation, event, fields)`.
-    fn log(events: &[(u64, u64, u64, &str, serde_json::Value)]) -> Log {
-        let lines = events.iter().map(|(ms, node, incarnation, name, fields)| {
-            let mut line = json!({
-                "mono_ns": ms * 1_000_000, "node": node, "incarnation": incarnation, "event": name,
-            });
-            for (field, value) in fields.as_object().unwrap() {
-                line[field] = value.clone();
-            }
-            format!("{line}\n")
-        });
-        Log::parse(lines.collect::<String>().as_bytes())
-    }
-
-    fn lost(ms: u64, by: &str) -> (u64, u64, u64, &'static str, serde_json::Value) {
-        let fields = json!({"peer": 5, "peer_incarnation": 6, "by": by});
-        (ms, 4, 5, "peer_down", fields)
-    }
-
-    #[test]
-    fn a_death_counts_from_what_tells_of_it_first() {
-        let failovers = Failover::all(&log(&[
-            (0, 5, 6, "acting", json!({})),
-            (100, 5, 6, "node_exited", json!({"signal": "SIGKILL"})),
-            lost(101, "link"),
-            (107, 4, 5, "acting", json!({})),
-        ]));
-        assert_eq!(
-            failovers,
-            [Failover {
-                cause: Cause::Killed("SIGKILL".to_owned()),
-                injected: false,
-                node: 5,
-                incarnation: 6,
-                at_ns: 100_000_000,
-                successor: 4,
-                ms: 7.0,
-            }]
-        );
-
-        let reaped_late = Failover::all(&log(&[
-            (0, 5, 6, "acting", json!({})),
-            lost(100, "link"),
-            (103, 4, 5, "acting", json!({})),
-            (104, 5, 6, "node_exited", json!({"signal": "SIGSEGV"})),
-        ]));
-        assert_eq!(reaped_late[0].ms, 3.0);
-        assert_eq!(reaped_late[0].cause.to_string(), "SIGSEGV");
-    }
-
-    #[test]
-    fn what_is_signalled_on_demand_counts_from_the_signal() {
-        let failovers = Failover::all(&log(&[
-            (0, 5, 6, "acting", json!({})),
-            (90, 5, 6, "node_signalled", json!({"signal": "SIGCONT"})),
-            (97, 5, 6, "node_signalled", json!({"signal": "SIGSTOP"})),
-            (99, 5, 6, "node_stopped", json!({})),
-            lost(100, "hint"),
-            (104, 4, 5, "acting", json!({})),
-            (110, 4, 5, "node_signalled", json!({"signal": "SIGKILL"})),
-            (112, 4, 5, "node_exited", json!({"signal": "SIGKILL"})),
-            (120, 3, 4, "acting", json!({})),
-        ]));
-        let times: Vec<(String, f64)> = failovers
-            .iter()
-            .map(|failover| (failover.cause.to_string(), failover.ms))
-            .collect();
-        assert_eq!(
-            times,
-            [("SIGSTOP".to_owned(), 7.0), ("SIGKILL".to_owned(), 10.0)]
-        );
-    }
-
-    #[test]
-    fn a_stop_counts_if_somebody_noticed_it() {
-        let hand_over = (300, 5, 6, "stepped_down", json!({"why": "promised"}));
-        let unnoticed = Failover::all(&log(&[
-            (0, 5, 6, "acting", json!({})),
-            (100, 5, 6, "node_stopped", json!({})),
-            (101, 5, 6, "node_continued", json!({})),
-            hand_over.clone(),
-            (301, 4, 5, "acting", json!({})),
-        ]));
-        assert_eq!(unnoticed, []);
-
-        let noticed = Failover::all(&log(&[
-            (0, 5, 6, "acting", json!({})),
-            (100, 5, 6, "node_stopped", json!({})),
-            lost(102, "hint"),
-            (104, 4, 5, "acting", json!({})),
-            (200, 5, 6, "node_continued", json!({})),
-            hand_over,
-        ]));
-        assert_eq!(noticed[0].ms, 4.0);
-        assert_eq!(noticed[0].cause, Cause::Stopped);
-    }
-
-    #[test]
-    fn an_injected_fault_is_the_cause_of_the_death_that_follows() {
-        let fault = json!({"at": "mid-checkpoint", "do": "kill"});
-        let failovers = Failover::all(&log(&[
-            (0, 5, 6, "acting", json!({})),
-            (
-                50,
-                5,
-                6,
-                "fault_injected",
-                json!({"at": "before-commit", "do": "stall"}),
-            ),
-            (100, 5, 6, "fault_injected", fault),
-            (102, 5, 6, "node_exited", json!({"signal": "SIGKILL"})),
-            (110, 4, 5, "acting", json!({})),
-        ]));
-        assert_eq!(failovers.len(), 1);
-        assert!(failovers[0].injected);
-        assert_eq!(failovers[0].ms, 10.0);
-    }
-
-    #[test]
-    fn a_hand_over_is_no_failover() {
-        let failovers = Failover::all(&log(&[
-            (0, 4, 5, "acting", json!({})),
-            (10, 4, 5, "stepped_down", json!({"why": "promised"})),
-            (11, 4, 5, "node_exited", json!({"signal": "SIGKILL"})),
-            (12, 5, 6, "acting", json!({})),
-            (20, 5, 6, "acting", json!({})),
-        ]));
-        assert_eq!(failovers, []);
-    }
-}
+mod tests;

@@ -25,6 +25,7 @@ mod ends;
 mod epochs;
 mod fates;
 mod fencing;
+mod holders;
 mod obedience;
 mod plan;
 mod processes;
@@ -35,6 +36,7 @@ mod zombies;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use self::convergence::Beliefs;
 use self::fates::Fates;
@@ -55,6 +57,11 @@ pub struct Run {
     pub end_ns: u64,
     /// Whether the coordinator must be the highest live ID: not so with `--preemption never`.
     pub highest_coordinates: bool,
+    /// After which time an operation was taken from its worker at the earliest, if that is known.
+    pub operation_deadline: Option<Duration>,
+    /// The names under which jobs were dropped, as far as that is known. A claim may have added a
+    /// number.
+    pub dropped: Vec<String>,
     /// Names in the jobs directory that intake leaves alone, or has not been able to take.
     pub left_in_inbox: Vec<String>,
     /// Whether it was ended in the middle of its work: what is unfinished then is no fault.

@@ -2,6 +2,7 @@
 //! contract with everybody who reads the log.
 
 use serde::Serialize;
+use strum::VariantArray;
 
 use crate::id::{Incarnation, NodeId};
 use crate::plan::OperationId;
@@ -140,7 +141,7 @@ pub enum DownBy {
 }
 
 /// Why an election was started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum ElectionCause {
     /// The cluster starts and no higher node is there; or, in the textbook's way of preemption, this
@@ -163,7 +164,7 @@ pub enum ElectionCause {
 }
 
 /// Why a node stepped down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum StepDownCause {
     /// It promised to a higher epoch.
@@ -177,7 +178,7 @@ pub enum StepDownCause {
 }
 
 /// Why an operation was assigned again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum ReassignCause {
     /// The worker died.

@@ -98,22 +98,35 @@ pub(crate) fn run(args: &ExperimentArgs) -> Result<(), Failure> {
     } else {
         outcome.table()
     })?;
-    if interrupted {
-        return Err(ExperimentError::Interrupted {
+    conclude(&settings, &outcome, interrupted, reported)
+}
+
+/// What the command fails with, if it does: its exit code tells of the worst. That there is no report
+/// is told in any case.
+fn conclude(
+    settings: &Settings,
+    outcome: &Outcome,
+    interrupted: bool,
+    reported: Result<(), ExperimentError>,
+) -> Result<(), Failure> {
+    let worse = if interrupted {
+        ExperimentError::Interrupted {
             rounds: outcome.rounds(),
             asked: settings.rounds,
         }
-        .into());
-    }
-    reported?;
-    match outcome.violations() {
-        0 => Ok(()),
-        violations => Err(ExperimentError::Unsound {
-            violations,
+    } else if outcome.violations() > 0 {
+        ExperimentError::Unsound {
+            violations: outcome.violations(),
             again: settings.again(),
         }
-        .into()),
+    } else {
+        return Ok(reported?);
+    };
+    if let Err(error) = reported {
+        // Nobody may be left to read it.
+        let _ = writeln!(Stderr, "bullpen: {error}");
     }
+    Err(worse.into())
 }
 
 /// An absolute path, since the cluster need not be where this process is.

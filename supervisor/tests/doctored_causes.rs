@@ -7,21 +7,13 @@ mod harness;
 mod trial;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
-use trial::made::{END, Made, breaks, op};
+use trial::made::{END, Made, breaks, needs_proof, op};
 
 /// When things happen that have nothing to do with how the nodes started.
 const T: u64 = END - 1_000;
-
-/// An event of node 1, and what proves its cause: without it nothing does.
-fn needs_proof(invariant: &'static str, tell: impl Fn(&mut Made), prove: impl Fn(&mut Made)) {
-    breaks(invariant, &tell);
-    let mut made = Made::new();
-    prove(&mut made);
-    tell(&mut made);
-    trial::assert_sound(&made.run().judge());
-}
 
 /// Node 0 dies or stops, and is there again by the end.
 fn falls(kind: &'static str) -> impl Fn(&mut Made) {
@@ -213,32 +205,59 @@ fn s7_an_operation_that_was_taken_without_a_cause() {
 }
 
 #[test]
-fn s7_a_takeover_alone_is_no_cause_to_compute_again() {
-    let taken_over = |made: &mut Made| {
-        made.operation(450, 1, "completed", "multiply");
-        let taken =
-            json!({"event": "operation_reassigned", "op": op("multiply"), "why": "takeover"});
-        made.add(440, 2, 1, taken);
-        let assigned = json!({"event": "assigned", "op": op("multiply"), "worker": 0});
-        made.add_of(5, 1, 2, 0, json!({"event": "acting"}));
-        made.add_of(6, 1, 2, 0, assigned);
-        made.add_of(
-            7,
-            1,
-            2,
-            0,
-            json!({"event": "stepped_down", "why": "promised"}),
-        );
-        made.add_of(4, 1, 2, 0, json!({"event": "election_won"}));
+fn s7_a_deadline_that_has_not_passed() {
+    let taken = |at: u64, kind: &str| {
+        let taken = json!({"event": "operation_reassigned", "op": op(kind), "why": "deadline"});
+        move |made: &mut Made| made.add(at, 2, 1, taken.clone())
     };
-    needs_proof("S7", taken_over, |made| {
-        // Who had it was there, and could not be heard.
-        made.remove(|line| line["event"] == "following" && line["node"] == 0);
-        let following = json!({"event": "following", "coordinator": 2});
-        made.add(200, 0, 1, following);
-    });
-    needs_proof("S7", taken_over, |made| {
-        made.add(330, 0, 1, json!({"event": "node_stopped"}));
-        made.add(335, 0, 1, json!({"event": "node_continued"}));
-    });
+    let broken = |deadline: u64, spoil: &dyn Fn(&mut Made)| {
+        let mut made = Made::new();
+        spoil(&mut made);
+        let mut run = made.run();
+        run.operation_deadline = Some(Duration::from_secs(deadline));
+        let found = run.judge();
+        let found: Vec<&str> = found.iter().map(|found| found.invariant).collect();
+        found.join(" ")
+    };
+    let assigned = |at: u64, kind: &str| {
+        let assigned = json!({"event": "assigned", "op": op(kind), "worker": 0});
+        move |made: &mut Made| made.add(at, 2, 1, assigned.clone())
+    };
+    // It was handed out at 300.
+    assert_eq!(broken(60, &taken(T, "multiply")), "S7");
+    assert_eq!(broken(5, &taken(T, "multiply")), "");
+    // Again, and not so long ago; unless the coordinator slept.
+    let again = |made: &mut Made| {
+        assigned(T - 3_000, "multiply")(made);
+        taken(T, "multiply")(made);
+    };
+    assert_eq!(broken(5, &again), "S7");
+    let asleep = |made: &mut Made| {
+        made.add(T - 2_000, 2, 1, json!({"event": "gap", "ms": 500}));
+        again(made);
+    };
+    assert_eq!(broken(5, &asleep), "");
+    // It goes with another of its worker, which is overdue; but not in another moment.
+    for (at, found) in [(T, ""), (T - 1, "S7")] {
+        let together = |made: &mut Made| {
+            again(made);
+            taken(at, "decimal")(made);
+        };
+        assert_eq!(broken(5, &together), found);
+    }
+    // It was taken over when the coordinator began to act, at 50.
+    let taken_over = |made: &mut Made| {
+        let other = json!({"n": 1, "kind": "multiply", "level": 0, "index": 0});
+        let assigned = json!({"event": "assigned", "op": other, "worker": 0});
+        made.add_of(2, 1, 2, 0, json!({"event": "election_won"}));
+        made.add_of(3, 1, 2, 0, json!({"event": "acting"}));
+        made.add_of(4, 1, 2, 0, assigned);
+        let end = json!({"event": "stepped_down", "why": "promised"});
+        made.add_of(5, 1, 2, 0, end);
+        let why = "deadline";
+        let taken = json!({"event": "operation_reassigned", "op": other, "why": why});
+        made.add(T, 2, 1, taken);
+    };
+    assert_eq!(broken(5, &taken_over), "");
+    assert_eq!(broken(60, &taken_over), "S7");
 }

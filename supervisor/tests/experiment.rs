@@ -3,111 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod harness;
+mod under_way;
 
-use std::fs::{self, File};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 
-use harness::{PATIENCE, bullpen, children, eventually, is_alive, kill_node, run, stderr, stdout};
+use harness::{PATIENCE, children, eventually, is_alive, kill_node, run, stderr, stdout};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
-
-/// For all rounds of a short experiment, and the work that is left then.
-const LONG: Duration = Duration::from_secs(120);
-
-/// `bullpen experiment` with a temporary directory of its own, short pauses and little work.
-fn experiment(temporary: &TempDir, args: &[&str]) -> Command {
-    let mut command = bullpen();
-    let quick = ["--every", "50ms", "--n", "400", "--delay", "5ms"];
-    command
-        .env("TMPDIR", temporary.path())
-        .arg("experiment")
-        .args(quick)
-        .args(args);
-    command
-}
-
-fn temporary() -> TempDir {
-    tempfile::Builder::new()
-        .prefix("bullpen-test-")
-        .tempdir()
-        .unwrap()
-}
-
-/// An experiment under way, with what it says in files.
-struct UnderWay {
-    temporary: TempDir,
-    output: TempDir,
-    child: Child,
-}
-
-impl UnderWay {
-    fn start(args: &[&str]) -> UnderWay {
-        let (temporary, output) = (temporary(), temporary());
-        let file = |name| Stdio::from(File::create(output.path().join(name)).unwrap());
-        let child = experiment(&temporary, args)
-            .stdout(file("stdout"))
-            .stderr(file("stderr"))
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        UnderWay {
-            temporary,
-            output,
-            child,
-        }
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
-    }
-
-    /// A folder of its cluster, once it is there.
-    fn await_folder(&self, name: &str) -> PathBuf {
-        eventually(PATIENCE, &format!("{name} is there"), || {
-            let folder = fs::read_dir(self.temporary.path()).unwrap().next()?;
-            let path = folder.unwrap().path().join(name);
-            path.exists().then_some(path)
-        })
-    }
-
-    fn await_file_in(&self, folder: &Path, ending: &str) -> PathBuf {
-        eventually(PATIENCE, "a file appears", || {
-            let mut files = fs::read_dir(folder)
-                .unwrap()
-                .map(|file| file.unwrap().path());
-            files.find(|path| path.to_string_lossy().ends_with(ending))
-        })
-    }
-
-    /// The supervisor and the nodes.
-    fn processes(&self) -> Vec<Pid> {
-        let supervisors = children(self.pid());
-        let nodes = supervisors.iter().flat_map(|&pid| children(pid));
-        nodes.chain(supervisors.iter().copied()).collect()
-    }
-
-    fn await_exit(&mut self) -> ExitStatus {
-        eventually(LONG, "the experiment ends", || {
-            self.child.try_wait().unwrap()
-        })
-    }
-
-    fn said(&self, name: &str) -> String {
-        fs::read_to_string(self.output.path().join(name)).unwrap()
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use under_way::{UnderWay, experiment, temporary};
 
 fn is_empty(folder: &TempDir) -> bool {
     fs::read_dir(folder.path()).unwrap().next().is_none()
@@ -241,8 +146,29 @@ fn a_run_directory_that_was_used_before_is_used_again() {
 }
 
 #[test]
-fn a_wrong_result_is_found() {
-    let mut under_way = UnderWay::start(&["--rounds", "3", "--json"]);
+fn a_torn_log_is_told_with_the_verdict() {
+    let mut under_way = UnderWay::start(&["--rounds", "3"]);
+    let done = under_way.await_folder("jobs/done");
+    under_way.await_file_in(&done, ".txt");
+    let log = under_way.await_folder("run/events.jsonl");
+    let mut log = OpenOptions::new().append(true).open(log).unwrap();
+    log.write_all(b"{\"ts\":\"2026\n").unwrap();
+    assert_eq!(under_way.await_exit().code(), Some(0));
+    let table = under_way.said("stdout");
+    let counted = |line: &str| line.starts_with("torn lines ") && line.ends_with(" 1");
+    assert!(table.lines().any(counted), "{table}");
+    assert!(
+        table.ends_with("  sound, as far as a log with torn lines tells\n"),
+        "{table}"
+    );
+}
+
+#[test]
+fn a_wrong_result_is_found_and_told_beside_a_report_that_cannot_be_written() {
+    let report = temporary();
+    fs::create_dir(report.path().join("index.html")).unwrap();
+    let folder = report.path().to_str().unwrap();
+    let mut under_way = UnderWay::start(&["--rounds", "3", "--json", "--report", folder]);
     let done = under_way.await_folder("jobs/done");
     let text = under_way.await_file_in(&done, ".txt");
     let right = fs::read_to_string(&text).unwrap();
@@ -252,6 +178,7 @@ fn a_wrong_result_is_found() {
     let job = text.file_stem().unwrap().to_str().unwrap();
     assert_eq!(json["results"]["wrong_jobs"], serde_json::json!([job]));
     assert_eq!(json["sound"], false);
+    assert_eq!(json["torn_lines"], 0);
     let violations = json["violations"].as_array().unwrap();
     let names: Vec<&str> = violations
         .iter()
@@ -259,6 +186,7 @@ fn a_wrong_result_is_found() {
         .collect();
     assert_eq!(names, ["S4"], "{json}");
     let said = under_way.said("stderr");
+    assert!(said.contains("cannot write the report to "), "{said}");
     let last = said.lines().last().unwrap();
     assert!(
         last.starts_with("bullpen: the experiment found 1 violation"),

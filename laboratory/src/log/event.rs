@@ -124,6 +124,11 @@ impl Event {
         self.name() == name && self.node == node
     }
 
+    /// Whether the supervisor wrote it, about a process: the term is then what the supervisor knew.
+    pub fn is_of_supervisor(&self) -> bool {
+        self.name.starts_with("node_")
+    }
+
     /// Whether it is one of those that only `--trace-operations` writes.
     pub fn is_traced(&self) -> bool {
         matches!(

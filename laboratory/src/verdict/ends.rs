@@ -1,10 +1,11 @@
-//! S9: every accepted file ends once, in done or in failed, with its text; nothing else is left.
+//! S9: every accepted file ends once, in done or in failed, with its text; nothing else is left. Nor is
+//! a dropped file lost before anybody says that it was accepted.
 
 use std::collections::BTreeSet;
 use std::fs;
 
 use super::{Run, Violation};
-use crate::job_files::{dropped, ended, names, pair};
+use crate::job_files::{FOLDERS, dropped, ended, names, pair};
 use crate::log::Event;
 
 const NAME: &str = "S9";
@@ -14,6 +15,7 @@ pub(super) fn check(run: &Run) -> Vec<Violation> {
     if !run.cut_short {
         violations.extend(texts(run));
         violations.extend(leftovers(run));
+        violations.extend(gone(run));
     }
     violations
 }
@@ -79,6 +81,36 @@ fn leftovers(run: &Run) -> Vec<Violation> {
         }
     }
     violations
+}
+
+/// What was dropped is somewhere: where it has not ended, `leftovers` tells of it.
+fn gone(run: &Run) -> Vec<Violation> {
+    let folders = FOLDERS.iter();
+    let mut there: Vec<String> = folders
+        .flat_map(|folder| ended(&run.jobs.join(folder)))
+        .chain(ended(&run.jobs))
+        .collect();
+    let mut take = |is_meant: &dyn Fn(&str) -> bool| {
+        let found = there.iter().position(|name| is_meant(name));
+        found.map(|found| there.swap_remove(found)).is_some()
+    };
+    // Each file is one job: those that bear their own names first.
+    let mut missing: Vec<&String> = run.dropped.iter().collect();
+    missing.retain(|dropped| !take(&|name| name == dropped.as_str()));
+    missing.retain(|dropped| !take(&|name| is_numbered(dropped, name)));
+    let gone = missing.into_iter().map(|name| {
+        let message = format!("the dropped job {name} has vanished");
+        Violation::new(NAME, message, &about(run, name))
+    });
+    gone.collect()
+}
+
+/// Whether a job has got this name because another was in use: `ten.2` for `ten`.
+fn is_numbered(dropped: &str, name: &str) -> bool {
+    let number = name
+        .strip_prefix(dropped)
+        .and_then(|end| end.strip_prefix('.'));
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 fn about<'a>(run: &'a Run, job: &str) -> Vec<&'a Event> {

@@ -1,7 +1,8 @@
 //! S2: nobody obeys an epoch below the highest that it has seen.
 //!
 //! Events tell the term, so that is what is judged: what a node follows, or works for, is of no lower
-//! term than what it has won, followed or been deposed by before.
+//! term than any that it knew before. Each event of its own tells the highest that it knows, also
+//! after a promise, of which none tells.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +14,13 @@ const NAME: &str = "S2";
 pub(super) fn check(log: &Log) -> Vec<Violation> {
     let mut highest: BTreeMap<Life, &Event> = BTreeMap::new();
     let mut violations = Vec::new();
-    for event in &log.events {
+    for event in log.events.iter().filter(|event| !event.is_of_supervisor()) {
         let Some(term) = event.told_term() else {
             continue;
         };
+        // Whatever the clock says, a process writes its lines in the order in which things happen.
         let seen = highest.get(&event.life()).copied();
+        let seen = seen.filter(|seen| seen.line < event.line);
         if matches!(event.name(), "following" | "computing")
             && let Some(seen) = seen.filter(|seen| seen.term() > term)
         {
@@ -28,9 +31,7 @@ pub(super) fn check(log: &Log) -> Vec<Violation> {
             );
             violations.push(Violation::new(NAME, message, &[seen, event]));
         }
-        if matches!(event.name(), "following" | "election_won" | "stepped_down")
-            && seen.is_none_or(|seen| seen.term() <= term)
-        {
+        if seen.is_none_or(|seen| seen.term() <= term) {
             highest.insert(event.life(), event);
         }
     }

@@ -1,37 +1,58 @@
 //! S7: what a coordinator gives as the cause of taking an operation from a worker has happened.
+//!
+//! A worker that lets the deadline of one operation pass loses all that it has, in one moment. So of
+//! those that are taken then, by one coordinator for that cause, one at least was handed out so long
+//! before; or was taken over, so long after the coordinator had begun to act.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::fates::Fates;
 use super::{Run, Violation};
 use crate::log::{Event, Life, Op};
 
 const NAME: &str = "S7";
+/// A line may be written later than what it tells of, on a busy machine; half of a short deadline is
+/// proof enough.
+const LATE_LINE: Duration = Duration::from_secs(1);
 
 pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
     if !run.log.torn.is_empty() {
         return Vec::new();
     }
     let mut records = Records::default();
-    let mut violations = Vec::new();
+    let least = run.operation_deadline;
+    let least = least.map(|deadline| deadline - LATE_LINE.min(deadline / 2));
+    let mut unproved = Vec::new();
+    // The moments in which coordinators took what was overdue.
+    let mut overdue: BTreeSet<(Life, u64)> = BTreeSet::new();
     for event in &run.log.events {
         let is_proved = match event.name() {
-            "operation_reassigned" => records.is_called_for(fates, event),
+            "operation_reassigned" => records.is_called_for(fates, event, least),
             "operation_recomputed" => records.was_reassigned(event),
             _ => true,
         };
         if !is_proved {
-            let message = format!(
-                "{} for a cause that no event proves: {}",
-                event.name(),
-                event.text("why")
-            );
-            violations.push(Violation::new(NAME, message, &[event]));
+            unproved.push(event);
+        } else if is_for_deadline(event) {
+            overdue.insert((event.life(), event.at()));
         }
         records.take(event);
     }
-    violations
+    let by_another =
+        |event: &Event| is_for_deadline(event) && overdue.contains(&(event.life(), event.at()));
+    unproved.retain(|event| !by_another(event));
+    let violation = |event: &Event| {
+        let (name, why) = (event.name(), event.text("why"));
+        let message = format!("{name} for a cause that no event proves: {why}");
+        Violation::new(NAME, message, &[event])
+    };
+    unproved.into_iter().map(violation).collect()
+}
+
+fn is_for_deadline(event: &Event) -> bool {
+    event.name() == "operation_reassigned" && event.text("why") == "deadline"
 }
 
 /// What the log has told so far.
@@ -39,16 +60,24 @@ pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
 struct Records<'a> {
     /// The last peer that each life lost.
     lost: BTreeMap<Life, &'a Event>,
-    /// By whom, and in which terms, an operation was handed out.
-    known: BTreeMap<&'a Op, BTreeSet<(u64, Life)>>,
+    /// By whom, and in which terms, an operation was handed out, and when last.
+    known: BTreeMap<&'a Op, BTreeMap<(u64, Life), u64>>,
+    /// When coordinatorships began to act.
+    acting: BTreeMap<(u64, Life), u64>,
     reassigned: BTreeSet<(Life, &'a Op, &'a str)>,
 }
 
 impl<'a> Records<'a> {
     fn take(&mut self, event: &'a Event) {
         let life = event.life();
-        if event.name() == "peer_down" {
-            self.lost.insert(life, event);
+        match event.name() {
+            "peer_down" => {
+                self.lost.insert(life, event);
+            }
+            "acting" => {
+                self.acting.insert((event.term(), life), event.at());
+            }
+            _ => {}
         }
         let Some(op) = event.op() else {
             return;
@@ -56,7 +85,7 @@ impl<'a> Records<'a> {
         match event.name() {
             "assigned" => {
                 let by = (event.term(), life);
-                self.known.entry(op).or_default().insert(by);
+                self.known.entry(op).or_default().insert(by, event.at());
             }
             "operation_reassigned" => {
                 self.reassigned.insert((life, op, event.text("why")));
@@ -65,7 +94,8 @@ impl<'a> Records<'a> {
         }
     }
 
-    fn is_called_for(&self, fates: &Fates, taken: &Event) -> bool {
+    /// `least` is how old what is overdue must be, if that is known.
+    fn is_called_for(&self, fates: &Fates, taken: &Event, least: Option<Duration>) -> bool {
         let lost = |is_so: &dyn Fn(Life, &Event) -> bool| {
             self.lost.get(&taken.life()).is_some_and(|lost| {
                 let peer = (lost.number("peer"), lost.number("peer_incarnation"));
@@ -80,11 +110,12 @@ impl<'a> Records<'a> {
             "worker_died" => lost(&|peer, lost| fates.died_by(peer, lost.at())),
             "worker_stopped" => lost(&|peer, lost| fates.stopped_by(peer, lost.at())),
             "worker_silent" => lost(&|_, lost| lost.text("by") == "silence"),
-            "deadline" => known.is_some(),
+            "deadline" => known
+                .is_some_and(|by| least.is_none_or(|least| self.is_old(fates, by, taken, least))),
             // It was handed out in an earlier coordinatorship, or what it is made of was.
             "takeover" => {
                 let now = (taken.term(), taken.life());
-                let earlier = |by: &BTreeSet<(u64, Life)>| by.iter().any(|&by| by != now);
+                let earlier = |by: &BTreeMap<(u64, Life), u64>| by.keys().any(|&by| by != now);
                 match op.level {
                     0 if *op.kind == *"multiply" => known.is_some_and(earlier),
                     _ => self.of_factorial(op.n).any(earlier),
@@ -94,8 +125,25 @@ impl<'a> Records<'a> {
         }
     }
 
+    /// Whether what was handed out by these may have been overdue when it was taken.
+    fn is_old(
+        &self,
+        fates: &Fates,
+        by: &BTreeMap<(u64, Life), u64>,
+        taken: &Event,
+        least: Duration,
+    ) -> bool {
+        let now = (taken.term(), taken.life());
+        let since = by.get(&now).or_else(|| self.acting.get(&now)).copied();
+        since.is_none_or(|since| {
+            u128::from(taken.at().saturating_sub(since)) >= least.as_nanos()
+                // It may have slept between the act and the line that tells of it.
+                || fates.slept(taken.life(), since, taken.at())
+        })
+    }
+
     /// By whom the operations of a factorial were handed out.
-    fn of_factorial(&self, n: u64) -> impl Iterator<Item = &BTreeSet<(u64, Life)>> {
+    fn of_factorial(&self, n: u64) -> impl Iterator<Item = &BTreeMap<(u64, Life), u64>> {
         let first = |n| Op {
             n,
             kind: Arc::from(""),

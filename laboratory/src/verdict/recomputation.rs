@@ -1,11 +1,13 @@
 //! S7, as far as a log can tell: an operation that is computed twice while a job needs it has a
-//! cause. Either who computed it first is dead, and its product is lost; or one of the two slept, and
-//! its product was late; or a coordinator said that it took the operation from a worker, for a cause
-//! that `reassignments` has proved.
+//! cause. Either who computed it first is dead, and its product is lost: no other is left from whom
+//! the coordinator must have had it, see `holders`. Or one of the two slept, and its product was late;
+//! or a coordinator said that it took the operation from a worker, for a cause that `reassignments`
+//! has proved.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fates::Fates;
+use super::holders::Holders;
 use super::{Run, Violation};
 use crate::job_files::lines;
 use crate::log::{Event, Op};
@@ -23,8 +25,10 @@ pub struct Repetition<'a> {
     pub second: &'a Event,
     /// When it was completed before the first time; 0 if it was not.
     since: u64,
-    /// Who computed it first is dead.
+    /// Who computed it first is dead, and all who held its product, for all that is known.
     is_lost: bool,
+    /// What shows that the coordinator had its product, if who computed it first is dead.
+    needless: Option<[&'a Event; 2]>,
 }
 
 pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
@@ -38,14 +42,34 @@ pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
         // That a takeover did not find it is no cause by itself: somebody lost it.
         let was_taken = again.causes(run).any(|why| why != "takeover");
         if !was_taken && !again.is_lost && !slept(first) && !slept(second) {
-            let message = format!("{} was computed twice, without a cause", again.op);
-            violations.push(Violation::new(NAME, message, &[first, second]));
+            let (why, shown) = match again.needless {
+                Some([kept, assigned]) => (
+                    "though its coordinator must have had its product",
+                    vec![first, kept, assigned, second],
+                ),
+                None => ("without a cause", vec![first, second]),
+            };
+            let message = format!("{} was computed twice, {why}", again.op);
+            violations.push(Violation::new(NAME, message, &shown));
         }
     }
     violations
 }
 
 pub(super) fn repetitions<'a>(run: &'a Run, fates: &Fates) -> Vec<Repetition<'a>> {
+    let mut repetitions = repeated(run, fates);
+    let orphans = repetitions.iter().filter(|again| again.is_lost);
+    let orphans: BTreeSet<&Op> = orphans.map(|again| again.op).collect();
+    let holders = Holders::of(run, fates, &orphans);
+    for again in repetitions.iter_mut().filter(|again| again.is_lost) {
+        again.needless = holders.needless(again.op, again.first, again.second);
+        again.is_lost = again.needless.is_none();
+    }
+    repetitions
+}
+
+/// The product of each counts as lost if who computed it first is dead.
+fn repeated<'a>(run: &'a Run, fates: &Fates) -> Vec<Repetition<'a>> {
     let needed = Needed::of(run);
     let mut completions: BTreeMap<&Op, Vec<&Event>> = BTreeMap::new();
     for event in run.log.named("completed") {
@@ -65,6 +89,7 @@ pub(super) fn repetitions<'a>(run: &'a Run, fates: &Fates) -> Vec<Repetition<'a>
                     second,
                     since,
                     is_lost: fates.died_by(first.life(), second.at()),
+                    needless: None,
                 });
             }
             since = first.at();

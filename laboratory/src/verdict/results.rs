@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 
 use super::{Comparison, Run, Violation};
 use crate::job_files::{Factorials, ended, factorials, pair};
@@ -27,15 +28,17 @@ pub(super) fn compare(run: &Run) -> Comparison {
     let mut compared = Comparison::default();
     for name in ended(&done) {
         let (job, text) = pair(&done, &name);
-        // A text that is not there is S9's to tell.
-        let Ok(text) = fs::read_to_string(text) else {
-            continue;
+        let text = match fs::read(text) {
+            // S9's to tell.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            text => text,
         };
         let numbers = factorials(&job);
         compared.jobs += 1;
         compared.values += numbers.len();
         // Not kept from job to job: large ones would fill the memory.
-        if text != Factorials::default().text(&numbers) {
+        let right = Factorials::default().text(&numbers);
+        if text.map_or(true, |text| text != right.as_bytes()) {
             compared.wrong.push(name);
         }
     }

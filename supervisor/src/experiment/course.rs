@@ -24,6 +24,9 @@ use crate::signals::Signals;
 /// L1: the nodes agree within this after a fault. A node that dies again and again is started
 /// again after a second and a half; the rest is for a busy machine.
 const AGREE_WITHIN: Duration = Duration::from_secs(15);
+/// L1, where nodes fail by themselves too and need not agree in the end: there is somebody whom the
+/// next fault is meant for within this.
+const THERE_WITHIN: Duration = Duration::from_secs(60);
 /// L2: some operation or job is finished within this, while there is work and no fault.
 const WORK_WITHIN: Duration = Duration::from_secs(60);
 /// L4: the grace, and a moment for a busy machine.
@@ -59,8 +62,6 @@ pub(super) struct Ended {
     pub(super) interrupted: bool,
     /// The run, with its whole log.
     pub(super) run: Run,
-    /// The jobs that were dropped.
-    pub(super) dropped: Vec<String>,
 }
 
 impl<'a> Course<'a> {
@@ -89,8 +90,9 @@ impl<'a> Course<'a> {
     ///
     /// It cannot start, or cannot be observed.
     pub(super) fn run(mut self) -> Result<Ended, Failure> {
+        let mut settled = None;
         match self.start().and_then(|()| self.rounds()) {
-            Ok(()) => {}
+            Ok(run) => settled = run,
             Err(Stop::Interrupted) => self.ended.interrupted = true,
             Err(Stop::Failed(failure)) => return Err(failure),
             Err(Stop::Gone(ending)) => {
@@ -100,7 +102,8 @@ impl<'a> Course<'a> {
                     .push(Violation::new("L1", message, &[]));
             }
         }
-        let mut run = self.snapshot();
+        // A later look might fall into a moment in which a busy machine makes a node doubt again.
+        let mut run = settled.unwrap_or_else(|| self.snapshot());
         run.cut_short = self.ended.interrupted;
         // How it stood then; a line of that time may be written still.
         if !run.cut_short {
@@ -111,8 +114,8 @@ impl<'a> Course<'a> {
         let survivors = self.await_last(&run);
         self.ended.violations.extend(survivors);
         self.ended.violations.extend(self.zombies.end());
+        run.dropped = self.work.dropped().to_vec();
         self.ended.run = run;
-        self.ended.dropped = self.work.dropped().to_vec();
         Ok(self.ended)
     }
 
@@ -126,8 +129,8 @@ impl<'a> Course<'a> {
     }
 
     /// The rounds, and the time that the work takes that is left then. Ends at the first fault that
-    /// the cluster does not recover from.
-    fn rounds(&mut self) -> Result<(), Stop> {
+    /// the cluster does not recover from. Gives the run as it was when all had settled, if it has.
+    fn rounds(&mut self) -> Result<Option<Run>, Stop> {
         let Settings {
             seed,
             signal,
@@ -140,7 +143,16 @@ impl<'a> Course<'a> {
         while self.ended.rounds < self.settings.rounds as usize {
             let draw = draws.next();
             self.pass(draw.pause)?;
-            self.fault(draw)?;
+            if !self.fault(draw)? {
+                let round = self.ended.rounds + 1;
+                let message = format!(
+                    "nobody was there within {THERE_WITHIN:?} for the fault of round {round}"
+                );
+                self.ended
+                    .violations
+                    .push(Violation::new("L1", message, &[]));
+                break;
+            }
             if let Some(dissent) = self.await_agreement()?
                 && !self.settings.nodes_fail
             {
@@ -178,8 +190,8 @@ impl<'a> Course<'a> {
         Ok(Some(dissent.unwrap_or_else(lacking)))
     }
 
-    /// Waits until all jobs have ended, and all is said.
-    fn settle(&mut self) -> Result<(), Stop> {
+    /// Waits until all jobs have ended, and all is said: the run as it is then, if it comes to that.
+    fn settle(&mut self) -> Result<Option<Run>, Stop> {
         self.view.worked_at = Instant::now();
         let on_disk = Run {
             jobs: self.cluster.jobs().to_owned(),
@@ -191,16 +203,22 @@ impl<'a> Course<'a> {
                 self.ended
                     .violations
                     .push(Violation::new("L2", message, &[]));
-                return Ok(());
+                return Ok(None);
             }
             self.pass(LOOK_EVERY * 10)?;
         }
         self.await_agreement()?;
         let end = Instant::now() + AGREE_WITHIN;
-        while !self.snapshot().has_settled() && Instant::now() < end {
+        loop {
+            let run = self.snapshot();
+            if run.has_settled() {
+                return Ok(Some(run));
+            }
+            if Instant::now() >= end {
+                return Ok(None);
+            }
             self.pass(LOOK_EVERY * 10)?;
         }
-        Ok(())
     }
 
     /// Ends the cluster, and waits until it is gone. Asked again, it ends at once.
@@ -257,6 +275,8 @@ impl<'a> Course<'a> {
             jobs: self.cluster.jobs().to_owned(),
             end_ns,
             highest_coordinates: self.settings.highest_coordinates(),
+            operation_deadline: Some(self.settings.config.operation_deadline),
+            dropped: Vec::new(),
             left_in_inbox: Vec::new(),
             cut_short: false,
         }

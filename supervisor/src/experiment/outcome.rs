@@ -62,7 +62,7 @@ impl Outcome {
             },
             figures,
             compared,
-            dropped: ended.dropped.len(),
+            dropped: run.dropped.len(),
             failed: failed.len(),
             ended: Tally {
                 rounds: ended.rounds,
@@ -131,18 +131,31 @@ impl Outcome {
         ];
         rows.extend(self.figures.rows());
         rows.push(row("zombies", self.zombies().to_string()));
+        if self.torn_lines() > 0 {
+            rows.push(row("torn lines", self.torn_lines().to_string()));
+        }
         rows
     }
 
+    /// What the lack of an event would show, such a log does not: much is not judged then.
+    fn torn_lines(&self) -> usize {
+        self.report.log.torn.len()
+    }
+
     fn verdict(&self) -> String {
+        let told = if self.torn_lines() > 0 {
+            ", as far as a log with torn lines tells"
+        } else {
+            ""
+        };
         let cut = if self.ended.interrupted {
             ", up to where it was interrupted"
         } else {
             ""
         };
         match self.violations() {
-            0 => format!("sound{cut}"),
-            violations => format!("{}{cut}", counted(violations)),
+            0 => format!("sound{told}{cut}"),
+            violations => format!("{}{told}{cut}", counted(violations)),
         }
     }
 
@@ -206,6 +219,7 @@ impl Outcome {
             "results": { "values": self.compared.values, "wrong_jobs": self.compared.wrong },
             "figures": self.figures,
             "zombies": self.zombies(),
+            "torn_lines": self.torn_lines(),
             "sound": violations.is_empty(),
             "violations": violations,
         });

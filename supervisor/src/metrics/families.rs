@@ -76,6 +76,10 @@ impl Families {
                 let labels = [event.text("at"), event.text("do")];
                 counters.faults_injected.with_label_values(&labels).inc();
             }
+            // It was rejected by one that did not come to its end, and is computed after all.
+            "job_accepted" => {
+                self.rejected.remove(event.text("job"));
+            }
             "job_rejected" => {
                 self.rejected.insert(event.text("job").to_owned());
             }
@@ -122,4 +126,38 @@ fn registered<C: Collector + Clone + 'static>(
 ) -> prometheus::Result<C> {
     registry.register(Box::new(family.clone()))?;
     Ok(family)
+}
+
+#[cfg(test)]
+mod tests {
+    use laboratory::log::Log;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_job_that_is_accepted_after_all_is_done_and_not_failed() {
+        let mut families = Families::new().unwrap();
+        let told = [
+            ("job_rejected", "ten"),
+            ("job_accepted", "ten"),
+            ("job_done", "ten"),
+            ("job_rejected", "bad"),
+            ("job_done", "bad.2"),
+        ];
+        for (event, job) in told {
+            let line =
+                json!({"mono_ns": 1, "node": 5, "incarnation": 6, "event": event, "job": job});
+            let log = Log::parse(format!("{line}\n").as_bytes());
+            families.count(&log.events[0]);
+        }
+        let ended = |outcome| {
+            families
+                .counters
+                .jobs_ended
+                .with_label_values(&[outcome])
+                .get()
+        };
+        assert_eq!((ended("done"), ended("failed")), (1, 1));
+    }
 }

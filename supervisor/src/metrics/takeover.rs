@@ -45,9 +45,12 @@ pub(super) struct Takeover {
 /// election. It ends with the next `acting`.
 #[derive(Debug, Default)]
 pub(super) struct Takeovers {
-    acting: Option<Life>,
-    /// What became of the one that acts, and when.
+    /// Who acts, and in which term.
+    acting: Option<(Life, u64)>,
+    /// What became of the one that acts, and when. Forgotten if it is followed again.
     loss: Option<(After, u64)>,
+    /// Whether the process of the one that acts is stopped.
+    is_stopped: bool,
     /// Since when nodes hold elections. One that ends with the same coordinator is forgotten.
     elections: BTreeMap<u64, u64>,
 }
@@ -55,7 +58,7 @@ pub(super) struct Takeovers {
 impl Takeovers {
     /// Takes in the next event; the takeover that it ends, if it does.
     pub(super) fn follow(&mut self, event: &Event) -> Option<Takeover> {
-        let of_acting = self.acting == Some(event.life());
+        let of_acting = self.is_acting(event.life());
         match event.name() {
             "acting" => return Some(self.act(event)),
             "election_started" => {
@@ -63,6 +66,9 @@ impl Takeovers {
             }
             "following" => {
                 self.elections.remove(&event.node());
+                if self.is_followed_again(event) {
+                    self.loss = None;
+                }
             }
             "node_exited" => {
                 self.elections.remove(&event.node());
@@ -70,12 +76,20 @@ impl Takeovers {
                     self.lose(After::Exit, event.at());
                 }
             }
-            "node_stopped" if of_acting => self.lose(After::Stop, event.at()),
+            "node_stopped" if of_acting => {
+                self.is_stopped = true;
+                self.lose(After::Stop, event.at());
+            }
             "stepped_down" if of_acting => self.lose(After::StepDown, event.at()),
-            "node_continued" if of_acting && self.is_unnoticed_stop() => self.loss = None,
+            "node_continued" if of_acting => {
+                self.is_stopped = false;
+                if self.is_unnoticed_stop() {
+                    self.loss = None;
+                }
+            }
             "peer_down" => {
                 let peer = (event.number("peer"), event.number("peer_incarnation"));
-                if self.acting == Some(peer) {
+                if self.is_acting(peer) {
                     let after = if event.text("by") == "link" {
                         After::Exit
                     } else {
@@ -98,6 +112,22 @@ impl Takeovers {
         });
     }
 
+    fn is_acting(&self, life: Life) -> bool {
+        self.acting.is_some_and(|(acting, _)| acting == life)
+    }
+
+    /// Whether a loss has come to nothing: who missed the coordinator follows the same
+    /// coordinatorship again. Not so that of one that is dead, or has given it up: there a late
+    /// follower has only not heard of it.
+    fn is_followed_again(&self, following: &Event) -> bool {
+        let (coordinator, term) = (following.number("coordinator"), following.term());
+        self.acting
+            .is_some_and(|(life, acting)| (life.0, acting) == (coordinator, term))
+            && self.elections.is_empty()
+            && !self.is_stopped
+            && matches!(self.loss, Some((After::Stop | After::Silence, _)))
+    }
+
     fn is_unnoticed_stop(&self) -> bool {
         self.elections.is_empty() && matches!(self.loss, Some((After::Stop, _)))
     }
@@ -109,8 +139,9 @@ impl Takeovers {
             (Some(_), Some((after, at))) => (after, Some(at)),
             (Some(_), None) => (After::Silence, election),
         };
-        self.acting = Some(event.life());
+        self.acting = Some((event.life(), event.term()));
         self.loss = None;
+        self.is_stopped = false;
         self.elections.clear();
         let begin = begin.unwrap_or(event.at());
         Takeover {
@@ -197,5 +228,45 @@ mod tests {
             (104, 5, 6, "acting", none()),
         ]);
         assert_eq!(taken[1..], [("step_down", 4)]);
+    }
+
+    #[test]
+    fn a_loss_that_came_to_nothing_is_forgotten() {
+        let none = || json!({});
+        let hinted = || json!({"peer": 5, "peer_incarnation": 6, "by": "hint"});
+        let follows = || json!({"coordinator": 5});
+        // It is stopped while the one that would replace it is started again.
+        let begin = [
+            (0, 5, 6, "acting", none()),
+            (100, 5, 6, "node_stopped", none()),
+            (101, 3, 4, "peer_down", hinted()),
+            (101, 3, 4, "election_started", none()),
+        ];
+        let after = |middle: &[(u64, u64, u64, &'static str, Value)]| {
+            let end = [
+                (9_000, 5, 6, "node_exited", none()),
+                (9_003, 4, 7, "acting", none()),
+            ];
+            follow(&[&begin[..], middle, &end[..]].concat())[1]
+        };
+        let continued = (110, 5, 6, "node_continued", none());
+        let again = after(&[continued.clone(), (115, 3, 4, "following", follows())]);
+        assert_eq!(again, ("exit", 3));
+        // A stall, of which no event tells the end.
+        let stalled = follow(&[
+            begin[0].clone(),
+            begin[2].clone(),
+            begin[3].clone(),
+            (115, 3, 4, "following", follows()),
+            (9_000, 5, 6, "stepped_down", none()),
+            (9_002, 4, 7, "acting", none()),
+        ]);
+        assert_eq!(stalled[1..], [("step_down", 2)]);
+        // It is stopped still, or somebody else misses it: whoever follows has not heard of it.
+        let late = after(&[(105, 3, 4, "following", follows())]);
+        assert_eq!(late, ("stop", 8_903));
+        let other = (105, 2, 3, "election_started", none());
+        let contested = after(&[other, continued, (115, 3, 4, "following", follows())]);
+        assert_eq!(contested, ("stop", 8_903));
     }
 }

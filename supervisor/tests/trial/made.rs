@@ -8,6 +8,7 @@ use laboratory::log::Log;
 use laboratory::verdict::Run;
 use serde_json::{Value, json};
 
+use super::assert_sound;
 use crate::harness::Home;
 
 /// The end of the made-up run, in milliseconds; what comes later belongs to its shutdown.
@@ -128,6 +129,8 @@ impl Made {
             jobs: self.home.jobs(),
             end_ns: END * NS_PER_MS,
             highest_coordinates: true,
+            operation_deadline: None,
+            dropped: vec!["none".to_owned(), "bad".to_owned()],
             left_in_inbox: Vec::new(),
             cut_short: false,
         }
@@ -154,4 +157,17 @@ pub(crate) fn breaks(invariant: &'static str, spoil: impl FnOnce(&mut Made)) {
         BTreeSet::from([invariant]),
         "{violations:#?}"
     );
+}
+
+/// What tells of a cause, and what proves it: without that nothing does.
+pub(crate) fn needs_proof(
+    invariant: &'static str,
+    tell: impl Fn(&mut Made),
+    prove: impl Fn(&mut Made),
+) {
+    breaks(invariant, &tell);
+    let mut made = Made::new();
+    prove(&mut made);
+    tell(&mut made);
+    assert_sound(&made.run().judge());
 }

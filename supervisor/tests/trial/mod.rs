@@ -26,11 +26,16 @@ use crate::harness::{Cluster, Home, PATIENCE, eventually};
 /// The grace of a shutdown, and a moment for a busy machine.
 const GRACE: Duration = Duration::from_secs(6);
 
+/// The default of `--operation-deadline`.
+const OPERATION_DEADLINE: Duration = Duration::from_secs(60);
+
 /// A cluster whose test ends with a verdict.
 pub(crate) struct Trial {
     pub(crate) cluster: Cluster,
     /// Names in the jobs directory that are right to stay there.
     pub(crate) left_in_inbox: Vec<String>,
+    /// As asked for; not known of a cluster that was started elsewhere.
+    operation_deadline: Option<Duration>,
     /// Not so with `--preemption never`.
     pub(crate) highest_coordinates: bool,
     zombies: Zombies,
@@ -55,7 +60,13 @@ impl Trial {
     /// Starts `bullpen up` on prepared directories, and waits for nothing.
     pub(crate) fn begin(home: Home, args: &[&str]) -> Trial {
         let traced = [args, &["--trace-operations"]].concat();
-        Trial::of(home.start(&traced))
+        let mut trial = Trial::of(home.start(&traced));
+        let asked = args
+            .windows(2)
+            .find(|pair| pair[0] == "--operation-deadline");
+        let deadline = asked.map(|pair| humantime::parse_duration(pair[1]).unwrap());
+        trial.operation_deadline = deadline.or(Some(OPERATION_DEADLINE));
+        trial
     }
 
     /// Puts a cluster on trial that was started with `--trace-operations`.
@@ -63,6 +74,7 @@ impl Trial {
         Trial {
             zombies: Zombies::watch(cluster.pid()),
             cluster,
+            operation_deadline: None,
             left_in_inbox: Vec::new(),
             highest_coordinates: true,
         }
@@ -82,6 +94,8 @@ impl Trial {
             jobs: self.home.jobs(),
             end_ns,
             highest_coordinates: self.highest_coordinates,
+            operation_deadline: self.operation_deadline,
+            dropped: Vec::new(),
             left_in_inbox: self.left_in_inbox.clone(),
             cut_short: false,
         }

@@ -1,21 +1,26 @@
 //! The fault of a round: who gets the signal, and how it is known that it came.
 
+use std::time::Instant;
+
 use laboratory::log::{Event, now_ns};
 use nix::sys::signal::Signal;
 use protocol::id::NodeId;
 
 use super::waits::{LOOK_EVERY, Stop};
-use super::{AGREE_WITHIN, Course};
+use super::{AGREE_WITHIN, Course, THERE_WITHIN};
 use crate::cli::experiment::TargetArg;
 use crate::control::{Answer, Request, Signalled, Target, client};
 use crate::experiment::draws::Draw;
 use crate::failure::Failure;
 
 impl Course<'_> {
-    /// Sends a signal to whom it is meant for; a stop is followed by its end.
-    pub(super) fn fault(&mut self, draw: Draw) -> Result<(), Stop> {
+    /// Sends a signal to whom it is meant for; a stop is followed by its end. False if there is
+    /// nobody, for too long.
+    pub(super) fn fault(&mut self, draw: Draw) -> Result<bool, Stop> {
         let since = now_ns();
-        let victims = self.strike(draw)?;
+        let Some(victims) = self.strike(draw)? else {
+            return Ok(false);
+        };
         let happened = |name: &'static str, pid: i32| {
             move |event: &Event| {
                 event.process().as_raw() == pid
@@ -31,7 +36,7 @@ impl Course<'_> {
         }
         if draw.signal == Signal::SIGKILL {
             self.ended.kills += victims.len();
-            return Ok(());
+            return Ok(true);
         }
         self.ended.stops += victims.len();
         let coordinated = self.view.beliefs.coordinator();
@@ -48,14 +53,16 @@ impl Course<'_> {
             self.send(vec![Target::Node(victim.id)], Signal::SIGCONT)?;
             self.await_turn(since, AGREE_WITHIN, happened("node_continued", victim.pid))?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Sends the signal, as soon as there is somebody whom it is meant for.
-    fn strike(&mut self, draw: Draw) -> Result<Vec<Signalled>, Stop> {
+    fn strike(&mut self, draw: Draw) -> Result<Option<Vec<Signalled>>, Stop> {
+        let end = Instant::now() + THERE_WITHIN;
         loop {
             let targets = self.targets(draw);
-            if let Some(reached) = self.send(targets, draw.signal)? {
+            let reached = self.send(targets, draw.signal)?;
+            if reached.is_some() || Instant::now() >= end {
                 return Ok(reached);
             }
             self.pass(LOOK_EVERY)?;

@@ -1,6 +1,9 @@
 //! What is counted from the event log.
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+use protocol::trace::{ElectionCause, ReassignCause, StepDownCause};
+use serde::Serialize;
+use strum::VariantArray;
 
 use super::registered;
 use crate::metrics::takeover::After;
@@ -102,30 +105,15 @@ impl Counters {
 
     /// What is closed and small is shown before it happens first, so that a rate has a beginning.
     fn begin_at_zero(&self) {
-        for cause in [
-            "start",
-            "coordinator_lost",
-            "no_coordinator",
-            "challenged",
-            "no_victory",
-            "preemption",
-            "gap",
-            "isolated",
-        ] {
-            self.elections.with_label_values(&[cause]);
+        for cause in words(ElectionCause::VARIANTS) {
+            self.elections.with_label_values(&[&cause]);
         }
-        for cause in ["promised", "stale", "gap", "isolated"] {
-            self.step_downs.with_label_values(&[cause]);
+        for cause in words(StepDownCause::VARIANTS) {
+            self.step_downs.with_label_values(&[&cause]);
         }
-        for cause in [
-            "worker_died",
-            "worker_stopped",
-            "worker_silent",
-            "deadline",
-            "takeover",
-        ] {
-            self.operations_reassigned.with_label_values(&[cause]);
-            self.operations_recomputed.with_label_values(&[cause]);
+        for cause in words(ReassignCause::VARIANTS) {
+            self.operations_reassigned.with_label_values(&[&cause]);
+            self.operations_recomputed.with_label_values(&[&cause]);
         }
         for outcome in ["done", "failed"] {
             self.jobs_ended.with_label_values(&[outcome]);
@@ -139,5 +127,36 @@ impl Counters {
         ] {
             self.takeover_seconds.with_label_values(&[after.word()]);
         }
+    }
+}
+
+/// Causes as the event log names them.
+fn words(causes: &[impl Serialize]) -> impl Iterator<Item = String> {
+    let word = |cause| {
+        serde_json::to_value(cause)
+            .ok()?
+            .as_str()
+            .map(str::to_owned)
+    };
+    causes.iter().filter_map(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_the_name_that_the_event_log_gives_it() {
+        let elections: Vec<String> = words(ElectionCause::VARIANTS).collect();
+        assert_eq!(elections.len(), ElectionCause::VARIANTS.len());
+        assert!(elections.contains(&"coordinator_lost".to_owned()));
+        assert_eq!(
+            words(StepDownCause::VARIANTS).collect::<Vec<_>>(),
+            ["promised", "stale", "gap", "isolated"]
+        );
+        assert_eq!(
+            words(ReassignCause::VARIANTS).count(),
+            ReassignCause::VARIANTS.len()
+        );
     }
 }
