@@ -7,6 +7,7 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+pub(crate) mod draws;
 pub(crate) mod dropping;
 pub(crate) mod made;
 pub(crate) mod waiting;
