@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 
 from . import common
 from .cluster import Service
@@ -127,9 +128,8 @@ def erlang_nodes():
     port = free_port()
     environment = os.environ | {"ERL_EPMD_PORT": str(port), "ERL_EPMD_ADDRESS": "127.0.0.1"}
     quiet = {"stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
-    also = [subprocess.Popen(["epmd", "-address", "127.0.0.1", "-port", str(port)], **quiet, stderr=subprocess.DEVNULL)]
-    while not listens(port):
-        pass
+    epmd = subprocess.Popen(["epmd", "-address", "127.0.0.1", "-port", str(port)], **quiet, stderr=subprocess.DEVNULL)
+    await_listener("epmd", epmd, port)
 
     def node(name, code):
         distributed = ["-name", f"{name}@127.0.0.1", "-setcookie", "tree", "-start_epmd", "false"]
@@ -140,13 +140,24 @@ def erlang_nodes():
     workers = [subprocess.Popen(node(name, "tree:worker()."), env=environment, **quiet) for name in names]
     known = ",".join(f"'{name}@127.0.0.1'" for name in names)
     command = node("coordinator", f"tree:nodes([{known}]).")
-    return Peer("Erlang, five nodes, checkpoint to every node", 20, command, workers + also, env=environment)
+    return Peer("Erlang, five nodes, checkpoint to every node", 20, command, [*workers, epmd], env=environment)
 
 
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def await_listener(name, process, port, limit=20.0):
+    end = time.monotonic() + limit
+    while not listens(port):
+        if process.poll() is not None:
+            raise SystemExit(f"{name} ended with {process.returncode} and did not listen on port {port}")
+        if time.monotonic() >= end:
+            process.kill()
+            raise SystemExit(f"{name} does not listen on port {port} within {limit:.0f} s")
+        time.sleep(0.01)
 
 
 def listens(port):

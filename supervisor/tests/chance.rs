@@ -10,20 +10,9 @@ use std::fmt::Write;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use harness::{PATIENCE, eventually, kill_node};
+use harness::{Home, PATIENCE, eventually, kill_node};
 use trial::Trial;
-
-/// Draws that are the same in every run with a seed.
-struct Draws(u64);
-
-impl Draws {
-    fn below(&mut self, limit: u64) -> u64 {
-        // Knuth's MMIX constants; the high bits are the good ones.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005);
-        self.0 = self.0.wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
+use trial::draws::Draws;
 
 /// `lines` factorials under `below`, the same in every run with a seed.
 fn random_factorials(seed: u64, lines: usize, below: u64) -> String {
@@ -40,7 +29,6 @@ fn random_factorials(seed: u64, lines: usize, below: u64) -> String {
 fn survives_kills(seed: u64, rounds: u64) {
     let mut draws = Draws(seed);
     let trial = Trial::start(&[]);
-    trial.await_coordinator();
     let events = trial.home.run_dir().join("events.jsonl");
     let written = || fs::metadata(&events).map_or(0, |file| file.len());
     for round in 0..rounds {
@@ -63,7 +51,7 @@ fn survives_kills(seed: u64, rounds: u64) {
 
 /// Crashes and stalls with these probabilities until the jobs have ended.
 fn survives([crash, stall]: [&str; 2], seed: u64, jobs: &[(&str, String)]) {
-    let trial = Trial::start(&[
+    let args = [
         "--crash-probability",
         crash,
         "--stall-probability",
@@ -72,7 +60,10 @@ fn survives([crash, stall]: [&str; 2], seed: u64, jobs: &[(&str, String)]) {
         "300ms",
         "--seed",
         &seed.to_string(),
-    ]);
+    ];
+    // Not that all agree: a fault may come at any moment from here on.
+    let trial = Trial::begin(Home::new(), &args);
+    trial.await_coordinator();
     for (name, text) in jobs {
         trial.drop_job(name, text);
     }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::{PATIENCE, eventually};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use trial::Trial;
 use trial::dropping::value;
@@ -121,16 +122,20 @@ fn many_files_at_once(files: u64) {
 
 #[test]
 fn a_name_dropped_again_gets_a_suffix_and_nothing_is_overwritten() {
-    let trial = Trial::start(&["--delay", "200ms"]);
+    let trial = Trial::start(&["--nodes", "2"]);
+    // The first cannot end before the second has come.
+    let worker = trial.node_named("worker-0").unwrap();
+    kill(worker, Signal::SIGSTOP).unwrap();
+    trial.await_event("the worker stops", |event| event.name() == "node_stopped");
+    let running = |name: &str| trial.home.jobs().join("running").join(name).exists();
     trial.drop_job("ten", "10!\n");
-    eventually(PATIENCE, "it runs", || {
-        let running = trial.home.jobs().join("running/ten.job");
-        running.exists().then_some(())
-    });
+    eventually(PATIENCE, "it runs", || running("ten.job").then_some(()));
     trial.drop_job("ten", "11!\n");
-    eventually(PATIENCE, "the second is taken", || {
-        (!trial.home.jobs().join("ten.job").exists()).then_some(())
+    eventually(PATIENCE, "the second runs under another name", || {
+        running("ten.2.job").then_some(())
     });
+    assert!(running("ten.job"));
+    trial.wake(worker);
     assert_eq!(trial.await_results("ten", PATIENCE), value(10));
     assert_eq!(trial.await_results("ten.2", PATIENCE), value(11));
     // The name stands in done now, and one ending is as good as another.

@@ -130,7 +130,7 @@ fn phase(trial: &Trial, ended: usize) -> &'static str {
 fn a_coordinator_that_is_stopped_at_any_moment_orphans_nothing_when_it_wakes() {
     const ROUNDS: u32 = 20;
     const STEP: Duration = Duration::from_micros(400);
-    let trial = Trial::start(&["--hints", "off", "--suspect-after", "200ms"]);
+    let trial = Trial::start(&["--hints", "off"]);
     let mut dropped = Vec::new();
     let mut phases: BTreeMap<&str, u32> = BTreeMap::new();
     for round in 0..ROUNDS {

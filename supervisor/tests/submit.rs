@@ -103,7 +103,13 @@ fn submit_tells_why_a_job_was_rejected() {
 #[test]
 fn an_interrupted_submit_leaves_its_job() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let cluster = Cluster::start(&["--delay", "400ms"]);
+        let cluster = Cluster::start(&["--nodes", "2"]);
+        // The job cannot end before its waiter does.
+        let worker = cluster.node_named("worker-0").unwrap();
+        kill(worker, Signal::SIGSTOP).unwrap();
+        eventually(PATIENCE, "the worker stops", || {
+            cluster.events_named("node_stopped").pop()
+        });
         let mut submit = command(&cluster.home, "submit", &["20", "--wait"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -123,6 +129,7 @@ fn an_interrupted_submit_leaves_its_job() {
             stderr(&output)
         );
         assert_eq!(stdout(&output), "");
+        kill(worker, Signal::SIGCONT).unwrap();
         let results = cluster.await_results("20", PATIENCE);
         assert_eq!(results, "20!=2432902008176640000\n");
     }

@@ -23,7 +23,11 @@ fn a_killed_node_comes_back_with_a_new_incarnation() {
         cluster.node_named("worker-2").filter(|pid| *pid != worker)
     });
 
-    let spawned = cluster.events_named("node_spawned");
+    // It has its name before its start is on record.
+    let spawned = eventually(PATIENCE, "its start is on record", || {
+        let spawned = cluster.events_named("node_spawned");
+        (spawned.len() > 6).then_some(spawned)
+    });
     assert_eq!(spawned.len(), 7);
     for (index, event) in spawned.iter().enumerate() {
         assert_eq!(event["incarnation"], index + 1, "{event}");
@@ -38,9 +42,10 @@ fn a_killed_node_comes_back_with_a_new_incarnation() {
 
 #[test]
 fn a_node_that_keeps_dying_is_started_again_and_again_but_not_in_a_hurry() {
+    const DEATHS: usize = 7;
     let cluster = Cluster::start(&[]);
     let mut last = None;
-    for _ in 0..7 {
+    for _ in 0..DEATHS {
         let worker = eventually(PATIENCE, "worker-1 is back", || {
             cluster
                 .node_named("worker-1")
@@ -57,12 +62,22 @@ fn a_node_that_keeps_dying_is_started_again_and_again_but_not_in_a_hurry() {
             .map(|event| event["mono_ns"].as_u64().unwrap())
             .collect()
     };
+    let spawned = eventually(PATIENCE, "the last start is on record", || {
+        Some(times("node_spawned")).filter(|spawned| spawned.len() >= DEATHS)
+    });
     let waits: Vec<u64> = times("node_exited")
         .iter()
-        .zip(&times("node_spawned")[1..])
+        .zip(&spawned[1..])
         .map(|(exited, spawned)| (spawned - exited) / 1_000_000)
         .collect();
-    assert!(waits[0] < 100, "the first restart is at once: {waits:?}");
+    // By the clock of a busy machine it may be later.
+    let said = cluster.stderr();
+    let first = said.lines().find(|line| line.contains("node 1 (pid "));
+    assert!(
+        first.is_some_and(|line| line.ends_with("it is started again at once")),
+        "{said}"
+    );
+    assert!(waits[0] < 1_000, "the first restart is at once: {waits:?}");
     // 160 ms before jitter.
     assert!(waits[5] >= 120, "the sixth waits: {waits:?}");
 }
@@ -93,7 +108,8 @@ fn a_dead_node_does_not_stay_a_zombie() {
     let cluster = Cluster::start(&[]);
     let worker = cluster.node_named("worker-3").unwrap();
     kill_node(worker);
-    eventually(Duration::from_secs(1), "it is reaped", || {
+    // Killed while it waits for a slow disk, it dies when the disk has answered.
+    eventually(Duration::from_secs(5), "it is reaped", || {
         (!children(cluster.pid()).contains(&worker)).then_some(())
     });
 }

