@@ -26,9 +26,12 @@ impl Cluster {
             return;
         }
         // Who did not run says so when it runs again.
-        let (until, unexplained) = (now_ns(), format!("a hold-up explains: {what}"));
+        let (until, unexplained) = (
+            now_ns(),
+            format!("a gap or a late start that explains this: {what}"),
+        );
         let hold_up = eventually(PATIENCE, &unexplained, || hold_up(&self.log(), until));
-        println!("not held against it: {what}, after {hold_up}");
+        println!("not held against it: {what}, in view of {hold_up}");
     }
 }
 
