@@ -11,6 +11,10 @@ const RETURN_NS: u64 = 500_000_000;
 /// Who was asked, and had time, follows a new coordinator much sooner than this.
 const LATE_NS: u64 = 50_000_000;
 
+/// A winner passes over who delivers nothing for 100 ms; a line may be written a little later than
+/// what it tells of.
+const PATIENCE_NS: u64 = 90_000_000;
+
 /// The fates of all lives in a log.
 #[derive(Debug, Default)]
 pub(super) struct Fates {
@@ -51,8 +55,12 @@ impl Fates {
     }
 
     /// Notes who was there when a coordinator began to act, and took long to follow it: it had no
-    /// time on a busy machine, and was passed over.
+    /// time on a busy machine, and was passed over. If the coordinator had collected for so long that
+    /// somebody was passed over, it may have been anyone, who may follow at once when asked again.
     fn find_late(&mut self, log: &Log, acting: &Event) {
+        let mut won = log.named("election_won").rev();
+        let won = won.find(|won| won.life() == acting.life() && won.term() == acting.term());
+        let collected = won.map_or(0, |won| acting.at().saturating_sub(won.at()));
         let mut seen = BTreeSet::new();
         let joins = log.named("following").filter(|event| {
             event.number("coordinator") == acting.node()
@@ -62,7 +70,8 @@ impl Fates {
         for join in joins.filter(|join| seen.insert(join.life())) {
             let fate = self.lives.entry(join.life()).or_default();
             let was_there = fate.started.is_some_and(|started| started < acting.at());
-            if was_there && join.at() - acting.at() > LATE_NS {
+            let is_late = join.at() - acting.at() > LATE_NS;
+            if was_there && (is_late || collected >= PATIENCE_NS) {
                 fate.away.push((acting.at(), join.at()));
             }
         }
