@@ -223,6 +223,14 @@ fn s7_a_takeover_alone_is_no_cause_to_compute_again() {
     needs_proof("S7", taken_over, |made| {
         // Somebody was passed over, since it took so long to collect.
         made.remove(|line| matches!(line["event"].as_str(), Some("acting" | "following")));
+        for (at, event) in [
+            (160, "job_rejected"),
+            (161, "result_published"),
+            (162, "job_done"),
+        ] {
+            made.remove(|line| line["event"] == event && line["job"] == "bad");
+            made.job(at, event, "bad");
+        }
         made.add(150, 2, 1, json!({"event": "acting"}));
         for node in 0..2 {
             let following = json!({"event": "following", "coordinator": 2});
