@@ -77,8 +77,8 @@ pub fn check_size(factorials: &[u32], max_digits: u64) -> Result<(), Vec<String>
         return Ok(());
     }
     Err(vec![format!(
-        "the results would have some {digits} digits together, and memory allows {max_digits} in one job: \
-         split it into several jobs"
+        "the results would have some {digits} digits together, more than the {max_digits} that one job may \
+         have here: split it into several jobs"
     )])
 }
 
