@@ -1,7 +1,7 @@
 //! S3: who knows a higher epoch than its own starts no assignment, checkpoint or file call. Each
 //! event tells the highest term that its node knew, and what only an acting coordinator does must
-//! carry the term in which it acts; but a commit that it began as coordinator is told of whenever it
-//! ends.
+//! carry the term in which it acts; but of the rename of a job file, or of a text, that it began as
+//! coordinator it tells whenever that ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub(super) fn check(log: &Log) -> Vec<Violation> {
                 reigns.insert(event.life(), event);
                 coordinators.insert(event.life());
             }
-            "result_published" if coordinators.contains(&event.life()) => {}
+            "result_published" | "job_done" if coordinators.contains(&event.life()) => {}
             "stepped_down" | "following" => {
                 reigns.remove(&event.life());
             }

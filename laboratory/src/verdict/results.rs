@@ -87,7 +87,8 @@ pub(super) fn publications(run: &Run) -> Vec<Violation> {
 
 /// A coordinator that dies, or is stopped, between a rename and its event leaves no event.
 const FAULTS: [&str; 2] = ["node_exited", "node_stopped"];
-/// One whose coordinatorship ends meanwhile tells of its commit all the same, and of nothing else.
+/// One whose coordinatorship ends meanwhile tells of the rename that was on its way all the same, and
+/// makes no other.
 const ENDS: [&str; 3] = ["node_exited", "node_stopped", "stepped_down"];
 
 /// Whether any of this happened to a coordinator after a moment.
