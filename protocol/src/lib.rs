@@ -33,6 +33,7 @@ pub mod packed;
 mod peer;
 pub mod plan;
 mod pool;
+pub mod printable;
 mod products;
 mod publish;
 mod recovery;
