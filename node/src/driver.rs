@@ -12,20 +12,26 @@ use protocol::node::Node;
 use protocol::status::RoleName;
 use protocol::time::Time;
 use protocol::trace::Trace;
+use serde::Serialize;
 use tokio::io::unix::AsyncFd;
 
 pub(crate) use self::report::Report;
 use crate::arithmetic::Arithmetic;
 use crate::event_log::{EventLog, Header};
 use crate::faults::Faults;
-use crate::files::Files;
+use crate::files::{Files, Told};
 use crate::identity::name_process;
 use crate::inject::{Passing, begins_election};
+use crate::jobs_folder;
 use crate::output::Output;
 use crate::watch::{Inbox, Watch};
 
-/// Most messages that are handled before the timers are looked at.
+/// Most messages that are handled before the links are read again.
 const TURN: usize = 256;
+/// Most finished operations, and most replies of the file thread, that are handled with them.
+const TURN_OF_OTHERS: usize = 64;
+/// The timers are looked at after this time, whatever else there is to do.
+const TIMERS_WAIT: Duration = Duration::from_millis(25);
 
 /// Everything that a node's process has beside the protocol.
 pub(crate) struct Driver {
@@ -51,6 +57,13 @@ pub(crate) struct Driver {
     pub(crate) passing: Passing,
 }
 
+/// The event of a folder of the jobs directory that was replaced.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "folder_replaced")]
+struct FolderReplaced {
+    folder: &'static str,
+}
+
 /// Why the loop ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -64,6 +77,7 @@ pub(crate) enum End {
 enum Wake {
     Mesh,
     Event(Event),
+    Files(Told),
     Control,
     Timer,
     Terminate,
@@ -93,6 +107,7 @@ impl Driver {
                     }
                 }
                 Wake::Event(event) => self.step(event),
+                Wake::Files(told) => self.files_told(told),
                 Wake::Mesh => {}
                 Wake::Timer => {
                     // What arrived before the timer was due is handled before it: let the links
@@ -101,7 +116,8 @@ impl Driver {
                 }
             }
             self.handle_mail(&mut mail);
-            while self.drain(&mut mail) {
+            let begun = Instant::now();
+            while self.drain(&mut mail) && begun.elapsed() < TIMERS_WAIT {
                 tokio::task::yield_now().await;
             }
             self.fire_timers();
@@ -135,7 +151,7 @@ impl Driver {
             }
             _ = self.mesh.recv_many(mail, TURN) => Wake::Mesh,
             Some(products) = self.arithmetic.finished() => Wake::Event(Event::Computed { products }),
-            Some(reply) = self.files.reply() => Wake::Event(reply),
+            Some(told) = self.files.told() => Wake::Files(told),
             () = changed(self.watch.as_ref()) => Wake::Event(Event::InboxChanged),
             _ = terminate.recv() => Wake::Terminate,
             () = sleep_until(due) => Wake::Timer,
@@ -146,14 +162,35 @@ impl Driver {
     fn drain(&mut self, mail: &mut Vec<MeshEvent>) -> bool {
         let received = self.mesh.try_recv_many(mail, TURN);
         self.handle_mail(mail);
-        while let Some(products) = self.arithmetic.try_finished() {
+        let mut others = 0;
+        while others < TURN_OF_OTHERS
+            && let Some(products) = self.arithmetic.try_finished()
+        {
+            others += 1;
             self.step(Event::Computed { products });
         }
-        while let Some(reply) = self.files.try_reply() {
-            self.step(reply);
+        let mut told_by_files = 0;
+        while told_by_files < TURN_OF_OTHERS
+            && let Some(told) = self.files.try_told()
+        {
+            told_by_files += 1;
+            self.files_told(told);
         }
         self.mesh.flush();
-        received == TURN
+        received == TURN || others == TURN_OF_OTHERS || told_by_files == TURN_OF_OTHERS
+    }
+
+    fn files_told(&mut self, told: Told) {
+        match told {
+            Told::Reply(event) => self.step(event),
+            Told::Replaced(folder) => {
+                let folder = jobs_folder::name(folder);
+                tracing::warn!(
+                    "the folder {folder} of the jobs directory was replaced by another, which is used from now on"
+                );
+                self.log.write(&self.header, &FolderReplaced { folder });
+            }
+        }
     }
 
     fn handle_mail(&mut self, mail: &mut Vec<MeshEvent>) {

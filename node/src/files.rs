@@ -1,45 +1,38 @@
 //! The jobs directory, on a thread of its own: one call after the other, each only while the
-//! epoch in whose name it was asked for is still the highest that the node has seen. What has to be
-//! on the disk is waited for elsewhere, while the next calls are made.
+//! epoch in whose name it was asked for is still the highest that the node has seen, and while the
+//! folders are the ones that were checked. What has to be on the disk is waited for elsewhere, while
+//! the next calls are made.
 
+mod calls;
 mod rename;
 mod sync;
 
-use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
 
-use self::rename::Renames;
-use self::sync::{Syncs, Unsynced};
+use self::calls::make;
+use self::sync::Syncs;
+use crate::jobs_folder::JobsFolder;
 use crate::output::Mark;
-use bytes::Bytes;
 use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use protocol::event::Event;
-use protocol::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
+use protocol::file::{FileCall, FileReply, FileTag, Folder};
 use protocol::id::Epoch;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Most bytes that are written at once. A process counts as stopped when each of its threads has left
-/// the kernel, so a large write keeps its supervisor, and with it the peers, from knowing that the
-/// coordinator was stopped.
-const AT_ONCE: usize = 256 << 10;
-
-/// Most parts that the system takes at once.
-const PARTS_AT_ONCE: usize = 1024;
+/// While the node has not taken so many bytes of replies, no further call is made.
+const MOST_UNREAD: usize = 4 << 20;
 
 /// The thread that makes file calls, and the queue in front of it.
 #[derive(Debug)]
 pub(crate) struct Files {
     requests: mpsc::Sender<Request>,
     fence: Arc<Mutex<Epoch>>,
-    replies: UnboundedReceiver<Event>,
+    told: UnboundedReceiver<Told>,
+    unread: Arc<Unread>,
 }
 
 #[derive(Debug)]
@@ -51,9 +44,25 @@ struct Request {
     logged: Mark,
 }
 
+/// What the thread has to say.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// A call ended.
+    Reply(Event),
+    /// Another folder stands under the name of one that was held, and was opened and checked.
+    Replaced(Folder),
+}
+
+/// Bytes of replies that the node has not taken.
+#[derive(Debug, Default)]
+struct Unread {
+    bytes: Mutex<usize>,
+    taken: Condvar,
+}
+
 impl Files {
-    /// Starts the thread on a jobs directory. What it writes survives a stop of the machine only
-    /// where it is to be `durable`.
+    /// Starts the thread on a jobs directory, which it opens at the first call. What it writes
+    /// survives a stop of the machine only where it is to be `durable`.
     ///
     /// # Errors
     ///
@@ -61,19 +70,23 @@ impl Files {
     pub(crate) fn start(jobs: PathBuf, durable: bool) -> io::Result<Files> {
         ignore_broken_leases()?;
         let (requests, queue) = mpsc::channel::<Request>();
-        let (replied, replies) = unbounded_channel();
+        let (tell, told) = unbounded_channel();
         let fence = Arc::new(Mutex::new(Epoch::NONE));
-        let highest = Arc::clone(&fence);
-        let folders = Folders {
-            renames: Renames::of(&jobs),
-            jobs,
+        let unread = Arc::<Unread>::default();
+        let mut worker = Worker {
+            folders: JobsFolder::new(jobs),
+            trouble: None,
             syncs: durable.then(Syncs::default),
+            highest: Arc::clone(&fence),
+            tell,
+            unread: Arc::clone(&unread),
         };
         thread::Builder::new()
             .name("files".to_owned())
             .spawn(move || {
                 while let Ok(request) = queue.recv() {
-                    if reply(&folders, &highest, &replied, request).is_err() {
+                    worker.unread.wait_for_room();
+                    if worker.serve(request).is_err() {
                         return;
                     }
                 }
@@ -81,12 +94,13 @@ impl Files {
         Ok(Files {
             requests,
             fence,
-            replies,
+            told,
+            unread,
         })
     }
 
     /// Asks for a call, to be made after those lines are written: a text that has its name was
-    /// logged. The reply comes out of [`Files::reply`].
+    /// logged. The reply comes out of [`Files::told`].
     pub(crate) fn call(&self, epoch: Epoch, tag: FileTag, call: FileCall, logged: Mark) {
         // The thread lives as long as this end of the channel.
         let _ = self.requests.send(Request {
@@ -102,18 +116,22 @@ impl Files {
         *self.fence.lock().unwrap_or_else(PoisonError::into_inner) = highest;
     }
 
-    /// Waits for a reply. Cancel safe.
-    pub(crate) async fn reply(&mut self) -> Option<Event> {
-        self.replies.recv().await
+    /// Waits for what the thread has to say. Cancel safe.
+    pub(crate) async fn told(&mut self) -> Option<Told> {
+        let told = self.told.recv().await?;
+        self.unread.take(&told);
+        Some(told)
     }
 
-    /// A reply, if there is one.
-    pub(crate) fn try_reply(&mut self) -> Option<Event> {
-        self.replies.try_recv().ok()
+    /// What the thread has to say, if there is anything.
+    pub(crate) fn try_told(&mut self) -> Option<Told> {
+        let told = self.told.try_recv().ok()?;
+        self.unread.take(&told);
+        Some(told)
     }
 }
 
-/// A writer that opens a file just while [`probe`] has its lease makes the system send SIGIO, of which
+/// A writer that opens a file just while a probe has its lease makes the system send SIGIO, of which
 /// a process dies that has not asked for anything else.
 fn ignore_broken_leases() -> io::Result<()> {
     // SAFETY: no handler is installed that could run in the middle of anything.
@@ -121,258 +139,129 @@ fn ignore_broken_leases() -> io::Result<()> {
     Ok(())
 }
 
-fn reply(
-    folders: &Folders,
-    highest: &Mutex<Epoch>,
-    replied: &UnboundedSender<Event>,
-    request: Request,
-) -> Result<(), ()> {
-    let Request {
-        epoch,
-        tag,
-        call,
-        logged,
-    } = request;
-    logged.wait();
-    if epoch < *highest.lock().unwrap_or_else(PoisonError::into_inner) {
-        let reply = FileReply::Fenced;
-        let event = Event::FileDone { epoch, tag, reply };
-        return replied.send(event).map_err(|_| ());
-    }
-    let (made, unsynced) = match folders.make(call) {
-        Ok((reply, unsynced)) => (Ok(reply), unsynced),
-        Err(error) => (Err(error), None),
-    };
-    let event = move |result: io::Result<FileReply>| {
-        let reply = result.unwrap_or_else(|error| FileReply::Failed(error.to_string()));
-        Event::FileDone { epoch, tag, reply }
-    };
-    match (&folders.syncs, unsynced) {
-        (Some(syncs), Some(unsynced)) => {
-            let replied = replied.clone();
-            let then = move |synced: io::Result<()>| {
-                // The node may have ended meanwhile.
-                let _ = replied.send(event(synced.and(made)));
-            };
-            syncs.sync(unsynced, Box::new(then));
-            Ok(())
-        }
-        _ => replied.send(event(made)).map_err(|_| ()),
-    }
-}
-
-/// The folders of a jobs directory.
+/// What the thread works with.
 #[derive(Debug)]
-struct Folders {
-    jobs: PathBuf,
-    renames: Renames,
+struct Worker {
+    folders: JobsFolder,
+    /// Why no call is made, as it was told.
+    trouble: Option<String>,
     /// None where nothing has to survive a stop of the machine.
     syncs: Option<Syncs>,
+    highest: Arc<Mutex<Epoch>>,
+    tell: UnboundedSender<Told>,
+    unread: Arc<Unread>,
 }
 
-impl Folders {
-    /// Makes one call; what it leaves is to be synced before it counts.
-    fn make(&self, call: FileCall) -> io::Result<(FileReply, Option<Unsynced>)> {
-        let reply = match call {
-            FileCall::List(folder) => self.list(folder)?,
-            FileCall::Probe(path) => probe(&self.path(&path))?,
-            FileCall::Exist(paths) => self.exist(paths)?,
-            FileCall::Rename { from, to } => {
-                self.renames.rename(&self.path(&from), &self.path(&to))?
-            }
-            FileCall::Read { path, limit } => read(&self.path(&path), limit)?,
-            FileCall::Remove(path) => remove(&self.path(&path))?,
-            FileCall::Write { path, content } => {
-                let file = write(&self.path(&path), &content)?;
-                return Ok((FileReply::Ok, Some(Unsynced::File(file))));
-            }
-            FileCall::Sync(folders) => {
-                let paths = folders.into_iter().map(|folder| self.folder(folder));
-                let unsynced = Unsynced::Folders(paths.collect());
-                return Ok((FileReply::Ok, Some(unsynced)));
-            }
+impl Worker {
+    /// Makes a call, or finds that it is not to be made; an error if nobody listens any more.
+    fn serve(&mut self, request: Request) -> Result<(), ()> {
+        let Request {
+            epoch,
+            tag,
+            call,
+            logged,
+        } = request;
+        logged.wait();
+        let is_over = epoch < *self.highest.lock().unwrap_or_else(PoisonError::into_inner);
+        let (reply, unsynced) = if is_over {
+            (FileReply::Fenced, None)
+        } else if !self.has_folders()? {
+            (FileReply::Unusable, None)
+        } else {
+            make(&self.folders, call).unwrap_or_else(|error| (self.failed(&error), None))
         };
-        Ok((reply, None))
-    }
-
-    fn folder(&self, folder: Folder) -> PathBuf {
-        match folder {
-            Folder::Inbox => self.jobs.clone(),
-            Folder::Running => self.jobs.join("running"),
-            Folder::Done => self.jobs.join("done"),
-            Folder::Failed => self.jobs.join("failed"),
+        match (&self.syncs, unsynced) {
+            (Some(syncs), Some(unsynced)) => {
+                let (tell, unread) = (self.tell.clone(), Arc::clone(&self.unread));
+                let then = move |synced: io::Result<()>| {
+                    let failed = |error: io::Error| FileReply::Failed(error.to_string());
+                    let reply = synced.map_or_else(failed, |()| reply);
+                    // The node may have ended meanwhile.
+                    let _ = send(&tell, &unread, Event::FileDone { epoch, tag, reply });
+                };
+                syncs.sync(unsynced, Box::new(then));
+                Ok(())
+            }
+            _ => send(
+                &self.tell,
+                &self.unread,
+                Event::FileDone { epoch, tag, reply },
+            ),
         }
     }
 
-    fn path(&self, path: &FilePath) -> PathBuf {
-        self.folder(path.folder).join(OsStr::from_bytes(&path.name))
-    }
-
-    fn list(&self, folder: Folder) -> io::Result<FileReply> {
-        let path = self.folder(folder);
-        let entries = match fs::read_dir(&path) {
-            // Somebody tidied up; a coordinator that begins waits for all three of these.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && folder != Folder::Inbox => {
-                fs::create_dir(&path)?;
-                return Ok(FileReply::Listed(Vec::new()));
+    /// Whether the folders are the ones that were checked, or others that stand the check. Tells once
+    /// of what is in the way, and when it is gone.
+    fn has_folders(&mut self) -> Result<bool, ()> {
+        match self.folders.refresh() {
+            Ok(replaced) => {
+                if self.trouble.take().is_some() {
+                    let jobs = self.folders.path().display();
+                    tracing::info!("the jobs directory {jobs} can be used again");
+                }
+                for folder in replaced {
+                    self.tell.send(Told::Replaced(folder)).map_err(|_| ())?;
+                }
+                Ok(true)
             }
-            entries => entries?,
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry?;
-            // An entry that is gone meanwhile is no directory to leave out.
-            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if !is_folder && !self.renames.sweep_reservation(&entry.path()) {
-                names.push(entry.file_name().into_vec());
-            }
-        }
-        Ok(FileReply::Listed(names))
-    }
-
-    fn exist(&self, mut paths: Vec<FilePath>) -> io::Result<FileReply> {
-        let mut error = None;
-        paths.retain(|path| match fs::symlink_metadata(self.path(path)) {
-            Ok(_) => true,
-            Err(other) if other.kind() == io::ErrorKind::NotFound => false,
-            Err(other) => {
-                error = Some(other);
-                false
-            }
-        });
-        error.map_or(Ok(FileReply::Existing(paths)), Err)
-    }
-}
-
-/// Asks for a read lease, which the system refuses while anybody has the file open for writing.
-fn probe(path: &Path) -> io::Result<FileReply> {
-    let file = match open(path) {
-        Ok(Opened::File(file)) => file,
-        Ok(Opened::Other(reply)) => return Ok(reply),
-        // Somebody holds a lease to write, as a file server does for its client.
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            return Ok(FileReply::Probed(Probe::Busy));
-        }
-        Err(error) => return Err(error),
-    };
-    // SAFETY: fcntl with F_SETLEASE takes an int and touches no memory of ours; the descriptor is
-    // open for the length of the call.
-    let granted = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) };
-    let probe = match Errno::result(granted) {
-        // The lease ends with the descriptor.
-        Ok(_) => Probe::Complete,
-        Err(Errno::EAGAIN) => Probe::Busy,
-        // Not the owner, or a file system without leases.
-        Err(_) => {
-            let metadata = file.metadata()?;
-            let modified = metadata.mtime().unsigned_abs().wrapping_mul(1_000_000_000);
-            Probe::Unknown {
-                stamp: modified.wrapping_add(metadata.mtime_nsec().unsigned_abs())
-                    ^ metadata.len().rotate_left(32),
+            Err(error) => {
+                let sentence = error.to_string();
+                if self.trouble.as_ref() != Some(&sentence) {
+                    tracing::warn!("{sentence}; all jobs wait until then");
+                    self.trouble = Some(sentence);
+                }
+                Ok(false)
             }
         }
-    };
-    Ok(FileReply::Probed(probe))
-}
-
-fn read(path: &Path, limit: usize) -> io::Result<FileReply> {
-    let file = match open(path)? {
-        Opened::File(file) => file,
-        Opened::Other(reply) => return Ok(reply),
-    };
-    let mut content = Vec::new();
-    file.take(limit as u64 + 1).read_to_end(&mut content)?;
-    Ok(FileReply::Content(content.into()))
-}
-
-enum Opened {
-    File(File),
-    Other(FileReply),
-}
-
-/// Opens a regular file and nothing else: never through a link, never waiting for the other end of
-/// a FIFO.
-fn open(path: &Path) -> io::Result<Opened> {
-    let kind = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata.file_type(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Opened::Other(FileReply::Absent));
-        }
-        Err(error) => return Err(error),
-    };
-    if !kind.is_file() {
-        return Ok(Opened::Other(FileReply::NotAFile(describe(kind))));
     }
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(path);
-    match opened {
-        // It may have been replaced since it was looked at.
-        Ok(file) => match file.metadata()?.file_type() {
-            kind if kind.is_file() => Ok(Opened::File(file)),
-            kind => Ok(Opened::Other(FileReply::NotAFile(describe(kind)))),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Ok(Opened::Other(FileReply::Absent))
+
+    fn failed(&mut self, error: &io::Error) -> FileReply {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ENOSPC | Errno::EDQUOT) => FileReply::Full(error.to_string()),
+            code => {
+                if code == Some(Errno::ESTALE) {
+                    self.folders.let_go();
+                }
+                FileReply::Failed(error.to_string())
+            }
         }
-        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
-            Ok(Opened::Other(FileReply::NotAFile("a symbolic link")))
-        }
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Ok(Opened::Other(FileReply::Denied(error.to_string())))
-        }
-        Err(error) => Err(error),
     }
 }
 
-fn describe(kind: fs::FileType) -> &'static str {
-    if kind.is_symlink() {
-        "a symbolic link"
-    } else if kind.is_dir() {
-        "a directory"
-    } else if kind.is_fifo() {
-        "a FIFO"
-    } else if kind.is_socket() {
-        "a socket"
-    } else {
-        "a device"
-    }
+fn send(tell: &UnboundedSender<Told>, unread: &Unread, event: Event) -> Result<(), ()> {
+    let told = Told::Reply(event);
+    unread.add(&told);
+    tell.send(told).map_err(|_| ())
 }
 
-fn write(path: &Path, content: &[Bytes]) -> io::Result<File> {
-    let mut file = File::create(path)?;
-    let pieces = content.iter().flat_map(|part| part.chunks(AT_ONCE));
-    let mut parts: Vec<IoSlice<'_>> = pieces.map(IoSlice::new).collect();
-    let mut rest = &mut parts[..];
-    while !rest.is_empty() {
-        let window = window(rest);
-        let written = match file.write_vectored(&rest[..window]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            result => result?,
-        };
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+impl Told {
+    /// Its size, roughly, in bytes.
+    fn size(&self) -> usize {
+        match self {
+            Told::Reply(Event::FileDone { reply, .. }) => match reply {
+                FileReply::Content(content) => content.len(),
+                FileReply::Listed(names) => names.iter().map(Vec::len).sum(),
+                _ => 0,
+            },
+            _ => 0,
         }
-        IoSlice::advance_slices(&mut rest, written);
     }
-    Ok(file)
 }
 
-/// How many of these parts, each of at most [`AT_ONCE`] bytes, are written at once.
-fn window(parts: &[IoSlice<'_>]) -> usize {
-    let mut bytes = 0;
-    let fit = parts.iter().take(PARTS_AT_ONCE).take_while(|part| {
-        bytes += part.len();
-        bytes <= AT_ONCE
-    });
-    fit.count()
-}
+impl Unread {
+    fn add(&self, told: &Told) {
+        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) += told.size();
+    }
 
-fn remove(path: &Path) -> io::Result<FileReply> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(FileReply::Ok),
+    fn take(&self, told: &Told) {
+        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) -= told.size();
+        self.taken.notify_one();
+    }
+
+    fn wait_for_room(&self) {
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.taken.wait_while(bytes, |bytes| *bytes > MOST_UNREAD);
+        drop(waited);
     }
 }
 

@@ -32,6 +32,7 @@ pub mod faults;
 mod files;
 mod identity;
 mod inject;
+pub mod jobs_folder;
 mod output;
 mod watch;
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use glob::Pattern;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Shape;
@@ -50,6 +51,10 @@ pub struct Config {
     /// Most digits that the values of one job have together: every node keeps them until the last is
     /// there.
     pub max_digits: u64,
+    /// Most bytes of the text of one job's results.
+    pub max_text: u64,
+    /// Patterns of names that are jobs beside those that end in `.job`.
+    pub accept: Vec<String>,
     /// Values with more digits than this are cut in the log line.
     pub log_digits: usize,
     /// Whether the coordinator writes results to its standard output.
@@ -91,6 +96,8 @@ impl Default for Config {
             preemption: Preemption::Graceful,
             max_n: 10_000_000,
             max_digits: u64::MAX,
+            max_text: u64::MAX,
+            accept: Vec::new(),
             log_digits: 1_000,
             log_results: true,
             durable: true,
@@ -154,6 +161,14 @@ pub enum ConfigError {
         /// Number of nodes.
         nodes: u8,
     },
+    /// A pattern that cannot be understood.
+    #[error("--accept {pattern:?} is no pattern of names: {reason}; give one such as '*.txt'")]
+    Accept {
+        /// The refused pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// A limit beyond what the plan and the store can hold.
     #[error("--max-n {0} is too large: at most {MAX_MAX_N} is supported")]
     MaxN(u32),
@@ -203,6 +218,21 @@ impl Config {
         if self.max_n > MAX_MAX_N {
             return Err(ConfigError::MaxN(self.max_n));
         }
-        Ok(())
+        self.accepted().map(|_| ())
+    }
+
+    /// The patterns of names that are jobs beside those that end in `.job`.
+    ///
+    /// # Errors
+    ///
+    /// The first that cannot be understood.
+    pub(crate) fn accepted(&self) -> Result<Vec<Pattern>, ConfigError> {
+        let read = |pattern: &String| {
+            Pattern::new(pattern).map_err(|error| ConfigError::Accept {
+                pattern: pattern.clone(),
+                reason: error.msg,
+            })
+        };
+        self.accept.iter().map(read).collect()
     }
 }

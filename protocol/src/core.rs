@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use glob::Pattern;
+
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::event::Action;
@@ -22,6 +24,8 @@ use crate::trace::Trace;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Core {
     pub(crate) config: Config,
+    /// Patterns of names that are jobs beside those that end in `.job`.
+    pub(crate) accept: Vec<Pattern>,
     pub(crate) id: NodeId,
     pub(crate) incarnation: Incarnation,
     /// The highest epoch seen or promised: nothing below it is obeyed.
@@ -174,6 +178,7 @@ impl Core {
     pub(crate) fn parse_job(&self, content: &[u8]) -> Result<Vec<u32>, Vec<String>> {
         let factorials = job::parse(content, self.config.max_n)?;
         job::check_size(&factorials, self.config.max_digits)?;
+        job::check_text(&factorials, self.config.max_text)?;
         Ok(factorials)
     }
 

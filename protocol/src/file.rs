@@ -50,19 +50,28 @@ pub enum FileCall {
         /// The new name.
         to: FilePath,
     },
-    /// Read a regular file, never through a link; replied by [`FileReply::Content`].
+    /// Read a regular file, never through a link; replied by [`FileReply::Content`], or by
+    /// [`Probe::Busy`] while somebody keeps it from being opened.
     Read {
         /// The file.
         path: FilePath,
         /// Read no more than this many bytes.
         limit: usize,
     },
-    /// Create or replace a file with this content, and sync it; replied by [`FileReply::Ok`].
+    /// Look whether there is room for a text; replied by [`FileReply::Ok`] or `Full`.
+    Room {
+        /// Its size.
+        bytes: u64,
+    },
+    /// Create or replace a file with this content, and sync it; replied by [`FileReply::Ok`] or
+    /// `Full`. A file that cannot be written whole is removed.
     Write {
         /// The file.
         path: FilePath,
         /// The content, in parts, one after the other.
         content: Vec<Bytes>,
+        /// Whoever may read this file, the job's, may read the new one, and nobody else.
+        like: FilePath,
     },
     /// Remove a file; replied by [`FileReply::Ok`], also if there was none.
     Remove(FilePath),
@@ -92,6 +101,11 @@ pub enum FileReply {
     NotAFile(&'static str),
     /// This user may not open the file, for the reason given in words.
     Denied(String),
+    /// There is no room for it, as the text says; there may be later.
+    Full(String),
+    /// The call was not made: the folders are not the ones that can be trusted, and whoever runs the
+    /// cluster was told. It may work later.
+    Unusable,
     /// The call was not made: a higher epoch has been seen.
     Fenced,
     /// The call failed for any other reason, given in words: it may work later.

@@ -9,6 +9,7 @@ use crate::core::Core;
 use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
 use crate::job;
 use crate::jobs::{job_file, text_file};
+use crate::status::Ignored;
 use crate::time::Untimed;
 use crate::timer::Timer;
 
@@ -19,6 +20,10 @@ const RESCAN: Duration = Duration::from_secs(2);
 const DEBOUNCE: Duration = Duration::from_millis(5);
 /// Where the system cannot tell whether a file is complete: it held still for this long.
 const QUIET: Duration = Duration::from_millis(500);
+/// So many numbers are tried in their order for a name that is taken.
+const IN_ORDER: u32 = 3;
+/// Most names of which the last number is known.
+const NUMBERED_NAMES: usize = 1_024;
 /// Most jobs that are open, or about to be, at once. The rest stay in the inbox.
 pub(crate) const OPEN_LIMIT: usize = 256;
 
@@ -37,6 +42,11 @@ pub(crate) struct Inbox {
     unsettled: BTreeMap<Vec<u8>, (u64, Untimed)>,
     /// Files that could not be claimed, and of which somebody was told.
     unclaimable: BTreeSet<Vec<u8>>,
+    /// What is no job; none before the first listing.
+    ignored: Option<Ignored>,
+    /// The last number that was tried for a name that is taken often: what comes next does not try
+    /// all of them again.
+    numbers: BTreeMap<String, u32>,
 }
 
 /// A dropped file that is about to be claimed.
@@ -59,6 +69,27 @@ struct Claim {
     suffix: u32,
     /// Why the job is rejected unread, if it is.
     rejected: Option<String>,
+}
+
+impl Inbox {
+    /// The files that are no jobs; none before the first look.
+    pub(crate) fn ignored(&self) -> Option<&Ignored> {
+        self.ignored.as_ref()
+    }
+
+    /// The number to try for a name after one that is taken: the first few in their order, then one
+    /// that nobody has tried yet.
+    fn number_after(&mut self, name: &str, number: u32) -> u32 {
+        if number < IN_ORDER {
+            return number + 1;
+        }
+        if self.numbers.len() >= NUMBERED_NAMES && !self.numbers.contains_key(name) {
+            self.numbers.clear();
+        }
+        let last = self.numbers.entry(name.to_owned()).or_insert(number);
+        *last = (*last).max(number) + 1;
+        *last
+    }
 }
 
 impl Coordinator {
@@ -110,6 +141,9 @@ impl Coordinator {
             FileReply::Listed(mut names) => {
                 names.retain(|name| !job::is_ignored(name));
                 names.sort_unstable();
+                let is_job = |name: &Vec<u8>| job::is_job(name, &core.accept);
+                let (names, others): (Vec<_>, Vec<_>) = names.into_iter().partition(is_job);
+                self.inbox.ignored = Some(Ignored::of(&others));
                 let present: BTreeSet<&Vec<u8>> = names.iter().collect();
                 self.inbox
                     .unsettled
@@ -127,7 +161,8 @@ impl Coordinator {
 
     /// Looks at dropped files while there is room for jobs.
     pub(crate) fn take_in(&mut self, core: &mut Core) {
-        while self.jobs.len() + self.inbox.dropped.len() < OPEN_LIMIT {
+        let free = OPEN_LIMIT.saturating_sub(self.jobs.places());
+        while self.inbox.dropped.len() < free {
             let Some(name) = self.inbox.backlog.pop_front() else {
                 if self.inbox.changed {
                     let due = core.after(DEBOUNCE);
@@ -162,14 +197,8 @@ impl Coordinator {
                 Some(Dropped::Naming(claim) | Dropped::Claiming(claim)),
                 FileReply::Existing(_) | FileReply::Taken,
             ) => {
-                self.check_name(
-                    core,
-                    file,
-                    Claim {
-                        suffix: claim.suffix + 1,
-                        ..claim
-                    },
-                );
+                let suffix = self.inbox.number_after(&claim.name, claim.suffix);
+                self.check_name(core, file, Claim { suffix, ..claim });
             }
             (Some(Dropped::Claiming(claim)), FileReply::Ok) => {
                 self.inbox.unsettled.remove(&file);

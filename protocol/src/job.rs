@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use glob::Pattern;
 
 use crate::plan::conversion::most_digits;
 
@@ -13,6 +14,13 @@ pub const MAX_FACTORIALS: usize = 1_000;
 /// Longest name of a job, in bytes.
 pub const MAX_NAME_BYTES: usize = 200;
 
+/// A text of no more bytes is written without asking first whether there is room for it.
+pub const SMALL_TEXT_BYTES: u64 = 64 * 1024;
+
+/// How the name of a job's file ends.
+const JOB_ENDING: &[u8] = b".job";
+/// Most bad lines of a file that are named.
+const MAX_REASONS: usize = 100;
 /// Most characters of a bad line that a reason quotes.
 const QUOTED: usize = 40;
 
@@ -24,7 +32,7 @@ const QUOTED: usize = 40;
 ///
 /// # Errors
 ///
-/// One reason for each bad line, or one for the file.
+/// One reason for each of the first hundred bad lines, or one for the file.
 pub fn parse(content: &[u8], max_n: u32) -> Result<Vec<u32>, Vec<String>> {
     if content.len() > MAX_JOB_BYTES {
         return Err(vec![format!(
@@ -46,6 +54,13 @@ pub fn parse(content: &[u8], max_n: u32) -> Result<Vec<u32>, Vec<String>> {
         }
         match parse_factorial(line, max_n) {
             Ok(n) => numbers.push(n),
+            Err(_) if reasons.len() == MAX_REASONS => {
+                reasons.push(format!(
+                    "there are more bad lines: these are the first {MAX_REASONS}, and the rest of the file was not \
+                     read"
+                ));
+                return Err(reasons);
+            }
             Err(reason) => reasons.push(format!("line {}: {reason}", index + 1)),
         }
     }
@@ -79,6 +94,28 @@ pub fn check_size(factorials: &[u32], max_digits: u64) -> Result<(), Vec<String>
     Err(vec![format!(
         "the results would have some {digits} digits together, more than the {max_digits} that one job may \
          have here: split it into several jobs"
+    )])
+}
+
+/// Bytes of the text of a job's results, exactly or a few more.
+pub fn text_bytes(factorials: &[u32]) -> u64 {
+    let line = |&n: &u32| most_digits(n) + "!=\n".len() as u64 + u64::from(n.max(1).ilog10()) + 1;
+    factorials.iter().map(line).sum()
+}
+
+/// Checks that the text of a job's results has at most `max_text` bytes.
+///
+/// # Errors
+///
+/// It has more; the reason has both numbers.
+pub fn check_text(factorials: &[u32], max_text: u64) -> Result<(), Vec<String>> {
+    let bytes = text_bytes(factorials);
+    if bytes <= max_text {
+        return Ok(());
+    }
+    Err(vec![format!(
+        "the text of its results would have some {bytes} bytes, more than the {max_text} that one may have here, see \
+         --max-text: split it into several jobs"
     )])
 }
 
@@ -128,6 +165,16 @@ pub fn is_ignored(file_name: &[u8]) -> bool {
         || [b".tmp".as_slice(), b".part", b".filepart", b".swp"]
             .iter()
             .any(|ending| file_name.ends_with(ending))
+}
+
+/// Whether a dropped file of this name is a job: it ends in `.job`, in any case of letters, or
+/// matches a pattern that was asked for.
+pub fn is_job(file_name: &[u8], accept: &[Pattern]) -> bool {
+    let ending = file_name.rchunks(JOB_ENDING.len()).next();
+    ending.is_some_and(|ending| ending.eq_ignore_ascii_case(JOB_ENDING))
+        || accept
+            .iter()
+            .any(|pattern| pattern.matches(&String::from_utf8_lossy(file_name)))
 }
 
 /// The name of the job that a dropped file makes: the file name without its last extension.

@@ -4,6 +4,7 @@
 //! The files are the truth: all of this is made anew from them by the next coordinator.
 
 mod accept;
+mod memory;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +13,16 @@ use crate::core::Core;
 use crate::file::{FilePath, Folder};
 use crate::id::Epoch;
 use crate::inbox::{OPEN_LIMIT, suffixed};
+use crate::job::{self, SMALL_TEXT_BYTES};
+use crate::jobs::memory::Memory;
 use crate::publish::HiddenText;
 use crate::recovery::Recovery;
 use crate::status::{JobState, JobStatus};
-use crate::trace::Trace;
+use crate::time::Untimed;
+use crate::trace::{Trace, WaitCause};
+
+/// Most jobs that may wait for something without taking the places of others.
+const WAITING_LIMIT: usize = 1_024;
 
 /// The jobs that a coordinator has claimed or found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -25,6 +32,8 @@ pub(crate) struct Jobs {
     /// Which jobs need a factorial.
     needs: BTreeMap<u32, BTreeSet<u64>>,
     pub(crate) recovery: Recovery,
+    /// What the results of the jobs that are being computed take, and who waits for that.
+    memory: Memory,
     /// Jobs whose folders are being synced, by one call for all.
     syncing: BTreeSet<u64>,
 }
@@ -49,8 +58,14 @@ pub(crate) struct Job {
     pub(crate) spared: BTreeSet<FilePath>,
     /// A file call failed; it is made again before long.
     pub(crate) stalled: bool,
-    /// Somebody was told that a file call failed.
-    pub(crate) warned: bool,
+    /// What it waits for, if not for its turn.
+    pub(crate) waits: Option<WaitCause>,
+    /// What somebody was told that it waits for.
+    pub(crate) told: Option<WaitCause>,
+    /// Since when somebody keeps its file from being read.
+    pub(crate) kept_since: Option<Untimed>,
+    /// Digits that it counts for while its results are computed and written.
+    digits: u64,
 }
 
 /// What a job waits for.
@@ -61,6 +76,10 @@ pub(crate) enum Stage {
     Probing,
     /// Its file is being read.
     Reading,
+    /// Is there room for its text?
+    Room,
+    /// Other jobs have the memory that its results take.
+    Queued,
     /// Its factorials are being computed.
     Computing,
     /// A text that an earlier coordinator left is being read.
@@ -85,6 +104,13 @@ impl Jobs {
     /// Number of open jobs.
     pub(crate) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// Number of open jobs that take a place: a job that waits for somebody else keeps no other from
+    /// being taken in, unless very many do.
+    pub(crate) fn places(&self) -> usize {
+        let waiting = self.open.values().filter(|job| job.waits.is_some()).count();
+        self.open.len() - waiting.min(WAITING_LIMIT)
     }
 
     /// Whether all jobs that were running at the takeover are known.
@@ -199,7 +225,10 @@ impl Jobs {
                 text: None,
                 spared: BTreeSet::new(),
                 stalled: false,
-                warned: false,
+                waits: None,
+                told: None,
+                kept_since: None,
+                digits: 0,
             },
         );
         key
@@ -255,9 +284,14 @@ impl Coordinator {
             JobStatus {
                 name: job.name.clone(),
                 state: match job.stage {
-                    Stage::Probing | Stage::Reading | Stage::Computing => JobState::Running,
+                    Stage::Probing
+                    | Stage::Reading
+                    | Stage::Room
+                    | Stage::Queued
+                    | Stage::Computing => JobState::Running,
                     _ => JobState::Publishing,
                 },
+                waits: job.waits,
                 done: distinct
                     .iter()
                     .map(|&n| core.checkpoint.products.done(n))
@@ -288,6 +322,22 @@ impl Coordinator {
         if let Some(job) = self.jobs.open.get_mut(&key) {
             let factorials = std::mem::take(&mut job.factorials);
             self.release(core, key, factorials);
+            self.free_memory(core, key);
+        }
+    }
+
+    /// A job's text has no room for now: its results are dropped, since that may last, and computed
+    /// again when there is room.
+    pub(crate) fn park(&mut self, core: &mut Core, key: u64) {
+        if let Some(job) = self.jobs.open.get_mut(&key)
+            && job.stage == Stage::Writing
+            && job.reasons.is_empty()
+            && job::text_bytes(&job.factorials) > SMALL_TEXT_BYTES
+        {
+            job.stage = Stage::Room;
+            let factorials = job.factorials.clone();
+            self.release(core, key, factorials);
+            self.free_memory(core, key);
         }
     }
 

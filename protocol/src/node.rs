@@ -15,7 +15,7 @@ use crate::event::{Action, Event};
 use crate::id::{Epoch, Incarnation, NodeId, Term};
 use crate::peer::Peer;
 use crate::plan::OperationId;
-use crate::status::{RoleName, Status};
+use crate::status::{Ignored, RoleName, Status};
 use crate::takeover::Takeover;
 use crate::time::{Time, Untimed};
 use crate::timer::{Timer, Timers};
@@ -82,6 +82,8 @@ impl Node {
                 woke: Untimed::default(),
                 role_name: RoleName::Recovering,
                 outbox: Vec::new(),
+                // What cannot be understood was refused when the settings were checked.
+                accept: config.accepted().unwrap_or_default(),
                 config,
             },
             role: Role::Leaderless {
@@ -218,6 +220,15 @@ impl Node {
                 Role::Coordinator(coordinator) => coordinator.job_status(&self.core),
                 _ => Vec::new(),
             },
+            ignored: self.ignored().cloned(),
+        }
+    }
+
+    /// The files in the inbox that are no jobs, as this node, if it coordinates, has last seen them.
+    pub fn ignored(&self) -> Option<&Ignored> {
+        match &self.role {
+            Role::Coordinator(coordinator) => coordinator.inbox.ignored(),
+            _ => None,
         }
     }
 

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::event::Action;
-use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder};
+use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
 use crate::id::{Epoch, Incarnation, NodeId, Term};
 use crate::inbox::suffixed;
 use crate::job;
 use crate::jobs::{Job, Stage, job_file, text_file};
-use crate::trace::Trace;
+use crate::trace::{Trace, WaitCause};
 
 /// A text of an earlier coordinator that is longer than this is not read, but made again: that takes
 /// less memory, since a value that a job names many times is kept once.
@@ -113,7 +113,10 @@ impl Job {
         let file = job_file(self.home, &self.name);
         let text = self.text.clone();
         Some(match self.stage {
-            Stage::Computing | Stage::Syncing => return None,
+            Stage::Queued | Stage::Computing | Stage::Syncing => return None,
+            Stage::Room => FileCall::Room {
+                bytes: job::text_bytes(&self.factorials),
+            },
             Stage::Probing => FileCall::Probe(file),
             // One byte more tells that the file is too large.
             Stage::Reading | Stage::Verifying => FileCall::Read {
@@ -127,6 +130,7 @@ impl Job {
             Stage::Writing => FileCall::Write {
                 path: self.hidden(core, "part"),
                 content: self.content(core),
+                like: file,
             },
             Stage::Sealing => FileCall::Rename {
                 from: self.hidden(core, "part"),
@@ -163,26 +167,46 @@ impl Coordinator {
             return;
         };
         // A text that cannot be read is no answer; all else is tried again.
-        if let FileReply::Failed(error) = &reply
-            && job.stage != Stage::Checking
-        {
-            job.stalled = true;
-            if !std::mem::replace(&mut job.warned, true) {
-                let name = &job.name;
-                core.warn(format!("job {name}: {error}; trying again until it works"));
+        let in_the_way = match &reply {
+            FileReply::Failed(_) if job.stage == Stage::Checking => None,
+            FileReply::Failed(error) => {
+                let sentence = format!("{error}; trying again until it works");
+                Some((WaitCause::FileCall, sentence))
             }
-            self.retry_files(core);
+            FileReply::Full(error) => {
+                let sentence =
+                    format!("{error}; it waits until there is room, and smaller ones go on");
+                Some((WaitCause::Space, sentence))
+            }
+            // Whoever runs the cluster was told.
+            FileReply::Unusable => Some((WaitCause::Folder, String::new())),
+            _ => None,
+        };
+        if let Some((why, sentence)) = in_the_way {
+            if !sentence.is_empty() && job.told != Some(why) {
+                let name = &job.name;
+                core.warn(format!("job {name}: {sentence}"));
+            }
+            self.park(core, key);
+            self.stall(core, key, why);
             self.leave_unread(core, key);
             return;
         }
+        job.waits = None;
         match (job.stage, reply) {
+            (Stage::Reading | Stage::Verifying, FileReply::Probed(Probe::Busy)) => {
+                self.kept_from_reading(core, key);
+            }
+            (Stage::Room, FileReply::Ok) => {
+                self.compute_in_turn(core, key);
+                self.leave_unread(core, key);
+            }
             (Stage::Probing, FileReply::Absent) => self.read(core, key, FileReply::Absent),
             (Stage::Probing, reply) => self.probed_found(core, key, &reply),
             (Stage::Reading, reply) => self.read(core, key, reply),
             (Stage::Checking, reply) => {
                 self.checked(core, key, reply);
-                self.jobs.recovery.unread.remove(&key);
-                self.settle(core);
+                self.leave_unread(core, key);
             }
             (Stage::Writing, FileReply::Ok) => self.advance(core, key, Stage::Sealing),
             (Stage::Sealing, FileReply::Ok) => self.sealed(core, key),

@@ -100,6 +100,8 @@ impl Coordinator {
                 ));
                 self.retry_folder(core, folder);
             }
+            // Whoever runs the cluster was told.
+            FileReply::Unusable => self.retry_folder(core, folder),
             _ => {}
         }
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Epoch, NodeId};
+use crate::trace::WaitCause;
 
 /// What a node does, in the words of `bullpen status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,6 +32,40 @@ pub struct Status {
     pub held_bytes: u64,
     /// The open jobs; empty but at the coordinator.
     pub jobs: Vec<JobStatus>,
+    /// Files in the inbox that are no jobs; none but at a coordinator that has looked.
+    pub ignored: Option<Ignored>,
+}
+
+/// Files in the inbox that are left alone, since their names are not those of jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ignored {
+    /// Their names, as far as they are text: the first hundred in order.
+    pub names: Vec<String>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+impl Ignored {
+    /// Most files that are named.
+    const MOST: usize = 100;
+    /// Most bytes of their names, so that a report stays small.
+    const MOST_BYTES: usize = 32 << 10;
+
+    /// What is told of files by their names, which are in order.
+    pub(crate) fn of(files: &[Vec<u8>]) -> Ignored {
+        let mut bytes = 0;
+        let names = files.iter().take(Ignored::MOST);
+        let names = names.map(|name| String::from_utf8_lossy(name).into_owned());
+        let names = names.take_while(|name| {
+            bytes += name.len();
+            bytes <= Ignored::MOST_BYTES
+        });
+        let names: Vec<String> = names.collect();
+        Ignored {
+            more: (files.len() - names.len()) as u64,
+            names,
+        }
+    }
 }
 
 /// An open job's progress.
@@ -44,6 +79,9 @@ pub struct JobStatus {
     pub done: u64,
     /// All operations; 0 while the job has not been read.
     pub total: u64,
+    /// What it waits for, if not for its turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<WaitCause>,
 }
 
 /// Where a job stands.

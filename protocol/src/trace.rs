@@ -1,7 +1,7 @@
 //! The events that a node writes to the event log. Their names and fields are part of the
 //! contract with everybody who reads the log.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
 use crate::id::{Incarnation, NodeId};
@@ -69,6 +69,13 @@ pub enum Trace {
     JobRejected {
         /// The job's name.
         job: String,
+    },
+    /// A job waits for something that its cluster cannot do; told once for each cause.
+    JobWaits {
+        /// The job's name.
+        job: String,
+        /// What it waits for.
+        why: WaitCause,
     },
     /// A job's commit was won here.
     ResultPublished {
@@ -175,6 +182,22 @@ pub enum StepDownCause {
     Gap,
     /// It has lost the links to all peers.
     Isolated,
+}
+
+/// What a job waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, VariantArray)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitCause {
+    /// Room for its text on the file system.
+    Space,
+    /// Memory that other jobs have.
+    Memory,
+    /// Somebody who keeps its file from being read.
+    Writer,
+    /// A folder that cannot be trusted or is gone.
+    Folder,
+    /// A file call that fails.
+    FileCall,
 }
 
 /// Why an operation was assigned again.

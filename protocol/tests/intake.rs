@@ -91,14 +91,15 @@ fn what_is_ignored_stays_where_it_is() {
 fn two_files_that_make_one_name_become_two_jobs() {
     let mut cluster = ready();
     cluster.drop_job("ten.job", "10");
-    cluster.drop_job("ten.txt", "11");
+    cluster.drop_job("ten.JOB", "11");
     cluster.run_until(LIMIT, "both", |cluster| {
         cluster.file(Folder::Done, "ten.txt").is_some()
             && cluster.file(Folder::Done, "ten.2.txt").is_some()
     });
     assert_eq!(
         cluster.file(Folder::Done, "ten.2.txt").unwrap(),
-        "11!=39916800\n"
+        "10!=3628800\n",
+        "capital letters come first"
     );
 }
 

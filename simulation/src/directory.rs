@@ -102,6 +102,8 @@ pub(crate) enum Step {
     Call(FileCall),
     /// The target's name is reserved: rename over it.
     RenameOver { from: FilePath, to: FilePath },
+    /// The file is created and half of it written, and there is no room for the rest.
+    GiveUp { path: FilePath },
     /// The file is created and half of it written: write it all, and sync.
     Finish { path: FilePath, content: Bytes },
 }
@@ -168,6 +170,10 @@ impl Directory {
         let call = match step {
             Step::Call(call) => call,
             Step::RenameOver { from, to } => return self.rename_over(from, to, changes),
+            Step::GiveUp { path } => {
+                self.remove(path, changes);
+                return Progress::Done(full());
+            }
             Step::Finish { path, content } => {
                 let file = self.files.get(&path);
                 // Somebody may have moved or removed it: the descriptor follows it.
@@ -192,15 +198,17 @@ impl Directory {
                 }
                 None => FileReply::Absent,
             },
-            FileCall::Write { path, content } => {
+            FileCall::Room { .. } if self.full => full(),
+            FileCall::Room { .. } => FileReply::Ok,
+            FileCall::Write { path, content, .. } => {
                 let content: Bytes = content.concat().into();
                 let half = content.slice(..content.len() / 2);
                 changes.push(self.put(path.clone(), half, None, true));
-                if self.full {
-                    FileReply::Failed("no space left on device".to_owned())
+                return Progress::Next(if self.full {
+                    Step::GiveUp { path }
                 } else {
-                    return Progress::Next(Step::Finish { path, content });
-                }
+                    Step::Finish { path, content }
+                });
             }
             FileCall::Remove(path) => {
                 self.remove(path, changes);
@@ -297,6 +305,10 @@ impl Directory {
             changes.push(Change::Removed { path, file });
         }
     }
+}
+
+fn full() -> FileReply {
+    FileReply::Full("no space left on device".to_owned())
 }
 
 impl Change {

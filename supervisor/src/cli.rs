@@ -9,6 +9,7 @@ mod top;
 
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nix::sys::signal::Signal;
 use node::args::NodeArgs;
@@ -164,6 +165,27 @@ pub(crate) struct UpArgs {
         hide_short_help = true
     )]
     pub(crate) watch: WatchArg,
+    /// Names that are jobs beside those that end in .job, as '*.txt'; may be given several times, and
+    /// with commas
+    ///
+    /// Files of other names are left alone, and told of in the log and by `bullpen status`.
+    #[arg(
+        long,
+        value_name = "GLOB",
+        env = "BULLPEN_ACCEPT",
+        value_delimiter = ',',
+        hide_short_help = true
+    )]
+    pub(crate) accept: Vec<String>,
+    /// Longest text of the results of one job; a job that would have a longer one fails
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "BULLPEN_MAX_TEXT",
+        default_value = "1GiB",
+        hide_short_help = true
+    )]
+    pub(crate) max_text: ByteSize,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use protocol::config::Config;
+use protocol::trace::WaitCause;
 use tempfile::TempDir;
 
 use crate::cli::ComputeArgs;
@@ -102,7 +103,12 @@ fn await_outcome(supervisor: &mut Supervisor, jobs: &Path) -> Result<Outcome, Fa
         if let Some(outcome) = look(jobs)? {
             return Ok(outcome);
         }
-        progress.show(supervisor.jobs().iter().find(|job| job.name == JOB));
+        let job = supervisor.jobs().iter().find(|job| job.name == JOB);
+        if job.is_some_and(|job| job.waits == Some(WaitCause::Space)) {
+            let folder = jobs.to_owned();
+            return Err(Failure::NoRoom { folder });
+        }
+        progress.show(job);
     }
 }
 

@@ -81,6 +81,16 @@ pub(crate) struct ClusterStatus {
     pub(crate) nodes: Vec<NodeStatus>,
     /// The open jobs, as the coordinator has reported them.
     pub(crate) jobs: Vec<JobStatus>,
+    /// Names of files in the inbox that are no jobs, the first hundred of them.
+    #[serde(default)]
+    pub(crate) ignored: Vec<String>,
+    /// How many more there are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) ignored_more: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A node, alive or not.
@@ -171,11 +181,14 @@ mod tests {
                 state: JobState::Running,
                 done: 2,
                 total: 5,
+                waits: None,
             }],
+            ignored: vec!["notes.txt".to_owned()],
+            ignored_more: 0,
         };
         assert_eq!(
             serde_json::to_string(&status).unwrap(),
-            r#"{"term":3,"coordinator":5,"nodes":[{"id":5,"pid":41,"incarnation":6,"role":"coordinator","state":"running","restarts":0,"uptime_ms":812,"term":3,"held_bytes":40,"peak_held_bytes":95}],"jobs":[{"name":"ten","state":"running","done":2,"total":5}]}"#
+            r#"{"term":3,"coordinator":5,"nodes":[{"id":5,"pid":41,"incarnation":6,"role":"coordinator","state":"running","restarts":0,"uptime_ms":812,"term":3,"held_bytes":40,"peak_held_bytes":95}],"jobs":[{"name":"ten","state":"running","done":2,"total":5}],"ignored":["notes.txt"]}"#
         );
     }
 

@@ -1,5 +1,6 @@
 //! How a command can fail, and with which exit code.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use protocol::config::ConfigError;
@@ -91,6 +92,15 @@ pub(crate) enum Failure {
         /// The reasons, a line each.
         reasons: String,
     },
+    /// The results of `compute` find no room on their way here.
+    #[error(
+        "there is no room for the results in {}: free some, or name a folder on another file system with TMPDIR",
+        folder.display()
+    )]
+    NoRoom {
+        /// Where they were to be written.
+        folder: PathBuf,
+    },
     /// A signal ended the command before it was done.
     #[error("interrupted; the cluster was stopped and nothing was printed")]
     Interrupted,
@@ -111,6 +121,7 @@ impl Failure {
         let code = match self {
             Failure::Rejected { .. }
             | Failure::Results(_)
+            | Failure::NoRoom { .. }
             | Failure::NoCoordinator
             | Failure::NothingToKill(_) => 1,
             Failure::Config(_) | Failure::Operands(_) => 2,

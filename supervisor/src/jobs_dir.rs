@@ -1,19 +1,44 @@
-//! The jobs directory, as far as the supervisor has to do with it: it is there, it can be
-//! written, and no other cluster works on it.
+//! The jobs directory, as far as the supervisor has to do with it: it is no folder of the system's,
+//! it can be trusted and written, and no other cluster works on it.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::unistd::{AccessFlags, eaccess, getegid, geteuid};
+use node::jobs_folder::{FOLDERS, FolderError, JobsFolder};
+use protocol::file::Folder;
 
-/// The folders of a jobs directory.
-const FOLDERS: [&str; 3] = ["running", "done", "failed"];
+/// Folders of the system, with all that is in them.
+const SYSTEM_TREES: [&str; 11] = [
+    "/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin", "/sys",
+    "/usr",
+];
+/// Folders of the system, or of all users, that are no place for jobs themselves.
+const SYSTEM_FOLDERS: [&str; 15] = [
+    "/",
+    "/dev",
+    "/dev/shm",
+    "/home",
+    "/opt",
+    "/root",
+    "/run",
+    "/tmp",
+    "/var",
+    "/var/cache",
+    "/var/lib",
+    "/var/log",
+    "/var/mail",
+    "/var/spool",
+    "/var/tmp",
+];
+/// Where people put things of their own below a folder of the system.
+const OWN_TREES: [&str; 1] = ["/usr/local"];
 
 /// How often, and how long each time, to wait for a lock that may belong to a `submit`.
 const PROBED: u32 = 5;
@@ -30,16 +55,30 @@ pub(crate) struct JobsDir {
 /// Why a jobs directory cannot be used. Displays as one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JobsDirError {
-    /// It, or a folder in it, cannot be made or opened.
+    /// It, or a folder in it, cannot be made, opened or trusted.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Jobs have no place there.
     #[error(
-        "cannot make or open {}: {error}; make it, or choose another directory with --jobs",
+        "{} is a folder of the system: make one for jobs, and name it with --jobs",
         path.display()
     )]
-    Missing {
-        /// The directory or the folder.
+    System {
+        /// The directory.
         path: PathBuf,
-        /// What the system says.
-        error: io::Error,
+    },
+    /// Whoever made the link may want to lead this cluster somewhere.
+    #[error(
+        "{} is a link that user {maker} made to {}: name the folder itself with --jobs",
+        link.display(), folder.display()
+    )]
+    ForeignLink {
+        /// The link.
+        link: PathBuf,
+        /// Whose it is.
+        maker: u32,
+        /// Where it leads.
+        folder: PathBuf,
     },
     /// It, or a folder in it, cannot be written.
     #[error("cannot write to {}: {error}; {}", path.display(), how_to_mend(jobs, path, error))]
@@ -63,26 +102,30 @@ pub(crate) enum JobsDirError {
 }
 
 impl JobsDir {
-    /// Makes the directory and its folders if they are missing, and takes it for this process.
+    /// Makes the folders of a directory that [`resolve`] has accepted, if they are missing, and takes
+    /// it for this process.
     ///
     /// # Errors
     ///
     /// Why it cannot be used.
     pub(crate) fn open(path: &Path) -> Result<JobsDir, JobsDirError> {
-        let missing = |path: &Path, error| JobsDirError::Missing {
-            path: path.to_owned(),
-            error,
-        };
-        let folders: Vec<PathBuf> = FOLDERS.iter().map(|folder| path.join(folder)).collect();
         make(path)?;
         check_writable(path, path)?;
-        for folder in &folders {
-            fs::create_dir_all(folder).map_err(|error| missing(folder, error))?;
-            check_writable(path, folder)?;
+        let mut folder = JobsFolder::new(path.to_owned());
+        folder.refresh()?;
+        for each in FOLDERS {
+            check_writable(path, &folder.path_of(each))?;
         }
-        let directory = File::open(path).map_err(|error| missing(path, error))?;
-        match lock(&directory) {
+        // Not the directory itself: a lock may be taken by whoever may read it.
+        let running = folder.get(Folder::Running);
+        let running = running.and_then(|running| running.as_fd().try_clone_to_owned());
+        let running = File::from(running.map_err(|error| unusable(path, error))?);
+        match lock(&running) {
             Ok(()) => {}
+            Err(TryLockError::WouldBlock) if is_held_by_strangers(&running) => tracing::warn!(
+                "a process of another user has locked {}, which is none of bullpen's",
+                folder.path_of(Folder::Running).display()
+            ),
             Err(TryLockError::WouldBlock) => {
                 return Err(JobsDirError::InUse {
                     path: path.to_owned(),
@@ -96,7 +139,7 @@ impl JobsDir {
         }
         Ok(JobsDir {
             path: path.to_owned(),
-            _lock: directory,
+            _lock: running,
         })
     }
 
@@ -127,16 +170,65 @@ impl JobsDir {
     }
 }
 
-/// Makes the directory, without its folders, if it is missing.
+/// Makes the directory, without its folders, if it is missing, and returns where it is, without links
+/// on the way. Nothing in it is touched.
 ///
 /// # Errors
 ///
-/// It cannot be made.
-pub(crate) fn make(path: &Path) -> Result<(), JobsDirError> {
-    fs::create_dir_all(path).map_err(|error| JobsDirError::Missing {
-        path: path.to_owned(),
-        error,
-    })
+/// It cannot be made, is a folder of the system, or a link of somebody who has no say here.
+pub(crate) fn resolve(path: &Path) -> Result<PathBuf, JobsDirError> {
+    if let Some(link) = fs::symlink_metadata(path)
+        .ok()
+        .filter(fs::Metadata::is_symlink)
+    {
+        let folder = fs::canonicalize(path).map_err(|error| unusable(path, error))?;
+        let owner = fs::metadata(&folder)
+            .map_err(|error| unusable(path, error))?
+            .uid();
+        if ![0, geteuid().as_raw(), owner].contains(&link.uid()) {
+            return Err(JobsDirError::ForeignLink {
+                link: path.to_owned(),
+                maker: link.uid(),
+                folder,
+            });
+        }
+    } else {
+        // Before it is made.
+        check_system(where_it_will_be(path))?;
+    }
+    make(path)?;
+    check_system(fs::canonicalize(path).map_err(|error| unusable(path, error))?)
+}
+
+/// The path without links of a folder of which only the first part may be there.
+fn where_it_will_be(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let found = path.ancestors().find_map(|there| {
+        let missing = path.strip_prefix(there).ok()?;
+        Some(there.canonicalize().ok()?.join(missing))
+    });
+    found.unwrap_or(path)
+}
+
+/// Refuses a folder of the system's.
+fn check_system(path: PathBuf) -> Result<PathBuf, JobsDirError> {
+    let below = |trees: &[&str]| trees.iter().any(|tree| path.starts_with(tree));
+    let is_own = below(&OWN_TREES) && !OWN_TREES.iter().any(|tree| path == Path::new(tree));
+    let is_system = below(&SYSTEM_TREES) || SYSTEM_FOLDERS.iter().any(|own| path == Path::new(own));
+    if is_system && !is_own {
+        return Err(JobsDirError::System { path });
+    }
+    Ok(path)
+}
+
+/// Makes the directory, without its folders, if it is missing.
+fn make(path: &Path) -> Result<(), JobsDirError> {
+    fs::create_dir_all(path).map_err(|error| unusable(path, error))
+}
+
+fn unusable(path: &Path, error: io::Error) -> JobsDirError {
+    let path = path.to_owned();
+    FolderError::Io { path, error }.into()
 }
 
 /// Takes the lock, with a little patience: a `submit` that looks whether anybody serves the
@@ -151,16 +243,49 @@ fn lock(directory: &File) -> Result<(), TryLockError> {
     directory.try_lock()
 }
 
+/// Whether a lock is held by processes of other users alone. This cluster's folder is its user's, so
+/// another cluster that works on it would be that user's too. A process in another container is not
+/// seen, and taken for a cluster.
+fn is_held_by_strangers(folder: &File) -> bool {
+    let Ok(found) = folder.metadata() else {
+        return false;
+    };
+    let ours = geteuid().as_raw();
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let inode = format!(":{}", found.ino());
+    let mut holders = locks.lines().filter_map(|line| {
+        // 1: FLOCK ADVISORY WRITE 1234 fd:01:5678 0 EOF
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_it = fields.get(1) == Some(&"FLOCK") && fields.get(5)?.ends_with(&inode);
+        is_it.then(|| fields.get(4).copied().and_then(user_of))
+    });
+    let first = holders.next();
+    let is_stranger = |user: Option<u32>| user.is_some_and(|user| user != ours);
+    found.uid() == ours && first.is_some_and(is_stranger) && holders.all(is_stranger)
+}
+
+/// The user as whom a process works, if it is seen from here.
+fn user_of(pid: &str) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// Whether a cluster works on a jobs directory. Where that cannot be told, it is assumed.
 pub(crate) fn is_served(path: &Path) -> bool {
-    let Ok(directory) = File::open(path) else {
-        return true;
-    };
-    // Shared, so that several who look do not take each other for a cluster.
-    matches!(
-        directory.try_lock_shared(),
-        Err(TryLockError::WouldBlock | TryLockError::Error(_))
-    )
+    let running = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
+        .open(path.join("running"));
+    match running {
+        // Shared, so that several who look do not take each other for a cluster.
+        Ok(running) => matches!(
+            running.try_lock_shared(),
+            Err(TryLockError::WouldBlock | TryLockError::Error(_))
+        ),
+        // No cluster has ever been here.
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// What a person can do about a folder that this user cannot write to.
@@ -205,7 +330,9 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("jobs");
         let jobs = JobsDir::open(&path).unwrap();
-        assert!(FOLDERS.iter().all(|folder| path.join(folder).is_dir()));
+        for name in ["running", "done", "failed"] {
+            assert!(path.join(name).is_dir());
+        }
         let error = JobsDir::open(&path).unwrap_err();
         assert!(matches!(error, JobsDirError::InUse { .. }), "{error}");
 
@@ -221,7 +348,46 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         fs::write(parent.path().join("done"), "").unwrap();
         let error = JobsDir::open(parent.path()).unwrap_err();
-        assert!(matches!(error, JobsDirError::Missing { .. }), "{error}");
-        assert!(error.to_string().contains("/done"), "{error}");
+        assert!(matches!(error, JobsDirError::Folder(_)), "{error}");
+        assert!(error.to_string().contains("/done is a file"), "{error}");
+    }
+
+    #[test]
+    fn folders_of_the_system_are_refused_whatever_they_are_called() {
+        for path in [
+            "/",
+            "/etc",
+            "/etc/cron.d",
+            "/tmp",
+            "/usr/share/doc",
+            "/etc/../etc/",
+        ] {
+            let error = resolve(Path::new(path)).unwrap_err();
+            assert!(
+                matches!(error, JobsDirError::System { .. }),
+                "{path}: {error}"
+            );
+        }
+        let parent = tempfile::tempdir().unwrap();
+        let link = parent.path().join("jobs");
+        std::os::unix::fs::symlink("/etc", &link).unwrap();
+        let error = resolve(&link).unwrap_err();
+        assert!(matches!(error, JobsDirError::System { .. }), "{error}");
+        check_system(PathBuf::from("/usr/local/jobs")).unwrap();
+        check_system(PathBuf::from("/jobs")).unwrap();
+    }
+
+    #[test]
+    fn a_link_is_followed_once_unless_a_stranger_made_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let (folder, link) = (parent.path().join("folder"), parent.path().join("jobs"));
+        fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        assert_eq!(resolve(&link).unwrap(), folder.canonicalize().unwrap());
+        if geteuid().is_root() {
+            std::os::unix::fs::lchown(&link, Some(4_711), None).unwrap();
+            let error = resolve(&link).unwrap_err();
+            assert!(error.to_string().contains("user 4711"), "{error}");
+        }
     }
 }

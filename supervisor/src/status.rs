@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use humantime::format_duration;
 use protocol::status::JobStatus;
+use protocol::trace::WaitCause;
 
 use crate::cli::StatusArgs;
 use crate::control::{self, Answer, ClusterStatus, Request, client};
@@ -68,11 +69,21 @@ fn page(status: &ClusterStatus) -> String {
     page.push('\n');
     if status.jobs.is_empty() {
         page.push_str("no open jobs\n");
-        return page;
+    } else {
+        let mut jobs = vec![["JOB", "STATE", "OPERATIONS", "DONE"].map(str::to_owned)];
+        jobs.extend(status.jobs.iter().map(job_row));
+        page.push_str(&table(&jobs, &[2, 3]));
     }
-    let mut jobs = vec![["JOB", "STATE", "OPERATIONS", "DONE"].map(str::to_owned)];
-    jobs.extend(status.jobs.iter().map(job_row));
-    page.push_str(&table(&jobs, &[2, 3]));
+    if !status.ignored.is_empty() {
+        let more = match status.ignored_more {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        page.push_str(&format!(
+            "\nno jobs, since their names do not end in .job (or match --accept): {}{more}\n",
+            status.ignored.join(", ")
+        ));
+    }
     page
 }
 
@@ -85,7 +96,14 @@ fn job_row(job: &JobStatus) -> [String; 4] {
     };
     [
         job.name.clone(),
-        word.unwrap_or("-").to_owned(),
+        match job.waits {
+            None => word.unwrap_or("-").to_owned(),
+            Some(WaitCause::Space) => "waits for space".to_owned(),
+            Some(WaitCause::Memory) => "waits for memory".to_owned(),
+            Some(WaitCause::Writer) => "waits for a writer".to_owned(),
+            Some(WaitCause::Folder) => "waits for its folder".to_owned(),
+            Some(WaitCause::FileCall) => "tries again".to_owned(),
+        },
         format!("{}/{}", job.done, job.total),
         percent,
     ]
@@ -166,7 +184,10 @@ mod tests {
                 state: JobState::Running,
                 done: 2,
                 total: 5,
+                waits: None,
             }],
+            ignored: vec!["notes.txt".to_owned()],
+            ignored_more: 2,
         };
         assert_eq!(
             page(&status),
@@ -175,7 +196,8 @@ mod tests {
                 0  -            waiting      -        12  -\n  \
                10  coordinator  running  41000         0  1m 1s\n\n\
              JOB  STATE    OPERATIONS  DONE\n\
-             ten  running         2/5  40 %\n"
+             ten  running         2/5  40 %\n\n\
+             no jobs, since their names do not end in .job (or match --accept): notes.txt and 2 more\n"
         );
     }
 
@@ -186,6 +208,8 @@ mod tests {
             coordinator: None,
             nodes: Vec::new(),
             jobs: Vec::new(),
+            ignored: Vec::new(),
+            ignored_more: 0,
         };
         let page = page(&status);
         assert!(page.starts_with("term 1, no coordinator now\n"), "{page}");

@@ -25,7 +25,7 @@ use protocol::event::ChildState;
 use protocol::id::{Epoch, Incarnation, NodeId, Term};
 
 use crate::control::server::Server;
-use protocol::status::RoleName;
+use protocol::status::{Ignored, RoleName};
 
 use crate::events::ProcessEvent;
 use crate::launch::Launch;
@@ -56,6 +56,8 @@ pub(crate) struct Supervisor<'a> {
     incarnation: Incarnation,
     /// The highest term that any node has reported.
     term: Term,
+    /// The files in the inbox that are no jobs, as the latest coordinator to look has reported them.
+    ignored: Ignored,
     /// The latest coordinatorship that was told of on standard error.
     announced: Epoch,
     /// When the start signal is given at the latest.
@@ -107,6 +109,7 @@ impl<'a> Supervisor<'a> {
             hints,
             incarnation: Incarnation::default(),
             term: Term::default(),
+            ignored: Ignored::default(),
             announced: Epoch::NONE,
             start_by: now + START_AFTER,
             started: false,
@@ -250,13 +253,18 @@ impl<'a> Supervisor<'a> {
         for spec in std::mem::take(&mut life.fired) {
             self.launch.fault_fired(spec);
         }
-        if let Some(status) = &life.status {
+        let mut ignored = None;
+        if let Some(status) = &mut life.status {
+            ignored = status.ignored.take();
             self.term = self.term.max(status.highest.term);
             if status.role == RoleName::Coordinator && status.highest > self.announced {
                 self.announced = status.highest;
                 let (node, term) = (status.highest.node, status.highest.term);
                 tracing::info!("node {node} is coordinator (term {term})");
             }
+        }
+        if let Some(ignored) = ignored {
+            self.note_ignored(ignored);
         }
         more
     }

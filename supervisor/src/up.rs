@@ -25,18 +25,25 @@ pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
     let mut config = args.cluster.config(true)?;
     memory::limit(&mut config, args.cluster.asked_max_n())?;
     let mut signals = Signals::install().map_err(Failure::Signals)?;
+    config.accept = args.accept.clone();
+    config.max_text = args.max_text.as_u64();
+    config.validate()?;
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
-    become_owner(&args.jobs, &run_dir)?;
-    let jobs = JobsDir::open(&args.jobs)?;
+    let jobs = jobs_dir::resolve(&args.jobs)?;
+    become_owner(&jobs, &run_dir)?;
+    let jobs = JobsDir::open(&jobs)?;
     let run_dir = RunDir::open(&run_dir)?;
     let faults = args.cluster.faults();
     if let Some(faults) = &faults {
         tracing::info!("{}", how_to_repeat(faults));
     }
     tracing::info!(
-        "{} nodes; drop job files into {}; run directory {}; delay {}, heartbeat {}, suspected after {}",
+        "{} nodes; drop job files into {}, names that end in .job{}; texts of up to {}; run directory {}; \
+         delay {}, heartbeat {}, suspected after {}",
         config.nodes,
         jobs.path().display(),
+        or_match(&config.accept),
+        args.max_text,
         run_dir.path().display(),
         format_duration(config.delay),
         format_duration(config.heartbeat),
@@ -59,10 +66,18 @@ pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What else is a job, as the end of a sentence.
+pub(crate) fn or_match(accept: &[String]) -> String {
+    if accept.is_empty() {
+        String::new()
+    } else {
+        format!(" or match {}", accept.join(" or "))
+    }
+}
+
 /// Makes root the owner of the jobs directory, to whom results belong then, and gives that user the
 /// run directory. Whoever this process is: it keeps no right beyond that user's.
 fn become_owner(jobs: &Path, run_dir: &Path) -> Result<(), Failure> {
-    jobs_dir::make(jobs)?;
     if let Some(owner) = Owner::if_not_root(jobs) {
         let not_allowed = |what| {
             let jobs = jobs.to_owned();

@@ -1,5 +1,6 @@
 use protocol::id::Epoch;
-use protocol::status::{JobState, JobStatus, RoleName};
+use protocol::status::{Ignored, JobState, JobStatus, RoleName};
+use protocol::trace::WaitCause;
 
 use super::*;
 
@@ -20,9 +21,15 @@ fn status(jobs: usize, name: usize) -> ToSupervisor {
                 state: JobState::Publishing,
                 done: u64::MAX,
                 total: u64::MAX,
+                waits: Some(WaitCause::FileCall),
             };
             jobs
         ],
+        // The most that is told of them.
+        ignored: (jobs > 1).then(|| Ignored {
+            names: vec!["i".repeat(327); 100],
+            more: u64::MAX,
+        }),
     };
     ToSupervisor::Status {
         status,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ipc::control::{Sent, ToSupervisor};
 use protocol::id::{Epoch, NodeId};
 use protocol::node::Node;
-use protocol::status::RoleName;
+use protocol::status::{Ignored, RoleName};
 
 use super::Driver;
 
@@ -19,7 +19,7 @@ const HELD: Duration = Duration::from_millis(500);
 /// What the supervisor was told last, and what it is still to be told.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    pub(super) told: Option<(RoleName, Epoch, Option<NodeId>)>,
+    pub(super) told: Option<(RoleName, Epoch, Option<NodeId>, Option<Ignored>)>,
     /// When the last report was sent, or could not be because the link was full.
     tried_at: Option<Instant>,
     /// The last report of progress still listed jobs.
@@ -58,12 +58,19 @@ impl Driver {
             self.node.role(),
             self.node.highest(),
             self.node.coordinator(),
+            self.node.ignored(),
         );
         let due = self
             .report
             .due(&self.node)
             .is_some_and(|due| due <= Instant::now());
-        if self.report.told != Some(view) || due {
+        let told = self.report.told.as_ref();
+        let told = told.map(|(role, highest, coordinator, ignored)| {
+            (*role, *highest, *coordinator, ignored.as_ref())
+        });
+        if told != Some(view) || due {
+            let (role, highest, coordinator, ignored) = view;
+            let view = (role, highest, coordinator, ignored.cloned());
             let status = self.node.status();
             let had_jobs = !status.jobs.is_empty();
             let held_bytes = status.held_bytes;

@@ -1,119 +1,119 @@
 //! Renames that replace nothing, also where the file system does not offer them.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-use protocol::file::FileReply;
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
+use nix::sys::stat::{Mode, fstatat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use protocol::file::{FilePath, FileReply};
+
+use crate::jobs_folder::JobsFolder;
 
 /// The content of a name that is reserved and not taken yet.
 const RESERVATION: &[u8] = b"bullpen: this name is reserved for a rename\n";
 
-/// How a jobs directory renames without replacing what has the new name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Renames {
-    /// The kernel does it in one step.
-    InOneStep,
-    /// Some network and FUSE mounts refuse that. There the new name is reserved by creating it,
-    /// which fails if it exists, and then renamed over.
-    ByReservation,
-}
-
-impl Renames {
-    /// Tries out what the file system of a folder offers.
-    pub(super) fn of(folder: &Path) -> Renames {
-        let nothing = folder.join(".bullpen-no-such-file");
-        match renameat2(
-            AT_FDCWD,
-            &nothing,
-            AT_FDCWD,
-            &nothing,
-            RenameFlags::RENAME_NOREPLACE,
-        ) {
-            Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => Renames::ByReservation,
-            _ => Renames::InOneStep,
+/// Renames a file; `Absent` if it does not exist, `Taken` if the new name does.
+///
+/// The kernel does it in one step. Some network and FUSE mounts refuse that, each in its own way and
+/// only when it comes to it: there the new name is reserved by creating it, which fails if it exists,
+/// and then renamed over.
+pub(super) fn rename(
+    folders: &JobsFolder,
+    from: &FilePath,
+    to: &FilePath,
+) -> io::Result<FileReply> {
+    let source = (folders.get(from.folder)?, &from.name[..]);
+    let target = (folders.get(to.folder)?, &to.name[..]);
+    let in_one_step = renameat2(
+        source.0,
+        source.1,
+        target.0,
+        target.1,
+        RenameFlags::RENAME_NOREPLACE,
+    );
+    let renamed = match in_one_step {
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
+            rename_over_reservation(source, target)
         }
-    }
-
-    /// Renames a file; `Absent` if it does not exist, `Taken` if the new name does.
-    pub(super) fn rename(self, from: &Path, to: &Path) -> io::Result<FileReply> {
-        let renamed = match self {
-            Renames::InOneStep => {
-                renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE)
-                    .map_err(io::Error::from)
-            }
-            Renames::ByReservation => rename_over_reservation(from, to),
-        };
-        match renamed {
-            Ok(()) => Ok(FileReply::Ok),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => explain_absence(from, to),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(FileReply::Taken),
-            Err(error) => Err(error),
+        // On a local disk it means what it says.
+        Err(Errno::EPERM) if folders.has_reservations(to.folder)? => {
+            rename_over_reservation(source, target)
         }
-    }
-
-    /// Whether this is a reservation, and so no file of anybody's. It is removed if its owner died
-    /// before the rename, or if it is for a text: there an owner that comes late has the same text,
-    /// while the job must not wait for it.
-    pub(super) fn sweep_reservation(self, path: &Path) -> bool {
-        let found = self == Renames::ByReservation
-            && fs::symlink_metadata(path)
-                .is_ok_and(|found| found.is_file() && found.len() == RESERVATION.len() as u64)
-            && is_reservation(path);
-        if found && (is_for_text(path) || is_abandoned(path)) {
-            // Else the next one removes it.
-            let _ = fs::remove_file(path);
-        }
-        found
+        renamed => renamed.map_err(io::Error::from),
+    };
+    match renamed {
+        Ok(()) => Ok(FileReply::Ok),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(FileReply::Taken),
+        // The source, or a folder that was removed just now.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match exists(source) {
+            true => Err(error),
+            false => Ok(FileReply::Absent),
+        },
+        Err(error) => Err(error),
     }
 }
 
-fn rename_over_reservation(from: &Path, to: &Path) -> io::Result<()> {
-    fs::symlink_metadata(from)?;
-    let mut reservation = OpenOptions::new().write(true).create_new(true).open(to)?;
+/// Whether this is a reservation, and so no file of anybody's. It is removed if its owner died
+/// before the rename, or if it is for a text: there an owner that comes late has the same text,
+/// while the job must not wait for it.
+pub(super) fn sweep_reservation(folder: BorrowedFd<'_>, name: &[u8]) -> bool {
+    let found = is_reservation((folder, name));
+    if found && (name.ends_with(b".txt") || is_abandoned((folder, name))) {
+        // Else the next one removes it.
+        let _ = unlinkat(folder, name, UnlinkatFlags::NoRemoveDir);
+    }
+    found
+}
+
+/// A name in a folder.
+type Name<'a> = (BorrowedFd<'a>, &'a [u8]);
+
+pub(super) fn rename_over_reservation(from: Name<'_>, to: Name<'_>) -> io::Result<()> {
+    fstatat(from.0, from.1, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    let flags =
+        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mut reservation = File::from(openat(to.0, to.1, flags, Mode::from_bits_truncate(0o600))?);
     // Before it can be told for a reservation. Where a mount has no locks it looks abandoned.
     let _ = reservation.try_lock();
     let renamed = reservation
         .write_all(RESERVATION)
-        .and_then(|()| fs::rename(from, to));
+        .and_then(|()| Ok(renameat(from.0, from.1, to.0, to.1)?));
     if renamed.is_err() && is_reservation(to) {
         // Nobody else can have it: the name was taken by this reservation.
-        let _ = fs::remove_file(to);
+        let _ = unlinkat(to.0, to.1, UnlinkatFlags::NoRemoveDir);
     }
     renamed
 }
 
-fn is_for_text(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "txt")
+fn exists(name: Name<'_>) -> bool {
+    fstatat(name.0, name.1, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
 }
 
 /// Whether the owner of a reservation is dead. One that is only stopped has it locked, and will rename
 /// over whatever has the name by then.
-fn is_abandoned(path: &Path) -> bool {
+fn is_abandoned(name: Name<'_>) -> bool {
     let locked = |file: File| matches!(file.try_lock(), Err(TryLockError::WouldBlock));
-    !File::open(path).is_ok_and(locked)
+    !open(name).is_ok_and(locked)
 }
 
-fn is_reservation(path: &Path) -> bool {
+fn is_reservation(name: Name<'_>) -> bool {
+    let found = fstatat(name.0, name.1, AtFlags::AT_SYMLINK_NOFOLLOW);
+    let fits = |length: i64| length == RESERVATION.len() as i64;
+    if !found.is_ok_and(|found| fits(found.st_size)) {
+        return false;
+    }
     let mut content = Vec::new();
-    let read = File::open(path).and_then(|file| {
-        file.take(RESERVATION.len() as u64 + 1)
-            .read_to_end(&mut content)
+    let read = open(name).and_then(|file| {
+        let most = RESERVATION.len() as u64 + 1;
+        file.take(most).read_to_end(&mut content)
     });
     read.is_ok() && content == RESERVATION
 }
 
-/// Somebody took the file away, or the folder that it should go to.
-fn explain_absence(from: &Path, to: &Path) -> io::Result<FileReply> {
-    if fs::symlink_metadata(from).is_err() {
-        return Ok(FileReply::Absent);
-    }
-    let folder = to.parent().unwrap_or(to);
-    fs::create_dir_all(folder)?;
-    Err(io::Error::other(format!(
-        "the folder {} was missing and has been made again",
-        folder.display()
-    )))
+fn open(name: Name<'_>) -> io::Result<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    Ok(openat(name.0, name.1, flags, Mode::empty())?.into())
 }

@@ -6,7 +6,6 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -23,7 +22,7 @@ pub(super) enum Unsynced {
     /// A file that was written.
     File(File),
     /// Folders in which something was renamed.
-    Folders(Vec<PathBuf>),
+    Folders(Vec<File>),
 }
 
 /// Called with the result, on whichever thread has it.
@@ -90,9 +89,7 @@ impl Unsynced {
                 write_back(file)?;
                 file.sync_all()
             }
-            Unsynced::Folders(paths) => paths
-                .iter()
-                .try_for_each(|path| File::open(path)?.sync_all()),
+            Unsynced::Folders(folders) => folders.iter().try_for_each(File::sync_all),
         }
     }
 }
@@ -151,8 +148,9 @@ mod tests {
         for index in 0..100 {
             let told = told.clone();
             let what = match index % 10 {
-                0 => Unsynced::Folders(vec![folder.path().to_owned()]),
-                1 => Unsynced::Folders(vec![folder.path().join("absent")]),
+                0 => Unsynced::Folders(vec![File::open(folder.path()).unwrap()]),
+                // A pipe or a device cannot be synced.
+                1 => Unsynced::Folders(vec![File::open("/dev/null").unwrap()]),
                 _ => Unsynced::File(File::create(folder.path().join(index.to_string())).unwrap()),
             };
             let then = move |result: io::Result<()>| told.send((index, result.is_ok())).unwrap();

@@ -1,26 +1,31 @@
-use std::os::unix::fs::symlink;
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
+use std::path::Path;
 
+use bytes::Bytes;
+use protocol::file::{FilePath, Probe};
+
+use super::calls::AT_ONCE;
+use super::rename::{rename_over_reservation, sweep_reservation};
 use super::*;
 
-fn folders() -> (tempfile::TempDir, Folders) {
+fn folders() -> (tempfile::TempDir, JobsFolder) {
     let directory = tempfile::tempdir().unwrap();
-    let jobs = directory.path().to_owned();
-    for folder in ["running", "done", "failed"] {
-        fs::create_dir(jobs.join(folder)).unwrap();
-    }
-    (
-        directory,
-        Folders {
-            renames: Renames::of(&jobs),
-            jobs,
-            syncs: None,
-        },
-    )
+    let mut folders = JobsFolder::new(directory.path().to_owned());
+    folders.refresh().unwrap();
+    (directory, folders)
 }
 
-impl Folders {
+trait Reply {
+    fn reply(&self, call: FileCall) -> FileReply;
+}
+
+impl Reply for JobsFolder {
     fn reply(&self, call: FileCall) -> FileReply {
-        let made = self.make(call).map(|(reply, _)| reply);
+        let made = make(self, call).map(|(reply, _)| reply);
         made.unwrap_or_else(|error| FileReply::Failed(error.to_string()))
     }
 }
@@ -29,101 +34,98 @@ fn inbox(name: &str) -> FilePath {
     FilePath::new(Folder::Inbox, name)
 }
 
-fn rename_to_running(folders: &Folders, name: &str) -> FileReply {
+fn running(name: &str) -> FilePath {
+    FilePath::new(Folder::Running, name)
+}
+
+fn rename_to_running(folders: &JobsFolder, name: &str) -> FileReply {
     folders.reply(FileCall::Rename {
         from: inbox(name),
-        to: FilePath::new(Folder::Running, name),
+        to: running(name),
     })
 }
 
-/// Both ways to rename, the second as on a mount that refuses the first.
-fn both_ways() -> [(tempfile::TempDir, Folders); 2] {
-    let (directory, folders) = folders();
-    assert_eq!(folders.renames, Renames::InOneStep);
-    let (other_directory, mut other) = self::folders();
-    other.renames = Renames::ByReservation;
-    [(directory, folders), (other_directory, other)]
-}
-
-#[test]
-fn a_rename_is_won_once_and_clobbers_nothing() {
-    for (directory, folders) in both_ways() {
-        fs::write(directory.path().join("a"), "new").unwrap();
-        fs::write(directory.path().join("running/a"), "old").unwrap();
-        assert_eq!(rename_to_running(&folders, "a"), FileReply::Taken);
-        assert_eq!(
-            fs::read(directory.path().join("running/a")).unwrap(),
-            b"old"
-        );
-        fs::remove_file(directory.path().join("running/a")).unwrap();
-        assert_eq!(rename_to_running(&folders, "a"), FileReply::Ok);
-        assert_eq!(
-            fs::read(directory.path().join("running/a")).unwrap(),
-            b"new"
-        );
-        fs::remove_file(directory.path().join("running/a")).unwrap();
-        assert_eq!(rename_to_running(&folders, "a"), FileReply::Absent);
-        assert!(
-            !directory.path().join("running/a").exists(),
-            "no reservation is left"
-        );
+fn write(content: Vec<Bytes>, like: FilePath) -> FileCall {
+    FileCall::Write {
+        path: running(".text.part"),
+        content,
+        like,
     }
 }
 
 #[test]
-fn an_abandoned_reservation_is_removed_by_a_listing_and_nothing_else_is() {
-    let (directory, mut folders) = folders();
-    folders.renames = Renames::ByReservation;
-    let from = directory.path().join("gone");
-    let to = directory.path().join("a");
-    fs::write(&from, "").unwrap();
-    assert_eq!(folders.renames.rename(&from, &to).unwrap(), FileReply::Ok);
-    let marker = "bullpen: this name is reserved for a rename\n";
-    fs::write(directory.path().join("b"), marker).unwrap();
-    fs::write(directory.path().join("c"), marker.to_uppercase()).unwrap();
-    let FileReply::Listed(mut names) = folders.reply(FileCall::List(Folder::Inbox)) else {
-        panic!("no list")
-    };
-    names.sort();
-    assert_eq!(names, [b"a", b"c"]);
-    assert!(!directory.path().join("b").exists());
+fn a_rename_is_won_once_and_clobbers_nothing() {
+    let (directory, folders) = folders();
+    fs::write(directory.path().join("a"), "new").unwrap();
+    fs::write(directory.path().join("running/a"), "old").unwrap();
+    assert_eq!(rename_to_running(&folders, "a"), FileReply::Taken);
+    let content = || fs::read(directory.path().join("running/a")).unwrap();
+    assert_eq!(content(), b"old");
+    fs::remove_file(directory.path().join("running/a")).unwrap();
+    assert_eq!(rename_to_running(&folders, "a"), FileReply::Ok);
+    assert_eq!(content(), b"new");
+    fs::remove_file(directory.path().join("running/a")).unwrap();
+    assert_eq!(rename_to_running(&folders, "a"), FileReply::Absent);
 }
 
-/// A reservation of the name `a`, and what its owner has open while it lives.
-fn reserve(directory: &tempfile::TempDir) -> (PathBuf, File) {
+#[test]
+fn a_rename_over_a_reservation_is_won_once_and_clobbers_nothing() {
+    let (directory, folders) = folders();
+    let rename = |name: &str| {
+        let from = folders.get(Folder::Inbox).unwrap();
+        let to = folders.get(Folder::Running).unwrap();
+        rename_over_reservation((from, name.as_bytes()), (to, name.as_bytes()))
+    };
+    let target = directory.path().join("running/a");
+    fs::write(directory.path().join("a"), "new").unwrap();
+    fs::write(&target, "old").unwrap();
+    assert_eq!(
+        rename("a").unwrap_err().kind(),
+        io::ErrorKind::AlreadyExists
+    );
+    assert_eq!(fs::read(&target).unwrap(), b"old");
+    fs::remove_file(&target).unwrap();
+    rename("a").unwrap();
+    assert_eq!(fs::read(&target).unwrap(), b"new");
+    fs::remove_file(&target).unwrap();
+    assert_eq!(rename("a").unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert!(!target.exists(), "no reservation is left");
+}
+
+/// Whether a name of the inbox is a reservation; one that is abandoned is removed.
+fn is_reserved(folders: &JobsFolder, path: &Path) -> bool {
+    let name = path.file_name().unwrap_or(OsStr::new(""));
+    sweep_reservation(folders.get(Folder::Inbox).unwrap(), name.as_bytes())
+}
+
+#[test]
+fn an_abandoned_reservation_is_removed_and_nothing_else_is() {
+    let (directory, folders) = folders();
+    let marker = "bullpen: this name is reserved for a rename\n";
+    let [reserved, other] = ["b", "c"].map(|name| directory.path().join(name));
+    fs::write(&reserved, marker).unwrap();
+    fs::write(&other, marker.to_uppercase()).unwrap();
+    assert!(is_reserved(&folders, &reserved) && !is_reserved(&folders, &other));
+    assert!(!reserved.exists() && other.exists());
+}
+
+#[test]
+fn a_reservation_whose_owner_lives_stays_unless_it_is_for_a_text() {
+    let (directory, folders) = folders();
     let path = directory.path().join("a");
     fs::write(&path, "bullpen: this name is reserved for a rename\n").unwrap();
     let owner = File::open(&path).unwrap();
     owner.try_lock().unwrap();
-    (path, owner)
-}
-
-#[test]
-fn a_reservation_whose_owner_lives_is_no_file_and_stays() {
-    let (directory, mut folders) = folders();
-    folders.renames = Renames::ByReservation;
-    let (path, owner) = reserve(&directory);
     for _ in 0..2 {
-        let listed = folders.reply(FileCall::List(Folder::Inbox));
-        assert_eq!(listed, FileReply::Listed(vec![]));
+        assert!(is_reserved(&folders, &path));
         assert!(path.exists());
     }
     // A text would be the same, whoever brings it.
     let text = path.with_extension("txt");
     fs::rename(&path, &text).unwrap();
-    folders.reply(FileCall::List(Folder::Inbox));
+    assert!(is_reserved(&folders, &text));
     assert!(!text.exists());
     drop(owner);
-}
-
-#[test]
-fn a_reservation_is_removed_when_its_owner_is_dead() {
-    let (directory, mut folders) = folders();
-    folders.renames = Renames::ByReservation;
-    let (path, owner) = reserve(&directory);
-    drop(owner);
-    folders.reply(FileCall::List(Folder::Inbox));
-    assert!(!path.exists());
 }
 
 #[test]
@@ -131,35 +133,14 @@ fn a_missing_folder_is_no_missing_file() {
     let (directory, folders) = folders();
     fs::write(directory.path().join("a"), "").unwrap();
     fs::remove_dir(directory.path().join("running")).unwrap();
-    assert!(matches!(
-        rename_to_running(&folders, "a"),
-        FileReply::Failed(_)
-    ));
-    assert_eq!(
-        rename_to_running(&folders, "a"),
-        FileReply::Ok,
-        "the folder was made again"
-    );
-}
-
-#[test]
-fn a_missing_folder_is_made_again_when_it_is_looked_at() {
-    let (directory, folders) = folders();
-    for (folder, name) in [
-        (Folder::Running, "running"),
-        (Folder::Done, "done"),
-        (Folder::Failed, "failed"),
-    ] {
-        fs::remove_dir(directory.path().join(name)).unwrap();
-        let listed = folders.reply(FileCall::List(folder));
-        assert_eq!(listed, FileReply::Listed(vec![]), "{name}");
-        assert!(directory.path().join(name).is_dir());
-    }
+    let reply = rename_to_running(&folders, "a");
+    assert!(matches!(reply, FileReply::Failed(_)), "{reply:?}");
+    assert!(directory.path().join("a").exists());
 }
 
 /// Takes a lease on a file, which the system revokes with SIGIO when another opens it.
 fn lease(file: &File, kind: libc::c_int) {
-    // SAFETY: as in `probe`.
+    // SAFETY: takes numbers only, and the file is open.
     let granted = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) };
     Errno::result(granted).unwrap();
 }
@@ -257,13 +238,9 @@ fn parts_are_written_one_after_the_other_however_many_and_large() {
         .zip(sizes)
         .map(|(byte, size)| vec![byte; size].into());
     for content in [many, large.collect(), Vec::new()] {
-        let path = FilePath::new(Folder::Running, "text");
-        let write = FileCall::Write {
-            path,
-            content: content.clone(),
-        };
+        let write = write(content.clone(), running("none.job"));
         assert_eq!(folders.reply(write), FileReply::Ok);
-        let written = fs::read(directory.path().join("running/text")).unwrap();
+        let written = fs::read(directory.path().join("running/.text.part")).unwrap();
         assert!(written == content.concat(), "{} parts", content.len());
     }
 }
@@ -289,29 +266,153 @@ fn which_names_exist_is_told_without_following_links() {
     );
 }
 
-#[test]
-fn a_call_of_an_epoch_that_is_over_is_not_made() {
-    let (directory, folders) = folders();
-    fs::write(directory.path().join("a"), "").unwrap();
-    let epoch = |term| Epoch {
+/// A worker on a jobs directory, and what it tells.
+fn worker(directory: &Path) -> (Worker, UnboundedReceiver<Told>) {
+    let (tell, told) = unbounded_channel();
+    let worker = Worker {
+        folders: JobsFolder::new(directory.to_owned()),
+        trouble: None,
+        syncs: None,
+        highest: Arc::new(Mutex::new(Epoch::NONE)),
+        tell,
+        unread: Arc::default(),
+    };
+    (worker, told)
+}
+
+fn serve(worker: &mut Worker, term: u64, call: FileCall) {
+    let epoch = Epoch {
         term: protocol::id::Term(term),
         ..Epoch::NONE
     };
-    let highest = Mutex::new(epoch(2));
-    let (replied, mut replies) = unbounded_channel();
+    let request = Request {
+        epoch,
+        tag: FileTag::Sweep,
+        call,
+        logged: Mark::default(),
+    };
+    worker.serve(request).unwrap();
+}
+
+fn reply(told: &mut UnboundedReceiver<Told>) -> FileReply {
+    match told.try_recv() {
+        Ok(Told::Reply(Event::FileDone { reply, .. })) => reply,
+        other => panic!("no reply: {other:?}"),
+    }
+}
+
+#[test]
+fn a_call_of_an_epoch_that_is_over_is_not_made() {
+    let (directory, _) = folders();
+    fs::write(directory.path().join("a"), "").unwrap();
+    let (mut worker, mut told) = worker(directory.path());
+    worker.highest.lock().unwrap().term = protocol::id::Term(2);
     for (term, expected) in [(1, FileReply::Fenced), (2, FileReply::Ok)] {
-        let call = FileCall::Remove(inbox("a"));
-        let request = Request {
-            epoch: epoch(term),
-            tag: FileTag::Sweep,
-            call,
-            logged: Mark::default(),
-        };
-        reply(&folders, &highest, &replied, request).unwrap();
-        let Ok(Event::FileDone { reply, .. }) = replies.try_recv() else {
-            panic!("no reply")
-        };
-        assert_eq!(reply, expected);
+        serve(&mut worker, term, FileCall::Remove(inbox("a")));
+        assert_eq!(reply(&mut told), expected);
         assert_eq!(directory.path().join("a").exists(), term == 1);
     }
+}
+
+#[test]
+fn no_call_is_made_in_a_folder_that_was_replaced_by_a_link() {
+    let (directory, _) = folders();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (mut worker, mut told) = worker(directory.path());
+    serve(&mut worker, 1, FileCall::List(Folder::Running));
+    assert_eq!(reply(&mut told), FileReply::Listed(vec![]));
+    let folder = directory.path().join("running");
+    fs::rename(&folder, directory.path().join("old")).unwrap();
+    symlink(elsewhere.path(), &folder).unwrap();
+    let text = || write(vec!["5!=120\n".into()], running("a.job"));
+    serve(&mut worker, 1, text());
+    assert_eq!(reply(&mut told), FileReply::Unusable);
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+
+    fs::remove_file(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    serve(&mut worker, 1, text());
+    assert!(matches!(
+        told.try_recv(),
+        Ok(Told::Replaced(Folder::Running))
+    ));
+    assert_eq!(reply(&mut told), FileReply::Ok);
+    assert!(folder.join(".text.part").exists());
+}
+
+#[test]
+fn a_text_overwrites_nothing_that_stands_under_its_name() {
+    let (directory, folders) = folders();
+    let victim = directory.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    let text = directory.path().join("running/.text.part");
+    let fifo = || nix::unistd::mkfifo(&text, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let in_the_way: [&dyn Fn(); 3] = [
+        &|| symlink(&victim, &text).unwrap(),
+        &|| fs::hard_link(&victim, &text).unwrap(),
+        &fifo,
+    ];
+    for put in in_the_way {
+        put();
+        let written = folders.reply(write(vec!["5!=120\n".into()], running("a.job")));
+        assert_eq!(written, FileReply::Ok);
+        assert_eq!(fs::read(&text).unwrap(), b"5!=120\n");
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+        fs::remove_file(&text).unwrap();
+    }
+}
+
+#[test]
+fn a_text_is_as_readable_as_the_file_of_its_job_and_no_more() {
+    let (directory, folders) = folders();
+    let job = directory.path().join("running/a.job");
+    fs::write(&job, "5!").unwrap();
+    if nix::unistd::geteuid().is_root() {
+        chown(&job, None, Some(4_711)).unwrap();
+    }
+    let text = directory.path().join("running/.text.part");
+    for mode in [0o600, 0o640, 0o644, 0o664, 0o755, 0o400, 0o4777] {
+        fs::set_permissions(&job, Permissions::from_mode(mode)).unwrap();
+        let written = folders.reply(write(vec!["5!=120\n".into()], running("a.job")));
+        assert_eq!(written, FileReply::Ok);
+        let found = fs::metadata(&text).unwrap();
+        assert_eq!(found.mode() & 0o7777, mode & 0o666, "{mode:o}");
+        assert_eq!(found.gid(), fs::metadata(&job).unwrap().gid());
+    }
+    fs::remove_file(&job).unwrap();
+    folders.reply(write(vec!["5!=120\n".into()], running("a.job")));
+    assert_eq!(fs::metadata(&text).unwrap().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_file_of_several_names_is_not_read_before_its_job_has_ended() {
+    let (directory, folders) = folders();
+    fs::write(directory.path().join("secret"), "secret").unwrap();
+    for folder in ["", "running", "done"] {
+        let link = directory.path().join(folder).join("a.job");
+        fs::hard_link(directory.path().join("secret"), link).unwrap();
+    }
+    let read = |path| folders.reply(FileCall::Read { path, limit: 100 });
+    let FileReply::NotAFile(kind) = read(running("a.job")) else {
+        panic!("it is read")
+    };
+    assert!(kind.contains("more than one name"), "{kind}");
+    let probed = folders.reply(FileCall::Probe(inbox("a.job")));
+    assert!(matches!(probed, FileReply::Probed(Probe::Unknown { .. })));
+    let ended = read(FilePath::new(Folder::Done, "a.job"));
+    assert_eq!(ended, FileReply::Content("secret".into()));
+}
+
+#[test]
+fn a_text_that_leaves_no_room_for_others_is_not_begun() {
+    let (directory, folders) = folders();
+    let room = |bytes| folders.reply(FileCall::Room { bytes });
+    assert_eq!(room(100 << 10), FileReply::Ok);
+    let FileReply::Full(reason) = room(1 << 60) else {
+        panic!("so much fits nowhere")
+    };
+    assert!(
+        reason.contains(&directory.path().display().to_string()),
+        "{reason}"
+    );
 }

@@ -1,12 +1,19 @@
 //! From a claimed or found file to the factorials that are computed, or the reasons why not.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::Stage;
 use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::file::{FileReply, Folder, Probe};
-use crate::trace::{ReassignCause, Trace};
+use crate::job;
+use crate::time::Untimed;
+use crate::trace::{ReassignCause, Trace, WaitCause};
+
+/// So long somebody may keep a job's file from being read: longer than the system lets a lease stand
+/// in the way of who wants to open a file.
+const KEPT_AT_MOST: Duration = Duration::from_secs(60);
 
 impl Coordinator {
     /// A dropped file was claimed under this name.
@@ -29,9 +36,46 @@ impl Coordinator {
             self.issue(core, key);
             return;
         }
-        job.stalled = true;
-        self.retry_files(core);
+        self.stall(core, key, WaitCause::Writer);
         self.leave_unread(core, key);
+    }
+
+    /// A job waits for something, and tells so once.
+    pub(crate) fn wait(&mut self, core: &mut Core, key: u64, why: WaitCause) {
+        if let Some(job) = self.jobs.open.get_mut(&key) {
+            job.waits = Some(why);
+            if job.told.replace(why) != Some(why) {
+                let job = job.name.clone();
+                core.trace(Trace::JobWaits { job, why });
+            }
+        }
+        self.take_in(core);
+    }
+
+    /// A job's call is made again later; it keeps no other job waiting.
+    pub(crate) fn stall(&mut self, core: &mut Core, key: u64, why: WaitCause) {
+        if let Some(job) = self.jobs.open.get_mut(&key) {
+            job.stalled = true;
+        }
+        self.retry_files(core);
+        self.wait(core, key, why);
+    }
+
+    /// Somebody keeps a job's file from being read: for so long it waits, and no longer, or whoever
+    /// drops files could stop all intake.
+    pub(crate) fn kept_from_reading(&mut self, core: &mut Core, key: u64) {
+        let now = core.now();
+        let Some(job) = self.jobs.open.get_mut(&key) else {
+            return;
+        };
+        let since = job.kept_since.get_or_insert(Untimed(now)).0;
+        if now.since(since) < KEPT_AT_MOST {
+            self.stall(core, key, WaitCause::Writer);
+            self.leave_unread(core, key);
+        } else {
+            let kind = "a file that somebody keeps from being read by a lease";
+            self.read(core, key, FileReply::NotAFile(kind));
+        }
     }
 
     /// A job's file cannot be read yet. That may last for ever, and the other jobs do not wait for it.
@@ -75,19 +119,20 @@ impl Coordinator {
             }
             _ => {}
         }
-        // A text that an earlier coordinator left may prove to be no answer.
+        // A text that an earlier coordinator left may prove to be no answer; and what somebody holds of
+        // a job that waits for room is still to be taken in.
         if self
             .jobs
             .get(key)
-            .is_none_or(|job| job.stage != Stage::Checking)
+            .is_none_or(|job| !matches!(job.stage, Stage::Checking | Stage::Room))
         {
             self.jobs.recovery.unread.remove(&key);
         }
         self.settle(core);
     }
 
-    /// Opens a job's factorials, or, where an earlier coordinator left a text for them, has that
-    /// looked at first.
+    /// Has a job computed when there is room for its results; where an earlier coordinator left a
+    /// text for it, that is looked at first.
     pub(crate) fn accept(&mut self, core: &mut Core, key: u64, factorials: Vec<u32>) {
         let Some(job) = self.jobs.open.get_mut(&key) else {
             return;
@@ -99,13 +144,34 @@ impl Coordinator {
             return;
         }
         let distinct: BTreeSet<u32> = factorials.iter().copied().collect();
-        let before = std::mem::replace(&mut job.factorials, factorials);
-        let name = job.name.clone();
+        let before = std::mem::replace(&mut job.factorials, factorials.clone());
         let unneeded = before
             .into_iter()
             .filter(|n| !distinct.contains(n))
             .collect();
+        for &n in &distinct {
+            self.jobs.needs.entry(n).or_default().insert(key);
+        }
         self.release(core, key, unneeded);
+        self.free_memory(core, key);
+        if job::text_bytes(&factorials) > job::SMALL_TEXT_BYTES {
+            if let Some(job) = self.jobs.open.get_mut(&key) {
+                job.stage = Stage::Room;
+            }
+            self.issue(core, key);
+        } else {
+            self.compute_in_turn(core, key);
+        }
+    }
+
+    /// Opens the factorials of a job whose turn it is.
+    pub(super) fn compute(&mut self, core: &mut Core, key: u64) {
+        let Some(job) = self.jobs.open.get_mut(&key) else {
+            return;
+        };
+        job.waits = None;
+        let name = job.name.clone();
+        let distinct: BTreeSet<u32> = job.factorials.iter().copied().collect();
         for &n in &distinct {
             self.jobs.needs.entry(n).or_default().insert(key);
             let reached = self

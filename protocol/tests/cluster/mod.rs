@@ -398,7 +398,7 @@ impl Cluster {
                 Some(content) => FileReply::Content(content.clone().into()),
                 None => FileReply::Absent,
             },
-            FileCall::Write { path, content } => {
+            FileCall::Write { path, content, .. } => {
                 self.files.insert(path, content.concat());
                 FileReply::Ok
             }
@@ -406,7 +406,7 @@ impl Cluster {
                 self.files.remove(&path);
                 FileReply::Ok
             }
-            FileCall::Sync(_) => FileReply::Ok,
+            FileCall::Sync(_) | FileCall::Room { .. } => FileReply::Ok,
         }
     }
 }

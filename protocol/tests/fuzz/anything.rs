@@ -192,6 +192,8 @@ pub(crate) fn reply() -> impl Strategy<Value = FileReply> {
         4 => content.prop_map(|content| FileReply::Content(Bytes::from(content))),
         1 => Just(FileReply::NotAFile("a FIFO")),
         1 => Just(FileReply::Fenced),
-        1 => Just(FileReply::Failed("no space left".to_owned())),
+        1 => Just(FileReply::Failed("input/output error".to_owned())),
+        1 => Just(FileReply::Full("no space left".to_owned())),
+        1 => Just(FileReply::Unusable),
     ]
 }

@@ -7,12 +7,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use protocol::event::ChildState;
 use protocol::id::Term;
-use protocol::status::{JobStatus, RoleName};
+use protocol::printable::printable;
+use protocol::status::{Ignored, JobStatus, RoleName};
 
 use super::Supervisor;
 use crate::control::{Answer, ClusterStatus, NodeState, NodeStatus, Request, Signalled, Target};
 use crate::events::ProcessEvent;
 use crate::slot::{Life, Slot};
+use crate::up::or_match;
 
 impl Supervisor<'_> {
     /// The open jobs, as the latest coordinator has reported them; none while there is none.
@@ -51,7 +53,29 @@ impl Supervisor<'_> {
             coordinator: self.coordinator().map(|slot| slot.id),
             nodes: self.slots.iter().map(node_status).collect(),
             jobs: self.jobs().to_vec(),
+            ignored: self.ignored.names.clone(),
+            ignored_more: self.ignored.more,
         }
+    }
+
+    /// Tells of each file in the inbox that is no job, once while it is there.
+    pub(super) fn note_ignored(&mut self, ignored: Ignored) {
+        let names = ignored.names.iter();
+        let fresh = names.filter(|name| self.ignored.names.binary_search(name).is_err());
+        for name in fresh {
+            tracing::info!(
+                "{} is no job: its name does not end in .job{}",
+                printable(name),
+                or_match(&self.launch.config.accept)
+            );
+        }
+        if ignored.more > 0 && self.ignored.more == 0 {
+            tracing::info!(
+                "{} more files in the jobs directory are no jobs",
+                ignored.more
+            );
+        }
+        self.ignored = ignored;
     }
 
     /// Sends a signal to all targets, or to none if one of them is not there. The processes are

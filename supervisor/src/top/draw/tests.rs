@@ -49,8 +49,11 @@ fn status(nodes: u8, jobs: usize) -> ClusterStatus {
                 state: JobState::Running,
                 done: 25,
                 total: 100,
+                waits: None,
             })
             .collect(),
+        ignored: Vec::new(),
+        ignored_more: 0,
     }
 }
 

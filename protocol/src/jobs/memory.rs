@@ -1,0 +1,98 @@
+//! How much memory the results of open jobs take, as digits, and the jobs that wait for some.
+//!
+//! A job keeps its results until the last is there and its text is written, at every node. So jobs
+//! are computed side by side only as far as the limit of one job goes for all of them together. Small
+//! jobs have a share of their own, so none of them waits for a large one.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::Stage;
+use crate::coordinator::Coordinator;
+use crate::core::Core;
+use crate::plan::conversion::most_digits;
+use crate::trace::WaitCause;
+
+/// A job is small up to this part of the limit, and all small ones together have another such share
+/// at [`SMALL_SHARE`].
+const SMALL_PART: u64 = 16;
+const SMALL_SHARE: u64 = 4;
+
+/// The digits of the jobs that are being computed, and who waits; each for large and small jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Memory {
+    taken: [u64; 2],
+    queues: [VecDeque<u64>; 2],
+}
+
+impl Memory {
+    /// Whether so many digits more fit. A job that is alone always does: it was checked by itself.
+    fn fits(&self, digits: u64, limit: u64) -> bool {
+        let class = class(digits, limit);
+        let share = [limit, limit / SMALL_SHARE][class];
+        self.taken[class] == 0 || self.taken[class].saturating_add(digits) <= share
+    }
+}
+
+/// 0 for a large job, 1 for a small one.
+fn class(digits: u64, limit: u64) -> usize {
+    usize::from(digits <= limit / SMALL_PART)
+}
+
+impl Coordinator {
+    /// Computes a job, or has it wait until there is memory for its results. One of which something
+    /// is held, since it was being computed before a takeover, does not wait.
+    pub(crate) fn compute_in_turn(&mut self, core: &mut Core, key: u64) {
+        let limit = core.config.max_digits;
+        let Some(job) = self.jobs.open.get_mut(&key) else {
+            return;
+        };
+        let distinct: BTreeSet<u32> = job.factorials.iter().copied().collect();
+        let digits = distinct.iter().copied().map(most_digits).sum();
+        let class = class(digits, limit);
+        let memory = &mut self.jobs.memory;
+        let first = memory.queues[class].is_empty();
+        let begun = || {
+            let held = |&n: &u32| core.checkpoint.products.iter_of(n).next().is_some();
+            let assigned = |&n: &u32| !self.pool.assigned_of(n).is_empty();
+            distinct.iter().any(|n| held(n) || assigned(n))
+        };
+        if (first && memory.fits(digits, limit)) || begun() {
+            memory.taken[class] = memory.taken[class].saturating_add(digits);
+            job.digits = digits;
+            self.compute(core, key);
+        } else {
+            memory.queues[class].push_back(key);
+            job.stage = Stage::Queued;
+            self.wait(core, key, WaitCause::Memory);
+        }
+    }
+
+    /// A job's results are not kept any more: others may have their turn.
+    pub(super) fn free_memory(&mut self, core: &mut Core, key: u64) {
+        let limit = core.config.max_digits;
+        let Some(job) = self.jobs.open.get_mut(&key) else {
+            return;
+        };
+        let digits = std::mem::take(&mut job.digits);
+        let class = class(digits, limit);
+        let memory = &mut self.jobs.memory;
+        memory.taken[class] = memory.taken[class].saturating_sub(digits);
+        while let Some(&next) = self.jobs.memory.queues[class].front() {
+            let job = self.jobs.open.get_mut(&next);
+            let Some(job) = job.filter(|job| job.stage == Stage::Queued) else {
+                self.jobs.memory.queues[class].pop_front();
+                continue;
+            };
+            let distinct: BTreeSet<u32> = job.factorials.iter().copied().collect();
+            let digits = distinct.into_iter().map(most_digits).sum();
+            let memory = &mut self.jobs.memory;
+            if !memory.fits(digits, limit) {
+                return;
+            }
+            memory.queues[class].pop_front();
+            memory.taken[class] = memory.taken[class].saturating_add(digits);
+            job.digits = digits;
+            self.compute(core, next);
+        }
+    }
+}
