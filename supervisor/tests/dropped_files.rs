@@ -139,9 +139,9 @@ fn a_name_dropped_again_gets_a_suffix_and_nothing_is_overwritten() {
     assert_eq!(trial.await_results("ten", PATIENCE), value(10));
     assert_eq!(trial.await_results("ten.2", PATIENCE), value(11));
     // The name stands in done now, and one ending is as good as another.
-    trial.drop_file(b"ten.text", b"12!\n");
+    trial.drop_file(b"ten.JOB", b"12!\n");
     assert_eq!(trial.await_results("ten.3", PATIENCE), value(12));
-    trial.drop_file(b"ten", b"abc\n");
+    trial.drop_file(b"ten.Job", b"abc\n");
     trial.await_failure("ten.4");
     trial.drop_job("ten", "13!\n");
     assert_eq!(trial.await_results("ten.5", PATIENCE), value(13));

@@ -33,6 +33,52 @@ fn names_every_bad_line() {
 }
 
 #[test]
+fn a_hundred_bad_lines_are_enough() {
+    let found = reasons(&b"x\n".repeat(32_768));
+    assert_eq!(found.len(), 101);
+    assert!(found[99].starts_with("line 100: "), "{found:?}");
+    assert!(found[100].contains("more bad lines"), "{found:?}");
+    assert_eq!(reasons(&b"x\n".repeat(100)).len(), 100);
+}
+
+#[test]
+fn names_that_end_in_job_or_match_a_pattern_are_jobs() {
+    let accept = [Pattern::new("*.txt").unwrap(), Pattern::new("n?").unwrap()];
+    for name in ["ten.job", "ten.JOB", "ten.Job", "größe.job", "a.job.job"] {
+        assert!(is_job(name.as_bytes(), &[]), "{name}");
+    }
+    for name in ["ten", "job", "ten.jobs", "ten.txt", "n1", "x"] {
+        assert!(!is_job(name.as_bytes(), &[]), "{name}");
+    }
+    assert!(is_job(b"\xff.job", &[]));
+    assert!(is_job(b"ten.txt", &accept) && is_job(b"n1", &accept));
+    assert!(!is_job(b"ten.TXT", &accept) && !is_job(b"n12", &accept));
+}
+
+#[test]
+fn the_size_of_a_text_is_known_before_it_is_made() {
+    for factorials in [vec![0], vec![10, 10, 20], (0..1_000).collect()] {
+        let value = |n: u32| {
+            let digits = (1..=u64::from(n))
+                .fold(malachite_nz::natural::Natural::from(1u32), |p, k| {
+                    p * malachite_nz::natural::Natural::from(k)
+                });
+            (n, vec![Bytes::from(digits.to_string())])
+        };
+        let text = result_text(factorials.iter().copied().map(value)).concat();
+        let bytes = text_bytes(&factorials);
+        let (least, most) = (
+            text.len() as u64,
+            (text.len() + 3 * factorials.len()) as u64,
+        );
+        assert!((least..=most).contains(&bytes), "{bytes}, not {least}");
+        check_text(&factorials, bytes).unwrap();
+        let refused = check_text(&factorials, bytes - 1).unwrap_err();
+        assert!(refused[0].contains("--max-text"), "{refused:?}");
+    }
+}
+
+#[test]
 fn rejects_what_is_no_job_at_all() {
     assert!(reasons(b"")[0].contains("no factorial"));
     assert!(reasons(b"\n# nothing\n")[0].contains("no factorial"));

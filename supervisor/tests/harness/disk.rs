@@ -55,6 +55,11 @@ impl Disk {
         }
     }
 
+    /// Where it is mounted.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Makes the jobs directory of these directories be on the disk.
     pub(crate) fn hold_jobs_of(&self, home: &Home) {
         symlink(&self.path, home.jobs()).unwrap();
