@@ -183,7 +183,9 @@ impl Coordinator {
             _ => None,
         };
         if let Some((why, sentence)) = in_the_way {
-            if !sentence.is_empty() && job.told != Some(why) {
+            // Under `compute` the command tells it, and ends.
+            let is_told = sentence.is_empty() || !core.config.log_results;
+            if !is_told && job.told != Some(why) {
                 let name = &job.name;
                 core.warn(format!("job {name}: {sentence}"));
             }

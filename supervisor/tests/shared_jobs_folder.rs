@@ -10,7 +10,8 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::process::{Child, Command, Stdio};
 
-use harness::{Home, PATIENCE, assert_one_sentence, eventually, invoke, run, stdout};
+use harness::{Cluster, Home, PATIENCE, assert_one_sentence, eventually, invoke, run, stdout};
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::unistd::geteuid;
 use serde_json::Value;
 use trial::Trial;
@@ -49,13 +50,12 @@ fn as_member(program: &str) -> Command {
     command
 }
 
-fn shell_as_member(home: &Home, script: &str) {
-    let output = as_member("sh")
-        .args(["-c", script])
-        .current_dir(home.jobs())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", harness::stderr(&output));
+/// Exchanges a folder of the jobs directory with something that another member has made, in one step
+/// as whoever may write to the directory can; a second time takes it back.
+fn exchange(home: &Home, folder: &str, other: &str) {
+    let [folder, other] = [folder, other].map(|name| home.jobs().join(name));
+    let flags = RenameFlags::RENAME_EXCHANGE;
+    renameat2(AT_FDCWD, &folder, AT_FDCWD, &other, flags).unwrap();
 }
 
 fn start(home: Home, args: &[&str]) -> Trial {
@@ -64,7 +64,7 @@ fn start(home: Home, args: &[&str]) -> Trial {
     trial
 }
 
-fn await_told(trial: &Trial, sentence: &str) {
+fn await_told(trial: &Cluster, sentence: &str) {
     eventually(PATIENCE, sentence, || {
         trial.stderr().contains(sentence).then_some(())
     });
@@ -96,23 +96,26 @@ fn links_in_a_folder_of_somebody_else_lead_no_text_astray() {
         epoch["node"],
         epoch["incarnation"]
     );
-    let script = format!(
-        "mv running mine && mkdir running && chmod 777 running && for e in part done.txt failed.txt; do \
-         ln -s {} running/{hidden}.$e; done",
-        profile.display()
-    );
-    shell_as_member(&trial.home, &script);
+    let mine = trial.home.jobs().join("mine");
+    fs::create_dir(&mine).unwrap();
+    chown(&mine, Some(MEMBER), Some(GROUP)).unwrap();
+    fs::set_permissions(&mine, Permissions::from_mode(0o777)).unwrap();
+    for ending in ["part", "done.txt", "failed.txt"] {
+        symlink(&profile, mine.join(format!("{hidden}.{ending}"))).unwrap();
+    }
+    exchange(&trial.home, "running", "mine");
     trial.drop_job("ten", "10!\n");
     await_told(&trial, "belongs to user 64002");
     assert_eq!(fs::read_to_string(&profile).unwrap(), "precious\n");
     assert!(trial.home.jobs().join("ten.job").exists(), "it waits");
 
-    shell_as_member(&trial.home, "rm -r running && mv mine running");
+    exchange(&trial.home, "running", "mine");
     assert_eq!(trial.await_results("ten", PATIENCE), "10!=3628800\n");
     let replaced = trial.events_named("folder_replaced");
     assert_eq!(replaced.len(), 1, "{replaced:?}");
     assert_eq!(replaced[0]["folder"], "running");
     assert_eq!(fs::read_to_string(&profile).unwrap(), "precious\n");
+    fs::remove_dir_all(&mine).unwrap();
     trial.conclude();
 }
 
@@ -123,16 +126,17 @@ fn a_folder_that_becomes_a_link_while_the_service_runs_is_not_followed() {
     let elsewhere = trial.home.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     chown(&elsewhere, Some(OWNER), None).unwrap();
-    let script = format!("mv failed mine && ln -s {} failed", elsewhere.display());
-    shell_as_member(&trial.home, &script);
+    symlink(&elsewhere, trial.home.jobs().join("mine")).unwrap();
+    exchange(&trial.home, "failed", "mine");
     trial.drop_job("bad", "abc\n");
     await_told(&trial, "failed is a symbolic link");
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
-    shell_as_member(&trial.home, "rm failed && mv mine failed");
+    exchange(&trial.home, "failed", "mine");
     eventually(PATIENCE, "the reasons", || {
         fs::read_to_string(trial.home.jobs().join("failed/bad.txt")).ok()
     });
     await_told(&trial, "can be used again");
+    fs::remove_file(trial.home.jobs().join("mine")).unwrap();
     trial.conclude();
 }
 
@@ -142,7 +146,9 @@ fn running_is_taken_from_all_others_and_a_strangers_is_refused() {
     let running = home.jobs().join("running");
     fs::create_dir(&running).unwrap();
     chown(&running, Some(MEMBER), Some(GROUP)).unwrap();
-    let refused = assert_one_sentence(&run(&mut home.up()), 3);
+    let refused = run(&mut home.up());
+    assert_eq!(refused.status.code(), Some(3));
+    let refused = harness::stderr(&refused);
     assert!(
         refused.contains("running belongs to user 64002"),
         "{refused}"
@@ -163,9 +169,9 @@ fn a_lock_of_another_user_keeps_nobody_from_starting() {
     chown(home.jobs().join("running"), Some(OWNER), None).unwrap();
     let lock = |folder: &str| -> Child {
         let mut command = as_member("flock");
-        let held = format!("echo held > {folder}/.held; exec sleep 600");
+        // Without a fork it is this process that has the lock, and ends with it.
         command
-            .args(["--exclusive", folder, "sh", "-c", &held])
+            .args(["--exclusive", "--no-fork", folder, "sleep", "600"])
             .current_dir(home.jobs());
         command.spawn().unwrap()
     };
@@ -193,7 +199,8 @@ fn only_names_of_jobs_are_taken_and_each_other_is_mentioned_once() {
     fs::create_dir(home.jobs()).unwrap();
     fs::write(home.jobs().join("notes.txt"), "my notes\n").unwrap();
     fs::write(home.jobs().join("\u{202e}gpj.exe"), "10!\n").unwrap();
-    let mut trial = start(home, &[]);
+    let mut trial = home.start(&[]);
+    trial.await_agreement();
     for (name, text) in [("ten.JOB", "10!\n"), ("eleven.Job", "11!\n")] {
         fs::write(trial.home.jobs().join(name), text).unwrap();
     }
