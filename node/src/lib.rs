@@ -4,7 +4,7 @@
 //! threads of their own, so that none of them keeps a heartbeat or an election waiting.
 
 use std::io;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -20,6 +20,7 @@ use crate::driver::{Driver, Report};
 use crate::event_log::{EventLog, Header};
 use crate::faults::Faults;
 use crate::files::Files;
+use crate::inherited::Inherited;
 use crate::inject::Passing;
 use crate::output::Output;
 use crate::watch::Inbox;
@@ -31,6 +32,7 @@ pub mod event_log;
 pub mod faults;
 mod files;
 mod identity;
+mod inherited;
 mod inject;
 pub mod jobs_folder;
 mod output;
@@ -39,20 +41,18 @@ mod watch;
 /// Why a node could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
 enum NodeError {
-    #[error("{what}, descriptor {fd}, is not open: nodes are started by `bullpen up`, not by hand")]
-    Inherited {
-        what: &'static str,
-        fd: RawFd,
-        #[source]
-        error: io::Error,
-    },
+    #[error(
+        "{what}, descriptor {fd}, was not passed to it: nodes are started by `bullpen up`, not by hand"
+    )]
+    NotInherited { what: &'static str, fd: RawFd },
     #[error(transparent)]
     Mesh(#[from] MeshError),
     #[error("the node cannot go on: {0}")]
     System(#[from] io::Error),
 }
 
-/// Runs a node until its supervisor is gone or SIGTERM arrives.
+/// Runs a node until its supervisor is gone or SIGTERM arrives. To be called by the first thread of
+/// the process, before it opens anything.
 pub fn run(args: NodeArgs) -> ExitCode {
     // A thread that panics would leave a node that looks alive and does nothing.
     let report = std::panic::take_hook();
@@ -75,6 +75,7 @@ pub fn run(args: NodeArgs) -> ExitCode {
 }
 
 fn start(args: NodeArgs) -> Result<(), NodeError> {
+    let inherited = Inherited::take(args.control_fd, args.inbox_fd)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -82,11 +83,8 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
         let id = NodeId(args.id);
         let incarnation = Incarnation(args.incarnation);
         let term = Term(args.term);
-        let control = open_control(args.control_fd)?;
-        let inbox = args
-            .inbox_fd
-            .map(|fd| inherited(fd, "the watch on the inbox"));
-        let inbox = inbox.transpose()?.map(Inbox::new);
+        let control = open_control(inherited.control)?;
+        let inbox = inherited.inbox.map(Inbox::new);
         let mut mesh = Mesh::bind(MeshConfig {
             run_dir: args.run_dir.clone(),
             nodes: args.config.nodes,
@@ -127,29 +125,14 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
     })
 }
 
-fn open_control(fd: RawFd) -> Result<AsyncFd<NodeEnd>, NodeError> {
-    const WHAT: &str = "the control link";
-    let control = inherited(fd, WHAT)?;
-    let link = ControlLink::from_fd(control).map_err(|error| not_open(WHAT, fd, error))?;
+fn open_control(control: OwnedFd) -> Result<AsyncFd<NodeEnd>, NodeError> {
+    let fd = control.as_raw_fd();
+    let not_inherited = |_| NodeError::NotInherited {
+        what: inherited::CONTROL,
+        fd,
+    };
+    let link = ControlLink::from_fd(control).map_err(not_inherited)?;
     // SAFETY: the link owns its descriptor and gives the same one at every call, for as long as it
     // lives; nothing takes it out of the AsyncFd.
     unsafe { AsyncFd::register(link) }.map_err(|refused| NodeError::System(refused.into()))
-}
-
-/// A descriptor that the supervisor passed to this process under a number.
-fn inherited(fd: RawFd, what: &'static str) -> Result<OwnedFd, NodeError> {
-    // Refuses a number that is no open descriptor before anything takes it for one.
-    nix::fcntl::fcntl(
-        // SAFETY: borrowed for this one call, which does not mind if it is not open.
-        unsafe { BorrowedFd::borrow_raw(fd) },
-        nix::fcntl::FcntlArg::F_GETFD,
-    )
-    .map_err(|error| not_open(what, fd, error.into()))?;
-    // SAFETY: the supervisor passes this descriptor to this process, which has opened nothing of
-    // the same number and closes it nowhere else.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-fn not_open(what: &'static str, fd: RawFd, error: io::Error) -> NodeError {
-    NodeError::Inherited { what, fd, error }
 }

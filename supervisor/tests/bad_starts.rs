@@ -1,16 +1,23 @@
 //! Starts that cannot work: one sentence each, the right exit code, and nothing left behind.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod harness;
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use harness::{Home, copy_of_the_binary, run, stderr, stdout};
+use protocol::config::Config;
 
 /// A user who is nobody in particular.
 const NOBODY: u32 = 65_534;
+/// The number of a descriptor that a node is passed; far from those that it opens itself.
+const PASSED: RawFd = 50;
 
 fn refused(command: &mut Command, code: i32, named: &[&str]) {
     let output = run(command);
@@ -141,4 +148,87 @@ fn a_largest_n_beyond_the_memory() {
         "100000000",
     ]);
     refused(&mut compute, 3, &["MiB"]);
+}
+
+/// `bullpen node` by hand, by the parent that it asks for.
+fn node_by_hand(descriptors: &[&str]) -> Command {
+    let home = Home::new();
+    let mut node = harness::bullpen();
+    node.args(["node", "--id", "0", "--incarnation", "1", "--term", "0"]);
+    node.args([
+        "--config",
+        &serde_json::to_string(&Config::default()).unwrap(),
+    ]);
+    node.arg("--supervisor").arg(std::process::id().to_string());
+    node.arg("--run-dir").arg(home.path());
+    node.arg("--jobs").arg(home.jobs());
+    node.args(descriptors);
+    node
+}
+
+#[test]
+fn descriptors_that_were_not_passed_to_a_node() {
+    for descriptors in [
+        // No descriptors at all.
+        &["--control-fd=-1"][..],
+        &["--control-fd=-2147483648"],
+        &["--control-fd=2147483647"],
+        // Not open; a node that opens something first would take that for it.
+        &["--control-fd=3"],
+        &["--control-fd=4"],
+        &["--control-fd=5"],
+        // Everybody has the standard streams.
+        &["--control-fd=0"],
+        &["--control-fd=1"],
+        &["--control-fd=2"],
+    ] {
+        refused_by_hand(&mut node_by_hand(descriptors), descriptors);
+    }
+}
+
+#[test]
+fn an_inbox_that_was_not_passed_to_a_node() {
+    let (control, _other) = UnixStream::pair().unwrap();
+    for inbox in ["-1", "0", "2", "2147483647", &PASSED.to_string()] {
+        let descriptors = [
+            &format!("--control-fd={PASSED}")[..],
+            &format!("--inbox-fd={inbox}"),
+        ];
+        let mut node = node_by_hand(&descriptors);
+        pass(&mut node, control.as_raw_fd());
+        refused_by_hand(&mut node, &descriptors);
+    }
+}
+
+#[test]
+fn a_control_link_that_is_no_socket() {
+    let file = File::open("/dev/null").unwrap();
+    let descriptors = [&format!("--control-fd={PASSED}")[..]];
+    let mut node = node_by_hand(&descriptors);
+    pass(&mut node, file.as_raw_fd());
+    refused_by_hand(&mut node, &descriptors);
+}
+
+/// Passes a descriptor on as [`PASSED`].
+fn pass(command: &mut Command, fd: RawFd) {
+    // SAFETY: the closure makes one system call and allocates nothing.
+    unsafe {
+        command.pre_exec(move || match libc::dup2(fd, PASSED) {
+            -1 => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        });
+    }
+}
+
+fn refused_by_hand(node: &mut Command, descriptors: &[&str]) {
+    let output = run(node);
+    let complaint = stderr(&output);
+    assert_eq!(
+        output.status.code(),
+        Some(3),
+        "{descriptors:?}: {complaint}"
+    );
+    assert_eq!(complaint.lines().count(), 1, "{descriptors:?}: {complaint}");
+    let sentence = "nodes are started by `bullpen up`, not by hand";
+    assert!(complaint.contains(sentence), "{descriptors:?}: {complaint}");
 }
