@@ -1,19 +1,24 @@
 //! The process's name, and its parent.
 
-use std::fs;
+use std::ffi::CString;
 
+use nix::sys::prctl;
 use nix::unistd::{Pid, getppid};
 use protocol::id::NodeId;
 use protocol::status::RoleName;
 
-/// Names the process after its role, `coordinator-5` or `worker-3`, for `pkill` and `ps`.
+/// Names the process after its role, `coordinator-5` or `worker-3`, for `pkill` and `ps`. To be
+/// called by its first thread: the name is that thread's.
 pub(crate) fn name_process(id: NodeId, role: RoleName) {
     let name = match role {
         RoleName::Coordinator => format!("coordinator-{id}"),
         RoleName::Worker | RoleName::Candidate | RoleName::Recovering => format!("worker-{id}"),
     };
-    // The name is a convenience; a system without /proc does without it.
-    let _ = fs::write("/proc/self/comm", name);
+    // Not by /proc/self/comm, which is root's in a process that is not dumpable. The name is a
+    // convenience: a node does without it.
+    if let Ok(name) = CString::new(name) {
+        let _ = prctl::set_name(&name);
+    }
 }
 
 /// Whether the supervisor that started this node is still its parent.

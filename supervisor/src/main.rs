@@ -110,8 +110,8 @@ fn report(result: Result<(), Failure>) -> ExitCode {
 /// Makes `ps` and `pkill` know this process as `bullpen`, whatever the file is called. A node
 /// names itself after its role.
 fn name_process() {
-    // Without /proc the kernel's own choice stays; nothing depends on it.
-    let _ = std::fs::write("/proc/self/comm", "bullpen");
+    // Nothing depends on it.
+    let _ = nix::sys::prctl::set_name(c"bullpen");
 }
 
 /// Messages of `level` and above go to standard error, a line each.
