@@ -1,5 +1,7 @@
 //! The run directory: sockets and the event log of one cluster, private to its user.
 
+mod handover;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -7,11 +9,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, eaccess, fchown, geteuid};
+use nix::unistd::{AccessFlags, eaccess, geteuid};
 use protocol::config::MAX_NODES;
 
 use crate::control::SOCKET;
-use crate::owner::Owner;
+pub(crate) use crate::run_dir::handover::make_for;
 
 /// Longest path of a Unix socket, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
@@ -200,46 +202,6 @@ fn default_path() -> PathBuf {
     } else {
         first
     }
-}
-
-/// Makes the directory for a user whom this process, root, is about to become. One that is there
-/// and root's is given to that user if it holds what a cluster leaves there and nothing else.
-///
-/// # Errors
-///
-/// It cannot be made, or it is there and is no run directory; or, the inner error, root may not
-/// give it away.
-pub(crate) fn make_for(owner: Owner, path: &Path) -> Result<nix::Result<()>, RunDirError> {
-    let failed = |error| RunDirError::Io {
-        path: path.to_owned(),
-        error,
-    };
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(failed)?;
-    }
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
-        _ => {}
-    }
-    if fs::symlink_metadata(path).map_err(failed)?.uid() != 0 {
-        // That user's, or in the way, which is found out when it is opened.
-        return Ok(Ok(()));
-    }
-    let directory = open_folder(path).map_err(failed)?;
-    for entry in fs::read_dir(path).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        if !is_socket_name(&name)
-            && !name
-                .as_bytes()
-                .starts_with(node::event_log::FILE_NAME.as_bytes())
-        {
-            return Err(RunDirError::Strange {
-                path: path.to_owned(),
-                name,
-            });
-        }
-    }
-    Ok(fchown(&directory, Some(owner.user), Some(owner.group)))
 }
 
 /// Not through a symbolic link: in a temporary directory anybody could have made it.
