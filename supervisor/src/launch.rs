@@ -1,5 +1,7 @@
 //! How a node's process is started: this executable again, in its second role.
 
+mod inheritance;
+
 use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsString};
 use std::fs::File;
@@ -62,8 +64,9 @@ pub(crate) struct Spawned {
 
 impl Launch {
     /// Starts a node. Its standard input is empty, its standard error ours, and so is its
-    /// standard output where results are logged to it. It leads a process group of its own and
-    /// dies with this process.
+    /// standard output where results are logged to it. It leads a session of its own, so it has no
+    /// terminal to type into, has nothing of our environment but what it needs, and dies with this
+    /// process.
     ///
     /// # Errors
     ///
@@ -83,8 +86,11 @@ impl Launch {
             null.as_raw_fd()
         };
         let inherited = [Some(&control), self.inbox.as_ref()].map(|fd| fd.map(AsRawFd::as_raw_fd));
+        // What we were started with may lack it.
+        inheritance::close_all_on_exec()?;
         let plan = ChildPlan {
-            arguments: CommandLine::new(arguments)?,
+            arguments: Strings::new(iter::once(NAME.into()).chain(arguments))?,
+            environment: Strings::new(inheritance::environment())?,
             standard: [null.as_raw_fd(), output],
             inherited,
             supervisor: nix::unistd::getpid(),
@@ -148,7 +154,8 @@ impl Launch {
 /// What a child does before it executes the node. Made before the fork, since the child may only
 /// make async-signal-safe calls.
 struct ChildPlan {
-    arguments: CommandLine,
+    arguments: Strings,
+    environment: Strings,
     /// What becomes standard input and standard output.
     standard: [RawFd; 2],
     /// What the node inherits beside the standard streams.
@@ -156,21 +163,21 @@ struct ChildPlan {
     supervisor: Pid,
 }
 
-/// A command line as execv(3) takes it.
-struct CommandLine {
+/// A list of strings as execve(3) takes it.
+struct Strings {
     _strings: Vec<CString>,
     pointers: Vec<*const libc::c_char>,
 }
 
-impl CommandLine {
-    fn new(arguments: Vec<OsString>) -> io::Result<CommandLine> {
-        let strings = iter::once(NAME.into())
-            .chain(arguments)
-            .map(|argument| CString::new(argument.into_vec()))
+impl Strings {
+    fn new(strings: impl IntoIterator<Item = OsString>) -> io::Result<Strings> {
+        let strings = strings
+            .into_iter()
+            .map(|string| CString::new(string.into_vec()))
             .collect::<Result<Vec<CString>, _>>()?;
         let pointers = strings.iter().map(|string| string.as_ptr());
         let pointers = pointers.chain([ptr::null()]).collect();
-        Ok(CommandLine {
+        Ok(Strings {
             _strings: strings,
             pointers,
         })
@@ -197,8 +204,9 @@ fn fork(plan: &ChildPlan) -> io::Result<Pid> {
     }
 }
 
-/// Makes the child die with its parent, and inherit nothing but the standard streams and what it
-/// is given; then executes the node. Returns only what failed. Must stay async-signal-safe.
+/// Makes the child die with its parent, lead a session, and inherit nothing but the standard streams
+/// and what it is given; then executes the node. Returns only what failed. Must stay
+/// async-signal-safe.
 fn become_node(plan: &ChildPlan) -> io::Result<Infallible> {
     /// Linux knows signals 1 to 64.
     const LAST_SIGNAL: libc::c_int = 64;
@@ -210,7 +218,8 @@ fn become_node(plan: &ChildPlan) -> io::Result<Infallible> {
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     SigSet::empty().thread_set_mask()?;
-    nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+    // Leaves the terminal, too: whoever got hold of a node could else type into it.
+    nix::unistd::setsid()?;
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
     // A parent that died before the prctl sends no signal any more.
     if nix::unistd::getppid() != plan.supervisor {
@@ -220,24 +229,14 @@ fn become_node(plan: &ChildPlan) -> io::Result<Infallible> {
         // SAFETY: takes numbers only; both are open in the parent across the fork.
         check(unsafe { libc::dup2(fd, stream) })?;
     }
-    // What we were started with may lack close-on-exec. Kernels before 5.11 refuse; then a stray
-    // descriptor of our own parent passes on, but none of a sibling's.
-    // SAFETY: takes numbers only, and marks descriptors without closing any.
-    unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            3,
-            libc::c_uint::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
-    };
     for fd in plan.inherited.into_iter().flatten() {
         // In the child alone: in the parent the mark keeps a link from later siblings.
         // SAFETY: takes numbers only; `fd` is open, for the parent holds it across the fork.
         check(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) })?;
     }
-    // SAFETY: the path and every string of the list are terminated, and so is the list.
-    unsafe { libc::execv(SELF.as_ptr(), plan.arguments.pointers.as_ptr()) };
+    let (arguments, environment) = (&plan.arguments.pointers, &plan.environment.pointers);
+    // SAFETY: the path and every string of both lists are terminated, and so are the lists.
+    unsafe { libc::execve(SELF.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
     Err(io::Error::last_os_error())
 }
 
