@@ -30,6 +30,10 @@ pub struct NodeArgs {
     /// Process ID of the supervisor: a node that has another parent ends.
     #[arg(long)]
     pub supervisor: i32,
+    /// Nobody but root may trace this process or read its memory: root has started the supervisor,
+    /// which has become another user.
+    #[arg(long)]
+    pub not_dumpable: bool,
     /// Folder of the sockets and the event log.
     #[arg(long)]
     pub run_dir: PathBuf,

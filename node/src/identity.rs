@@ -1,4 +1,4 @@
-//! The process's name, and its parent.
+//! The process's name, its parent, and who may look into it.
 
 use std::ffi::CString;
 
@@ -19,6 +19,13 @@ pub(crate) fn name_process(id: NodeId, role: RoleName) {
     if let Ok(name) = CString::new(name) {
         let _ = prctl::set_name(&name);
     }
+}
+
+/// Lets nobody but root trace this process, read its memory, or take its descriptors, though it
+/// runs as their user; nor does it leave a core dump.
+pub(crate) fn forbid_dumps() {
+    // Refused by no kernel that can execute this.
+    let _ = prctl::set_dumpable(false);
 }
 
 /// Whether the supervisor that started this node is still its parent.

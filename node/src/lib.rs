@@ -54,6 +54,9 @@ enum NodeError {
 /// Runs a node until its supervisor is gone or SIGTERM arrives. To be called by the first thread of
 /// the process, before it opens anything.
 pub fn run(args: NodeArgs) -> ExitCode {
+    if args.not_dumpable {
+        identity::forbid_dumps();
+    }
     // A thread that panics would leave a node that looks alive and does nothing.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

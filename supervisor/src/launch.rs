@@ -141,6 +141,10 @@ impl Launch {
             "--config".into(),
             config.into(),
         ];
+        // A supervisor that has become another user is not: then its nodes must not be either.
+        if !nix::sys::prctl::get_dumpable()? {
+            arguments.push("--not-dumpable".into());
+        }
         if let Some(inbox) = &self.inbox {
             arguments.extend(["--inbox-fd".into(), inbox.as_raw_fd().to_string().into()]);
         }

@@ -5,20 +5,24 @@
 //! hardened container lacks, it could then signal none of them, nor would the system carry out
 //! the signal that they are to get at its death.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::ffi::CString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use caps::CapSet;
-use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
+use nix::sys::prctl;
+use nix::unistd::{Gid, Uid, User, dup2_stderr, dup2_stdin, dup2_stdout};
+use nix::unistd::{geteuid, getgrouplist, setgroups, setresgid, setresuid};
 
-/// The user whom something belongs to, and the group.
+/// The user whom something belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     /// The user.
     pub(crate) user: Uid,
-    /// The group.
+    /// That user's own group; of a user whom the system does not know, that of what belongs to it.
     pub(crate) group: Gid,
 }
 
@@ -43,6 +47,11 @@ pub(crate) enum OwnerError {
         /// What the system says.
         error: io::Error,
     },
+    /// What the user must not get of root's terminal cannot be kept back.
+    #[error(
+        "cannot keep the terminal of root from another user: {0}; send the output elsewhere: >bullpen.log 2>&1"
+    )]
+    Terminal(io::Error),
     /// The rights that this process has cannot be given up.
     #[error(
         "cannot give up the capabilities of this process: {0}; start bullpen as an ordinary user"
@@ -54,25 +63,74 @@ impl Owner {
     /// Whom the file or folder belongs to, if this process is root and it is somebody else's.
     pub(crate) fn if_not_root(path: &Path) -> Option<Owner> {
         let found = fs::metadata(path).ok()?;
-        let owner = Owner {
-            user: Uid::from_raw(found.uid()),
-            group: Gid::from_raw(found.gid()),
-        };
-        (geteuid().is_root() && !owner.user.is_root()).then_some(owner)
+        let user = Uid::from_raw(found.uid());
+        if !geteuid().is_root() || user.is_root() {
+            return None;
+        }
+        // Not the folder's group, which may be one that the user is not in: root's, for one.
+        let group = account(user).map_or(Gid::from_raw(found.gid()), |account| account.gid);
+        Some(Owner { user, group })
     }
 
-    /// Makes this process that user for good, with that one group.
+    /// Makes this process that user for good, with that user's groups. Nobody but root may then
+    /// trace it, or read its memory and its environment, which are of root's time.
     ///
     /// # Errors
     ///
     /// It has not the right to; then it is root still.
     pub(crate) fn become_it(self) -> nix::Result<()> {
+        let groups = self.groups();
         // Only root may empty the set that limits what executing could bring, and not always.
         let _ = caps::clear(None, CapSet::Bounding);
-        setgroups(&[self.group])?;
+        setgroups(&groups)?;
         setresgid(self.group, self.group, self.group)?;
-        setresuid(self.user, self.user, self.user)
+        setresuid(self.user, self.user, self.user)?;
+        // The kernel does so itself, unless it is told to dump all (fs.suid_dumpable).
+        prctl::set_dumpable(false)
     }
+
+    /// The groups that the user is in.
+    fn groups(self) -> Vec<Gid> {
+        let listed = account(self.user).and_then(|account| {
+            let name = CString::new(account.name).ok()?;
+            getgrouplist(&name, self.group).ok()
+        });
+        listed.unwrap_or_else(|| vec![self.group])
+    }
+}
+
+/// What the user database has of a user; nothing of one whom it does not know, as in a container.
+fn account(user: Uid) -> Option<User> {
+    User::from_uid(user).ok().flatten()
+}
+
+/// Keeps back of root's terminal all but that it is written to: the standard input becomes empty, and
+/// a standard output or error that is a terminal is opened again for writing alone. To be called
+/// before root becomes another user, who could else read what root types.
+///
+/// # Errors
+///
+/// The terminal cannot be opened again.
+pub(crate) fn keep_terminal() -> Result<(), OwnerError> {
+    let keep = || {
+        dup2_stdin(File::open("/dev/null")?)?;
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        if stdout.is_terminal() {
+            dup2_stdout(open_to_write(stdout.as_fd())?)?;
+        }
+        if stderr.is_terminal() {
+            dup2_stderr(open_to_write(stderr.as_fd())?)?;
+        }
+        Ok(())
+    };
+    keep().map_err(OwnerError::Terminal)
+}
+
+fn open_to_write(terminal: BorrowedFd<'_>) -> io::Result<File> {
+    // Not by its name, which may be that of another one in this container.
+    let path = format!("/proc/self/fd/{}", terminal.as_raw_fd());
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(libc::O_NOCTTY).open(path)
 }
 
 /// Makes a command of root's work as the owner of `path`, where it may: so what it makes there
@@ -110,9 +168,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Owner::if_not_root(folder.path()), None);
         if geteuid().is_root() {
-            std::os::unix::fs::chown(folder.path(), Some(1_000), Some(100)).unwrap();
+            let unknown = Uid::from_raw(54_321);
+            assert_eq!(account(unknown), None);
+            std::os::unix::fs::chown(folder.path(), Some(54_321), Some(100)).unwrap();
             let owner = Owner::if_not_root(folder.path()).unwrap();
-            assert_eq!((owner.user.as_raw(), owner.group.as_raw()), (1_000, 100));
+            assert_eq!((owner.user, owner.group.as_raw()), (unknown, 100));
+            assert_eq!(owner.groups(), [owner.group]);
         }
         assert_eq!(Owner::if_not_root(&folder.path().join("none")), None);
     }

@@ -89,6 +89,7 @@ fn become_owner(jobs: &Path, run_dir: &Path) -> Result<(), Failure> {
             }
         };
         run_dir::make_for(owner, run_dir)?.map_err(not_allowed("give the run directory to"))?;
+        owner::keep_terminal()?;
         owner.become_it().map_err(not_allowed("become"))?;
         tracing::info!(
             "working as user {}:{}, to whom {} belongs",

@@ -24,7 +24,9 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) use self::processes::{children, copy_of_the_binary, is_alive, kill_node, process_name};
+pub(crate) use self::processes::{
+    children, copy_of_the_binary, is_alive, kill_node, open_files, process_name, stat_field,
+};
 
 /// Long enough for anything that happens at all, on a busy machine too.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

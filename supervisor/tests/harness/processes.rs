@@ -1,5 +1,6 @@
 //! Processes, as anybody sees them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,4 +26,23 @@ pub(crate) fn copy_of_the_binary(folder: &Path) -> PathBuf {
     let status = cp.arg(env!("CARGO_BIN_EXE_bullpen")).arg(&copy).status();
     assert!(status.unwrap().success(), "cannot copy the binary");
     copy
+}
+
+/// Field of `/proc/PID/stat`, counted as proc(5) does.
+pub(crate) fn stat_field(pid: Pid, number: usize) -> i32 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, rest) = stat.rsplit_once(") ").unwrap();
+    rest.split(' ').nth(number - 3).unwrap().parse().unwrap()
+}
+
+/// What a process has open, by number.
+pub(crate) fn open_files(pid: Pid) -> Vec<(i32, PathBuf)> {
+    let listed = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    listed
+        .filter_map(|entry| {
+            let entry = entry.unwrap();
+            let number = entry.file_name().to_str()?.parse().ok()?;
+            Some((number, fs::read_link(entry.path()).ok()?))
+        })
+        .collect()
 }
