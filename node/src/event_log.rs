@@ -47,25 +47,34 @@ pub struct Header {
 
 impl EventLog {
     /// Opens the event log of a run directory for appending, and makes it (mode 0600) if it is
-    /// not there.
+    /// not there. A link in its place is not followed.
     ///
     /// # Errors
     ///
-    /// Whatever `open(2)` says.
+    /// Whatever `open(2)` says, or something else than a file has the name.
     pub fn open(run_dir: &Path) -> io::Result<EventLog> {
         let path = run_dir.join(FILE_NAME);
         let file = OpenOptions::new()
             .append(true)
             .create(true)
             .mode(0o600)
+            // Neither led elsewhere by a link nor held up by a FIFO.
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
             .open(&path)?;
-        Ok(EventLog {
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other(format!("{FILE_NAME} is no regular file")));
+        }
+        Ok(EventLog::on(file, path))
+    }
+
+    fn on(file: File, path: PathBuf) -> EventLog {
+        EventLog {
             file,
             path,
             buffer: Vec::new(),
             lost: 0,
             torn: false,
-        })
+        }
     }
 
     /// Appends one event. Its type serializes as an object with its name in the field `event`.
@@ -249,10 +258,30 @@ mod tests {
     #[test]
     fn a_full_disk_is_counted_and_stops_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/dev/full", dir.path().join(FILE_NAME)).unwrap();
-        let mut log = EventLog::open(dir.path()).unwrap();
+        let full = File::options().append(true).open("/dev/full").unwrap();
+        let mut log = EventLog::on(full, dir.path().join(FILE_NAME));
         log.write(&HEADER, &Trace::Started);
         log.write_all_lines(&HEADER, &[Trace::ElectionWon, Trace::Acting]);
         assert_eq!(log.lost(), 3);
+    }
+
+    #[test]
+    fn what_is_no_file_is_no_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        let elsewhere = dir.path().join("elsewhere");
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        EventLog::open(dir.path()).unwrap_err();
+        assert!(!elsewhere.exists());
+
+        std::fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        // With a reader, which it would otherwise wait for.
+        let _reader = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(&path)
+            .unwrap();
+        EventLog::open(dir.path()).unwrap_err();
     }
 }

@@ -1,6 +1,8 @@
 //! A folder of a command's own, removed when the command ends.
 
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -26,7 +28,7 @@ impl FolderError {
     }
 }
 
-/// Makes a folder in the temporary directory, or, where that is read-only, as in a hardened
+/// Makes a folder, for this user alone, in the temporary directory, or, where that is read-only, as in a hardened
 /// container, in `/run`.
 ///
 /// # Errors
@@ -37,6 +39,8 @@ pub(crate) fn make() -> Result<TempDir, FolderError> {
     let folder = |parent: &Path| {
         tempfile::Builder::new()
             .prefix("bullpen-")
+            // From the beginning: who has opened it before it is closed stays in.
+            .permissions(Permissions::from_mode(0o700))
             .tempdir_in(parent)
     };
     folder(&parent)

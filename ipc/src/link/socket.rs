@@ -13,6 +13,8 @@ use nix::sys::socket::{
 use nix::unistd::Uid;
 use tokio::net::{UnixListener, UnixStream};
 
+use crate::bind_private;
+
 /// Connects and sends the first frame. Never blocks: a Unix socket connects at once or not.
 pub(crate) fn dial(path: &Path, hello: &[u8]) -> io::Result<UnixStream> {
     let fd = socket(
@@ -60,14 +62,14 @@ pub(crate) fn check_user(stream: &UnixStream) -> io::Result<()> {
     ))
 }
 
-/// Binds, in place of a socket that an earlier life has left.
+/// Binds, for this user alone, in place of a socket that an earlier life has left.
 pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => fs::remove_file(path)?,
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(_) | Err(_) => {}
     }
-    UnixListener::bind(path)
+    UnixListener::from_std(bind_private(path)?)
 }
 
 /// Whether a socket of that path can be bound.

@@ -6,8 +6,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use ipc::bind_private;
 use nix::poll::{PollFd, PollFlags};
-use nix::sys::stat::{Mode, umask};
 
 use super::{Answer, Request, SOCKET};
 
@@ -56,14 +56,8 @@ impl Server {
     ///
     /// What the system says.
     pub(crate) fn bind(run_dir: &Path) -> io::Result<Server> {
-        // Before the socket has its name; changed afterwards, it would be open for a moment.
-        let before = umask(Mode::from_bits_truncate(0o177));
-        let bound = UnixListener::bind(run_dir.join(SOCKET));
-        umask(before);
-        let listener = bound?;
-        listener.set_nonblocking(true)?;
         Ok(Server {
-            listener,
+            listener: bind_private(&run_dir.join(SOCKET))?,
             clients: Vec::new(),
             pause: None,
         })
