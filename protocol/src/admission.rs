@@ -113,7 +113,7 @@ impl Coordinator {
             self.jobs.recovery.unneeded.extend(named);
             return;
         }
-        let unneeded = named.into_iter().filter(|&n| !self.work.is_open(n));
+        let unneeded = named.into_iter().filter(|&n| !self.wants(n));
         let forgotten: Vec<u32> = unneeded.collect();
         if !forgotten.is_empty() {
             let epoch = self.epoch;
@@ -126,7 +126,7 @@ impl Coordinator {
     }
 
     fn pull_news(&self, core: &mut Core, peer: NodeId, snapshot: &Snapshot, inventory: &Inventory) {
-        let wanted = |id: OperationId| !self.jobs.settled() || self.work.is_open(id.n);
+        let wanted = |id: OperationId| self.wants(id.n);
         let mut operations = snapshot.others(&inventory.held);
         operations.extend(snapshot.others(&inventory.kept));
         operations.retain(|&id| wanted(id) && !core.checkpoint.covers(id));
@@ -149,8 +149,7 @@ impl Coordinator {
         let lost = had.filter(|id| !has.contains(id));
         let operations: Vec<OperationId> = lost.collect();
         for &id in &inventory.queued {
-            let needed = !self.jobs.settled() || self.work.is_open(id.n);
-            if needed && !core.checkpoint.covers(id) && !self.pool.has(id) {
+            if self.wants(id.n) && !core.checkpoint.covers(id) && !self.pool.has(id) {
                 self.work.take(id);
                 self.pool.assign(core, peer, id);
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use glob::Pattern;
 use serde::{Deserialize, Serialize};
 
+use crate::job::SMALL_TEXT_BYTES;
 use crate::plan::Shape;
 
 /// Fewest nodes of a cluster: a coordinator and a worker.
@@ -53,6 +54,8 @@ pub struct Config {
     pub max_digits: u64,
     /// Most bytes of the text of one job's results.
     pub max_text: u64,
+    /// A text of no more bytes is written without asking first whether there is room for it.
+    pub small_text: u64,
     /// Patterns of names that are jobs beside those that end in `.job`.
     pub accept: Vec<String>,
     /// Values with more digits than this are cut in the log line.
@@ -97,6 +100,7 @@ impl Default for Config {
             max_n: 10_000_000,
             max_digits: u64::MAX,
             max_text: u64::MAX,
+            small_text: SMALL_TEXT_BYTES,
             accept: Vec::new(),
             log_digits: 1_000,
             log_results: true,

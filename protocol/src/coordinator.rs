@@ -260,7 +260,7 @@ impl Coordinator {
         let plan = core.plan(id.n);
         self.pool.release_covered_by(&plan, id);
         // Late, and nobody asks for it any more.
-        if self.jobs.settled() && !self.work.is_open(id.n) {
+        if !self.wants(id.n) {
             return;
         }
         match core.checkpoint.insert(id, product.value.clone()) {

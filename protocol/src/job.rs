@@ -14,7 +14,8 @@ pub const MAX_FACTORIALS: usize = 1_000;
 /// Longest name of a job, in bytes.
 pub const MAX_NAME_BYTES: usize = 200;
 
-/// A text of no more bytes is written without asking first whether there is room for it.
+/// A text of no more bytes is written without asking first whether there is room for it, unless the
+/// settings say otherwise.
 pub const SMALL_TEXT_BYTES: u64 = 64 * 1024;
 
 /// How the name of a job's file ends.

@@ -13,7 +13,6 @@ use crate::core::Core;
 use crate::file::{FilePath, Folder};
 use crate::id::Epoch;
 use crate::inbox::{OPEN_LIMIT, suffixed};
-use crate::job::{self, SMALL_TEXT_BYTES};
 use crate::jobs::memory::Memory;
 use crate::publish::HiddenText;
 use crate::recovery::Recovery;
@@ -321,21 +320,6 @@ impl Coordinator {
     pub(crate) fn release_all(&mut self, core: &mut Core, key: u64) {
         if let Some(job) = self.jobs.open.get_mut(&key) {
             let factorials = std::mem::take(&mut job.factorials);
-            self.release(core, key, factorials);
-            self.free_memory(core, key);
-        }
-    }
-
-    /// A job's text has no room for now: its results are dropped, since that may last, and computed
-    /// again when there is room.
-    pub(crate) fn park(&mut self, core: &mut Core, key: u64) {
-        if let Some(job) = self.jobs.open.get_mut(&key)
-            && job.stage == Stage::Writing
-            && job.reasons.is_empty()
-            && job::text_bytes(&job.factorials) > SMALL_TEXT_BYTES
-        {
-            job.stage = Stage::Room;
-            let factorials = job.factorials.clone();
             self.release(core, key, factorials);
             self.free_memory(core, key);
         }

@@ -189,7 +189,6 @@ impl Coordinator {
                 let name = &job.name;
                 core.warn(format!("job {name}: {sentence}"));
             }
-            self.park(core, key);
             self.stall(core, key, why);
             self.leave_unread(core, key);
             return;

@@ -195,6 +195,12 @@ impl Coordinator {
         self.forget_unneeded(core);
     }
 
+    /// Whether what is held of a factorial, or done for it, is of use: an open job needs it, be it one
+    /// that waits, or one may turn up that does.
+    pub(crate) fn wants(&self, n: u32) -> bool {
+        !self.jobs.settled() || self.jobs.need(n)
+    }
+
     /// Forgets what no job needs, unless one may turn up that does.
     pub(crate) fn forget_unneeded(&mut self, core: &mut Core) {
         if self.jobs.recovery.is_open() {

@@ -625,7 +625,7 @@ fn delay_never_applies_to_elections() {
     cluster.run_until(LIMIT, "a coordinator", |cluster| {
         cluster.coordinator() == Some(NodeId(3))
     });
-    cluster.drop_job("job", "100\n");
+    cluster.drop_job("job.job", "100\n");
     cluster.run_for(Duration::from_secs(1));
     cluster.kill(NodeId(3));
     let begun = cluster.now;

@@ -40,7 +40,7 @@ fn a_dropped_job_is_computed_and_published() {
 #[test]
 fn lines_keep_their_order_and_may_repeat() {
     let mut cluster = Cluster::new(config(4));
-    cluster.drop_job("mixed", "# three\n5!\n\n 0 \r\n5\n1!");
+    cluster.drop_job("mixed.job", "# three\n5!\n\n 0 \r\n5\n1!");
     cluster.run_until(LIMIT, "mixed", done("mixed.txt"));
     assert_eq!(
         cluster.file(Folder::Done, "mixed.txt").unwrap(),
@@ -78,7 +78,7 @@ fn a_name_that_is_taken_gets_a_suffix() {
 fn many_jobs_at_once_all_end() {
     let mut cluster = Cluster::new(config(5));
     for index in 0..600 {
-        cluster.drop_job(&format!("job-{index}"), &format!("{}\n", index % 40));
+        cluster.drop_job(&format!("job-{index}.job"), &format!("{}\n", index % 40));
     }
     cluster.run_until(LIMIT, "600 jobs", |cluster| {
         cluster
@@ -138,7 +138,7 @@ fn nobody_computes_while_there_is_no_worker() {
     });
     cluster.kill(NodeId(0));
     cluster.kill(NodeId(1));
-    cluster.drop_job("zero", "0!\n");
+    cluster.drop_job("zero.job", "0!\n");
     cluster.run_for(Duration::from_secs(10));
     assert_eq!(
         cluster.count(|trace| matches!(trace, Trace::Computing { .. })),
@@ -160,7 +160,7 @@ fn the_coordinator_may_die_at_any_step() {
             cluster.run_until(LIMIT, "a coordinator", |cluster| {
                 cluster.coordinator() == Some(NodeId(3))
             });
-            cluster.drop_job("job", "100!\n7\n");
+            cluster.drop_job("job.job", "100!\n7\n");
             let begun = cluster.steps;
             while cluster.steps < begun + kill_after && !done("job.txt")(&cluster) {
                 cluster.step();
@@ -216,7 +216,7 @@ fn a_worker_may_die_at_any_step() {
         cluster.run_until(LIMIT, "a coordinator", |cluster| {
             cluster.coordinator() == Some(NodeId(3))
         });
-        cluster.drop_job("job", "100!\n");
+        cluster.drop_job("job.job", "100!\n");
         let begun = cluster.steps;
         while cluster.steps < begun + kill_after && !done("job.txt")(&cluster) {
             cluster.step();

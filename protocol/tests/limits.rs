@@ -217,8 +217,7 @@ fn a_coordinator_that_takes_over_goes_on_with_what_was_begun_and_then_with_who_w
     });
 }
 
-/// A job whose text has no room holds nothing while it waits: its results are dropped, and computed
-/// again when there is room.
+/// A job whose text has no room is not computed before there is some.
 #[test]
 fn a_job_that_waits_for_room_is_computed_when_there_is_some() {
     let mut node = Solo::coordinating(2, config());

@@ -508,8 +508,8 @@ fn an_operation_that_kills_its_workers_fails_its_job_and_spares_the_cluster() {
     cluster.run_until(LIMIT, "a coordinator", |cluster| {
         cluster.coordinator() == Some(NodeId(4))
     });
-    cluster.drop_job("deadly", "13!");
-    cluster.drop_job("good", "5!");
+    cluster.drop_job("deadly.job", "13!");
+    cluster.drop_job("good.job", "5!");
     let deadly = Plan::new(13).root();
     let mut seen = 0;
     while cluster.file(Folder::Failed, "deadly.txt").is_none() {
@@ -546,7 +546,7 @@ fn the_last_worker_may_be_the_last_victim_and_the_job_fails_all_the_same() {
     cluster.run_until(LIMIT, "a coordinator", |cluster| {
         cluster.coordinator() == Some(NodeId(2))
     });
-    cluster.drop_job("deadly", "13!");
+    cluster.drop_job("deadly.job", "13!");
     let deadly = Plan::new(13).root();
     let mut seen = 0;
     let mut deaths = 0;
@@ -778,7 +778,7 @@ fn a_peer_that_was_stopped_while_checkpoints_flowed_catches_up() {
         cluster.coordinator() == Some(NodeId(3))
     });
     cluster.stop(NodeId(0));
-    cluster.drop_job("job", "200!");
+    cluster.drop_job("job.job", "200!");
     cluster.run_until(LIMIT, "the job", |cluster| {
         cluster.file(Folder::Done, "job.txt").is_some()
     });
@@ -803,7 +803,7 @@ fn a_stale_coordinator_between_two_file_calls_changes_nothing() {
         cluster.run_until(LIMIT, "a coordinator", |cluster| {
             cluster.coordinator() == Some(NodeId(2))
         });
-        cluster.drop_job("job", "30!");
+        cluster.drop_job("job.job", "30!");
         for _ in 0..stop_after {
             cluster.step();
         }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use protocol::config::{Config, Preemption};
 use protocol::id::NodeId;
 use protocol::plan::Shape;
+use protocol::plan::conversion::most_digits;
 use protocol::time::Time;
 
 use crate::chance::{Chance, Span};
@@ -103,14 +104,24 @@ impl Scenario {
             at = at + chance.duration(pace);
             deeds.push((at, kinds.deed(&mut chance, nodes)));
         }
+        let stops_early = chance.percent(5);
+        let seed = chance.fork();
         Scenario {
-            config,
+            config: Config {
+                small_text: chance.pick(&[0, 100, 10_000]),
+                // The largest job fits, and often no other beside it.
+                max_digits: match chance.percent(40) {
+                    true => jobs.iter().map(digits).max().unwrap_or_default(),
+                    false => u64::MAX,
+                },
+                ..config
+            },
             surroundings,
             jobs,
             deeds,
             faults,
-            stops_early: chance.percent(5),
-            seed: chance.fork(),
+            stops_early,
+            seed,
         }
     }
 }
@@ -201,6 +212,13 @@ fn config(chance: &mut Chance, surroundings: &Surroundings) -> Config {
         trace_operations: true,
         ..Config::default()
     }
+}
+
+/// The most digits of a job's results, each counted once.
+fn digits(job: &Job) -> u64 {
+    let numbers = Job::numbers(&job.content).unwrap_or_default();
+    let distinct: BTreeSet<u32> = numbers.into_iter().collect();
+    distinct.into_iter().map(most_digits).sum()
 }
 
 fn job(chance: &mut Chance, number: usize) -> Job {

@@ -353,28 +353,37 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_the_system_are_refused_whatever_they_are_called() {
+    fn folders_of_the_system_are_refused_and_others_are_not() {
         for path in [
             "/",
             "/etc",
             "/etc/cron.d",
             "/tmp",
             "/usr/share/doc",
-            "/etc/../etc/",
+            "/usr/local",
+            "/home",
         ] {
-            let error = resolve(Path::new(path)).unwrap_err();
-            assert!(
-                matches!(error, JobsDirError::System { .. }),
-                "{path}: {error}"
-            );
+            let error = check_system(PathBuf::from(path)).unwrap_err();
+            let refused = matches!(error, JobsDirError::System { .. });
+            assert!(refused, "{path}: {error}");
+        }
+        for path in [
+            "/usr/local/jobs",
+            "/jobs",
+            "/home/me/jobs",
+            "/tmp/jobs",
+            "/etcetera",
+        ] {
+            check_system(PathBuf::from(path)).unwrap();
         }
         let parent = tempfile::tempdir().unwrap();
         let link = parent.path().join("jobs");
-        std::os::unix::fs::symlink("/etc", &link).unwrap();
+        // Nothing can be made there, whatever the code under test does.
+        std::os::unix::fs::symlink("/proc", &link).unwrap();
         let error = resolve(&link).unwrap_err();
         assert!(matches!(error, JobsDirError::System { .. }), "{error}");
-        check_system(PathBuf::from("/usr/local/jobs")).unwrap();
-        check_system(PathBuf::from("/jobs")).unwrap();
+        let missing = where_it_will_be(&link.join("jobs"));
+        assert_eq!(missing, Path::new("/proc/jobs"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use nix::sys::stat::{FileStat, Mode, fchmod, fstat, fstatat};
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{Gid, UnlinkatFlags, fchown, unlinkat};
 use protocol::file::{FileCall, FilePath, FileReply, Folder, Probe};
+use protocol::job::SMALL_TEXT_BYTES;
 
 use super::rename::{rename, sweep_reservation};
 use super::sync::Unsynced;
@@ -23,8 +24,6 @@ use crate::jobs_folder::{self, JobsFolder};
 pub(super) const AT_ONCE: usize = 256 << 10;
 /// Most parts that the system takes at once.
 const PARTS_AT_ONCE: usize = 1024;
-/// A text that is no larger is written without asking whether there is room for it.
-const SMALL_TEXT: u64 = 64 << 10;
 /// Room that a large text leaves for others: this part of the file system, and so many bytes at most.
 const LEFT_PART: u64 = 20;
 const LEFT_AT_MOST: u64 = 64 << 20;
@@ -214,7 +213,7 @@ fn open(folders: &JobsFolder, path: &FilePath) -> io::Result<Opened> {
 
 /// Whether the file system has room for a text of so many bytes, and some more for others.
 fn room(folders: &JobsFolder, bytes: u64) -> io::Result<FileReply> {
-    if bytes <= SMALL_TEXT {
+    if bytes <= SMALL_TEXT_BYTES {
         return Ok(FileReply::Ok);
     }
     let found = fstatvfs(folders.get(Folder::Running)?)?;

@@ -154,7 +154,7 @@ impl Coordinator {
         }
         self.release(core, key, unneeded);
         self.free_memory(core, key);
-        if job::text_bytes(&factorials) > job::SMALL_TEXT_BYTES {
+        if job::text_bytes(&factorials) > core.config.small_text {
             if let Some(job) = self.jobs.open.get_mut(&key) {
                 job.stage = Stage::Room;
             }
