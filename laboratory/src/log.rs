@@ -4,11 +4,14 @@ mod event;
 mod reader;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::time::{ClockId, clock_gettime};
 
 pub use self::event::{Event, Fields, Life, Op};
@@ -28,7 +31,7 @@ pub struct Log {
 impl Log {
     /// Reads a log file; an empty one if there is none. A line that cannot be read is the last.
     pub fn read(path: &Path) -> Log {
-        match File::open(path) {
+        match open(path) {
             Ok(file) => Log::from(BufReader::new(file)),
             Err(_) => Log::default(),
         }
@@ -71,6 +74,33 @@ impl Log {
         let lines = first.line.min(second.line)..=first.line.max(second.line);
         self.torn.iter().any(|line| lines.contains(line))
     }
+}
+
+/// Opens a log file for reading, without following a link in its place, and without waiting for a
+/// writer of a FIFO: nothing but a regular file is a log.
+///
+/// # Errors
+///
+/// It is no regular file, or the system does not open it.
+pub fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path);
+    let no_file = || io::Error::other("it is no regular file");
+    match opened {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Ok(_) => Err(no_file()),
+        Err(error) if is_no_file(&error) => Err(no_file()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A link, or a socket.
+fn is_no_file(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::ELOOP | Errno::ENXIO))
 }
 
 /// `CLOCK_MONOTONIC`, in nanoseconds, as in the log; 0 where there is no such clock.

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::log::{Event, Log};
+use crate::log::{self, Event, Log};
 
 /// Most bytes that are read in one go: a traced log is larger than what one would hold in memory.
 const PORTION: usize = 1 << 20;
@@ -58,7 +58,7 @@ impl Tail {
     ///
     /// # Errors
     ///
-    /// The log cannot be opened or read; that it is not there is no error.
+    /// The log cannot be opened or read, or is no regular file; that it is not there is no error.
     pub fn read(&mut self, mut take: impl FnMut(Found)) -> io::Result<()> {
         if let Some(file) = &mut self.file {
             // Before it is looked whether another took its place: nothing is added afterwards.
@@ -72,7 +72,7 @@ impl Tail {
             self.last = None;
             take(Found::Anew);
         }
-        let mut file = match File::open(&self.path) {
+        let mut file = match log::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
@@ -93,7 +93,7 @@ impl Tail {
     pub fn has_successor(&self) -> io::Result<bool> {
         match &self.file {
             Some(file) => is_replaced(file, &self.path),
-            None => self.path.try_exists(),
+            None => Ok(self.path.is_symlink() || self.path.try_exists()?),
         }
     }
 }
@@ -102,7 +102,7 @@ impl Tail {
 /// replaced yet: its successor may come.
 fn is_replaced(file: &File, path: &Path) -> io::Result<bool> {
     let open = file.metadata()?;
-    match fs::metadata(path) {
+    match fs::symlink_metadata(path) {
         Ok(now) => Ok((now.dev(), now.ino()) != (open.dev(), open.ino())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -211,6 +211,27 @@ mod tests {
         append(&path, &line("another"));
         assert!(tail.has_successor().unwrap());
         assert_eq!(read(&mut tail), ["(anew)", "another"]);
+    }
+
+    #[test]
+    fn what_is_no_file_is_no_log_and_holds_up_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let elsewhere = folder.path().join("elsewhere");
+        append(&elsewhere, &line("secret"));
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        let mut tail = Tail::whole(&path);
+        tail.read(|found| panic!("{found:?}")).unwrap_err();
+
+        fs::remove_file(&path).unwrap();
+        append(&path, &line("first"));
+        assert_eq!(read(&mut tail), ["first"]);
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = tail
+            .read(|found| assert!(matches!(found, Found::Anew)))
+            .unwrap_err();
+        assert!(error.to_string().contains("no regular file"), "{error}");
     }
 
     #[test]

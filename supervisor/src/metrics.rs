@@ -56,6 +56,7 @@ pub(crate) enum MetricsError {
 /// Once: no cluster answers. Served: the address cannot be listened on.
 pub(crate) fn run(args: &MetricsArgs) -> Result<(), Failure> {
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
+    run_dir::visit(&run_dir)?;
     if let Some(address) = args.listen {
         return Ok(serve::run(address, Collector::new(&run_dir)?)?);
     }
@@ -92,11 +93,16 @@ impl Collector {
     }
 
     /// Counts what was added to the event log, and asks for the present state; an inner error where
-    /// no cluster answers.
+    /// no cluster answers, or where its run directory is not to be believed, and nothing in it is read.
     ///
     /// In this order, so that the state is never older than the counters: no process is shown as
     /// coordinator whose end is counted.
     fn collect(&mut self) -> Result<Result<ClusterStatus, Failure>, MetricsError> {
+        match run_dir::visit(&self.run_dir) {
+            Ok(Some(visited)) => visited.act_as_owner(),
+            Ok(None) => {}
+            Err(error) => return Ok(Err(error.into())),
+        }
         self.count()?;
         let status = self.status();
         // The state may be of a run that began meanwhile, whose counters are its own.

@@ -6,7 +6,7 @@
 //! the signal that they are to get at its death.
 
 use std::ffi::CString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -62,7 +62,10 @@ pub(crate) enum OwnerError {
 impl Owner {
     /// Whom the file or folder belongs to, if this process is root and it is somebody else's.
     pub(crate) fn if_not_root(path: &Path) -> Option<Owner> {
-        let found = fs::metadata(path).ok()?;
+        Owner::of_if_not_root(&fs::metadata(path).ok()?)
+    }
+
+    fn of_if_not_root(found: &Metadata) -> Option<Owner> {
         let user = Uid::from_raw(found.uid());
         if !geteuid().is_root() || user.is_root() {
             return None;
@@ -133,10 +136,10 @@ fn open_to_write(terminal: BorrowedFd<'_>) -> io::Result<File> {
     options.write(true).custom_flags(libc::O_NOCTTY).open(path)
 }
 
-/// Makes a command of root's work as the owner of `path`, where it may: so what it makes there
-/// belongs to that user, and it may go where only that user may.
-pub(crate) fn act_as_owner_of(path: &Path) {
-    if let Some(owner) = Owner::if_not_root(path) {
+/// Makes a command of root's work as the owner of what was `found`, where it may: so what it makes
+/// there belongs to that user, and it may go where only that user may.
+pub(crate) fn act_as_owner_of(found: &Metadata) {
+    if let Some(owner) = Owner::of_if_not_root(found) {
         // Root that may not has often the right to do without.
         let _ = owner.become_it();
     }

@@ -1,6 +1,7 @@
 //! The run directory: sockets and the event log of one cluster, private to its user.
 
 mod handover;
+mod visit;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -14,6 +15,8 @@ use protocol::config::MAX_NODES;
 
 use crate::control::SOCKET;
 pub(crate) use crate::run_dir::handover::make_for;
+
+pub(crate) use self::visit::{Visited, visit};
 
 /// Longest path of a Unix socket, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
@@ -53,10 +56,24 @@ pub(crate) enum RunDirError {
         owner: u32,
     },
     /// Others could put their sockets there.
-    #[error("others may write to the run directory {0}; make it private with: chmod 700 {0}", path.display())]
+    #[error(
+        "others may write to the run directory {0}; make it private with: chmod 700 {0}, or choose another with --run-dir",
+        path.display()
+    )]
     Writable {
         /// The run directory.
         path: PathBuf,
+    },
+    /// Something else has its name.
+    #[error(
+        "{} is {what} and no run directory; name the directory itself, or another, with --run-dir",
+        path.display()
+    )]
+    NoFolder {
+        /// What was named as the run directory.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
     },
     /// It is root's and holds something else, so it is not given to another user.
     #[error(
@@ -119,7 +136,9 @@ impl RunDir {
             .create(path)
             .map_err(failed)?;
         let directory = open_folder(path).map_err(failed)?;
-        check_owner(path, &directory.metadata().map_err(failed)?)?;
+        let found = directory.metadata().map_err(failed)?;
+        check_owner(path, &found)?;
+        check_private(path, &found)?;
         match directory.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -209,7 +228,12 @@ fn open_folder(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
-        .open(path)
+        .open(without_end(path))
+}
+
+/// Without a slash or `/.` at the end, which would have a link followed.
+fn without_end(path: &Path) -> PathBuf {
+    path.components().collect()
 }
 
 fn check_length(path: &Path) -> Result<(), RunDirError> {
@@ -226,15 +250,20 @@ fn check_length(path: &Path) -> Result<(), RunDirError> {
 }
 
 fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> {
+    let owner = metadata.uid();
+    if owner == geteuid().as_raw() {
+        return Ok(());
+    }
     let path = path.to_owned();
-    if metadata.uid() != geteuid().as_raw() {
-        let owner = metadata.uid();
-        return Err(RunDirError::Foreign { path, owner });
+    Err(RunDirError::Foreign { path, owner })
+}
+
+fn check_private(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> {
+    if metadata.mode() & 0o022 == 0 {
+        return Ok(());
     }
-    if metadata.mode() & 0o022 != 0 {
-        return Err(RunDirError::Writable { path });
-    }
-    Ok(())
+    let path = path.to_owned();
+    Err(RunDirError::Writable { path })
 }
 
 fn is_socket_name(name: &OsStr) -> bool {

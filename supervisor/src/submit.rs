@@ -104,7 +104,9 @@ pub(crate) fn run(args: &SubmitArgs) -> Result<(), Failure> {
         None => default_name(&numbers),
     };
     // The job then belongs to whom its results will belong.
-    owner::act_as_owner_of(&args.jobs);
+    if let Ok(found) = std::fs::metadata(&args.jobs) {
+        owner::act_as_owner_of(&found);
+    }
     // Before the job exists: an interrupt must not leave a file half-written.
     let signals = args.wait.then(Signals::install).transpose();
     let mut signals = signals.map_err(Failure::Signals)?;

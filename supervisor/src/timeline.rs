@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use laboratory::failovers::Failover;
@@ -13,7 +13,6 @@ use node::event_log::FILE_NAME;
 
 use crate::cli::TimelineArgs;
 use crate::failure::Failure;
-use crate::owner;
 use crate::results;
 use crate::run_dir;
 
@@ -86,28 +85,25 @@ pub(crate) fn run(args: &TimelineArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(run_dir: &Path) -> Result<Log, TimelineError> {
+fn read(run_dir: &Path) -> Result<Log, Failure> {
     let path = run_dir.join(FILE_NAME);
-    let text = match fs::read(&path) {
-        // The log is its owner's alone, and root is not always one who may go everywhere.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            owner::act_as_owner_of(run_dir);
-            fs::read(&path)
-        }
-        read => read,
+    let failed = |error| TimelineError::Read {
+        path: path.clone(),
+        error,
     };
-    let text = text.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => TimelineError::NoLog {
-            run_dir: run_dir.to_owned(),
-        },
-        _ => TimelineError::Read {
-            path: path.clone(),
-            error,
-        },
-    })?;
+    let opened = match run_dir::visit(run_dir)? {
+        Some(visited) => visited.open_log().map_err(failed)?,
+        None => None,
+    };
+    let Some(mut file) = opened else {
+        let run_dir = run_dir.to_owned();
+        return Err(TimelineError::NoLog { run_dir }.into());
+    };
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).map_err(failed)?;
     let log = Log::parse(&text);
     if log.events.is_empty() {
-        return Err(TimelineError::Empty { path });
+        return Err(TimelineError::Empty { path }.into());
     }
     Ok(log)
 }
@@ -164,6 +160,8 @@ fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::ExitCode;
+
     use super::*;
 
     const LOG: &str = concat!(
@@ -195,11 +193,11 @@ mod tests {
         let run_dir = tempfile::tempdir().unwrap();
         let missing = read(run_dir.path()).unwrap_err();
         assert!(missing.to_string().contains("--run-dir"), "{missing}");
-        assert_eq!(missing.exit_code(), 3);
+        assert_eq!(missing.exit_code(), ExitCode::from(3));
 
         fs::write(run_dir.path().join(FILE_NAME), "torn").unwrap();
         let empty = read(run_dir.path()).unwrap_err();
         assert!(empty.to_string().contains("holds no event"), "{empty}");
-        assert_eq!(empty.exit_code(), 3);
+        assert_eq!(empty.exit_code(), ExitCode::from(3));
     }
 }

@@ -30,9 +30,10 @@ use crate::run_dir;
 ///
 /// # Errors
 ///
-/// The terminal cannot be used, or standard output takes nothing.
+/// The run directory is not to be believed, the terminal cannot be used, or standard output takes nothing.
 pub(crate) fn run(args: &TopArgs) -> Result<(), Failure> {
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
+    run_dir::visit(&run_dir)?;
     let is_dumb = std::env::var_os("TERM").as_deref() == Some(OsStr::new("dumb"));
     if io::stdout().is_terminal() && !is_dumb && screen::has_size() {
         screen::run(&run_dir).map_err(Failure::Terminal)

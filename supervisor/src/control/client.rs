@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
+use nix::unistd::Uid;
 
 use super::{Answer, Request, SOCKET};
-use crate::owner;
+use crate::run_dir::{self, RunDirError, Visited};
 
 /// How long a supervisor may take for each step of an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -53,6 +54,23 @@ pub(crate) enum ControlError {
         /// The run directory.
         run_dir: PathBuf,
     },
+    /// Something stands there that is not to be asked.
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    /// It is not the owner's.
+    #[error(
+        "whoever answers in the run directory {} is user {server}, and the directory belongs to user {owner}; \
+         name another run directory with --run-dir",
+        run_dir.display()
+    )]
+    Impostor {
+        /// The run directory.
+        run_dir: PathBuf,
+        /// As whom the server runs.
+        server: Uid,
+        /// Whom the directory belongs to.
+        owner: Uid,
+    },
     /// Something else.
     #[error(
         "cannot ask the bullpen of the run directory {}: {error}; name the run directory of another with --run-dir",
@@ -82,14 +100,21 @@ pub(crate) enum ControlError {
 ///
 /// # Errors
 ///
-/// Nobody is there, or does not answer within seconds, or is not understood.
+/// Nobody is there, or somebody who is not the owner, or does not answer within seconds, or is not
+/// understood.
 pub(crate) fn ask(run_dir: &Path, request: &Request) -> Result<Answer, ControlError> {
     let foreign = |reason: String| ControlError::Foreign {
         run_dir: run_dir.to_owned(),
         reason,
     };
-    owner::act_as_owner_of(run_dir);
-    let line = exchange(run_dir, request).map_err(|error| classify(run_dir, error))?;
+    let failed = |error| classify(run_dir, error);
+    let Some(visited) = run_dir::visit(run_dir)? else {
+        return Err(failed(Errno::ENOENT.into()));
+    };
+    visited.act_as_owner();
+    let stream = open(&run_dir.join(SOCKET)).map_err(failed)?;
+    check_server(&stream, &visited)?;
+    let line = exchange(stream, request).map_err(failed)?;
     match serde_json::from_slice(&line) {
         Ok(Answer::Refused(reason)) => Err(foreign(reason)),
         Ok(answer) => Ok(answer),
@@ -101,8 +126,23 @@ pub(crate) fn ask(run_dir: &Path, request: &Request) -> Result<Answer, ControlEr
     }
 }
 
-fn exchange(run_dir: &Path, request: &Request) -> io::Result<Vec<u8>> {
-    let mut stream = open(&run_dir.join(SOCKET))?;
+/// Who listens is known from the system, and not from what it says.
+fn check_server(stream: &UnixStream, visited: &Visited) -> Result<(), ControlError> {
+    let run_dir = visited.path();
+    let server = getsockopt(stream, sockopt::PeerCredentials)
+        .map_err(|error| classify(run_dir, error.into()))?;
+    let (server, owner) = (Uid::from_raw(server.uid()), visited.owner());
+    if server == owner {
+        return Ok(());
+    }
+    Err(ControlError::Impostor {
+        run_dir: run_dir.to_owned(),
+        server,
+        owner,
+    })
+}
+
+fn exchange(mut stream: UnixStream, request: &Request) -> io::Result<Vec<u8>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');

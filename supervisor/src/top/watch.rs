@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 use super::events::{Line, Lines};
 use super::load::{Load, Meter};
 use crate::control::{Answer, ClusterStatus, Request, Target, client, role_word};
+use crate::run_dir;
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -111,13 +112,15 @@ impl Watcher {
             )),
             Err(error) => Err(error.to_string()),
         };
-        let lines = &mut self.lines;
-        // A log that cannot be read leaves the events out, and nothing else.
-        let _ = self.tail.read(|found| {
-            if let Found::Event(event) = found {
-                lines.add(&event);
-            }
-        });
+        if run_dir::visit(&self.run_dir).is_ok() {
+            let lines = &mut self.lines;
+            // A log that cannot be read leaves the events out, and nothing else.
+            let _ = self.tail.read(|found| {
+                if let Found::Event(event) = found {
+                    lines.add(&event);
+                }
+            });
+        }
         let nodes = status.as_ref().map_or(&[][..], |status| &status.nodes);
         Snapshot {
             loads: self.meter.read(nodes, Instant::now()),

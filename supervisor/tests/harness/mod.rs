@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 pub(crate) mod disk;
+pub(crate) mod fake;
 mod machine;
 mod processes;
 
