@@ -6,6 +6,7 @@ use bytes::Bytes;
 use glob::Pattern;
 
 use crate::plan::conversion::most_digits;
+use crate::printable::printable;
 
 /// Largest job file, in bytes.
 pub const MAX_JOB_BYTES: usize = 64 * 1024;
@@ -257,6 +258,7 @@ pub fn log_line(n: u32, digits: &[impl AsRef<[u8]>], limit: usize, job: &str) ->
         let end = digits.flatten().rev().take(SHOWN);
         let end: Vec<u8> = end.copied().collect();
         line.extend(end.iter().rev());
+        let job = printable(job);
         line.extend_from_slice(format!(" ({length} digits, whole in done/{job}.txt)").as_bytes());
     }
     line.push(b'\n');

@@ -14,7 +14,7 @@ use crate::results;
 pub(crate) fn run(args: &CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut visible(), "bullpen", &mut script);
-    Ok(results::say(&String::from_utf8_lossy(&script))?)
+    Ok(results::hand_over(&String::from_utf8_lossy(&script))?)
 }
 
 /// The command line without what nobody is to type: the generators list hidden commands too.

@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use protocol::config::{Config, Preemption};
+use protocol::printable::printable_lines;
 
 use crate::cli::ExperimentArgs;
 use crate::cli::experiment::{Options, SignalArg, TargetArg};
@@ -124,7 +125,7 @@ fn conclude(
     };
     if let Err(error) = reported {
         // Nobody may be left to read it.
-        let _ = writeln!(Stderr, "bullpen: {error}");
+        let _ = writeln!(Stderr, "bullpen: {}", printable_lines(&error.to_string()));
     }
     Err(worse.into())
 }

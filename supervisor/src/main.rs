@@ -47,16 +47,21 @@ mod top;
 mod up;
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use node::args::LogFormat;
+use protocol::printable::{printable, printable_lines};
+use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
-use crate::stderr::Stderr;
+use crate::stderr::{JsonStderr, Stderr};
 
 fn main() -> ExitCode {
     if std::env::args_os().nth(1).as_deref() != Some(OsStr::new(cli::NODE)) {
@@ -101,7 +106,8 @@ fn report(result: Result<(), Failure>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Not `eprintln!`, which panics when standard error is closed.
-            let _ = writeln!(std::io::stderr(), "bullpen: {failure}");
+            let text = failure.to_string();
+            let _ = writeln!(std::io::stderr(), "bullpen: {}", printable_lines(&text));
             failure.exit_code()
         }
     }
@@ -117,14 +123,29 @@ fn name_process() {
 /// Messages of `level` and above go to standard error, a line each.
 fn log_to_stderr(level: LevelFilter, format: LogFormat) {
     let log = tracing_subscriber::fmt()
-        .with_writer(|| Stderr)
         .with_target(false)
         .with_max_level(level);
     match format {
         LogFormat::Text => log
+            .with_writer(|| Stderr)
             .compact()
             .with_ansi(std::io::stderr().is_terminal())
+            .fmt_fields(debug_fn(write_field).delimited(" "))
             .init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Json => log
+            .with_writer(|| JsonStderr)
+            .json()
+            .flatten_event(true)
+            .init(),
+    }
+}
+
+/// The message, or another field with its name, on the same line: words of others are in them.
+fn write_field(to: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let value = format!("{value:?}");
+    let value = printable(&value);
+    match field.name() {
+        "message" => write!(to, "{value}"),
+        name => write!(to, "{name}={value}"),
     }
 }

@@ -1,9 +1,14 @@
-//! The texts of finished jobs, on their way to a person.
+//! What a command prints on standard output: the texts of finished jobs, and its own.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+
+use protocol::printable::printable_lines;
+
+/// Bytes of results that are made printable at a time.
+const PORTION: usize = 64 << 10;
 
 /// Why results do not reach the person. Displays as one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +61,8 @@ pub(crate) fn reasons(path: &Path, mut file: File) -> Result<String, ResultsErro
     }
 }
 
-/// Copies results to standard output. A reader that has left has seen enough.
+/// Copies results to standard output, to a terminal what is printable of them: only digits are
+/// expected. A reader that has left has seen enough.
 ///
 /// # Errors
 ///
@@ -66,16 +72,46 @@ pub(crate) fn print(mut results: File) -> Result<(), ResultsError> {
         .as_fd()
         .try_clone_to_owned()
         // The descriptor itself: standard output's own buffer is made for lines.
-        .and_then(|stdout| io::copy(&mut results, &mut File::from(stdout)).map(|_| ()));
+        .map(File::from)
+        .and_then(|mut stdout| {
+            if stdout.is_terminal() {
+                show(&mut results, &mut stdout)
+            } else {
+                io::copy(&mut results, &mut stdout).map(|_| ())
+            }
+        });
     forgive(copied)
 }
 
-/// Writes text to standard output. A reader that has left has seen enough.
+fn show(results: &mut File, terminal: &mut impl Write) -> io::Result<()> {
+    let mut portion = vec![0; PORTION];
+    loop {
+        let length = results.read(&mut portion)?;
+        if length == 0 {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&portion[..length]);
+        terminal.write_all(printable_lines(&text).as_bytes())?;
+    }
+}
+
+/// Writes lines to standard output, with words of others in them made printable. A reader that has
+/// left has seen enough.
+///
+/// # Errors
+///
+/// They cannot be written.
+pub(crate) fn say(lines: &str) -> Result<(), ResultsError> {
+    hand_over(&printable_lines(lines))
+}
+
+/// Writes a text that a program is to read to standard output, as it is. A reader that has left has
+/// seen enough.
 ///
 /// # Errors
 ///
 /// It cannot be written.
-pub(crate) fn say(text: &str) -> Result<(), ResultsError> {
+pub(crate) fn hand_over(text: &str) -> Result<(), ResultsError> {
     let mut stdout = io::stdout().lock();
     forgive(
         stdout

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use humantime::format_duration;
+use protocol::printable::{printable, printable_json};
 use protocol::status::JobStatus;
 use protocol::trace::WaitCause;
 
@@ -26,7 +27,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
     let text = if args.json {
         let mut line = serde_json::to_string(&status).map_err(Failure::Encode)?;
         line.push('\n');
-        line
+        printable_json(&line).into_owned()
     } else {
         page(&status)
     };
@@ -95,7 +96,7 @@ fn job_row(job: &JobStatus) -> [String; 4] {
         total => format!("{} %", u128::from(job.done) * 100 / u128::from(total)),
     };
     [
-        job.name.clone(),
+        printable(&job.name).into_owned(),
         match job.waits {
             None => word.unwrap_or("-").to_owned(),
             Some(WaitCause::Space) => "waits for space".to_owned(),

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use protocol::printable::printable_json;
 
 /// Standard error that drops what cannot be written at once: a supervisor that waits for the
 /// reader of a full pipe restarts nothing, and a node that waits misses heartbeats. It never fails, because the log would answer a failure
@@ -21,6 +22,23 @@ impl Write for Stderr {
             // Nobody is left to be told.
             let _ = stderr.lock().write_all(bytes);
         }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// [`Stderr`] for lines of JSON, of which only what is printable is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JsonStderr;
+
+impl Write for JsonStderr {
+    /// Takes whole lines.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = String::from_utf8_lossy(bytes);
+        Stderr.write_all(printable_json(&line).as_bytes())?;
         Ok(bytes.len())
     }
 

@@ -10,6 +10,7 @@ use laboratory::log::{Event, Log};
 use laboratory::report::Report;
 use laboratory::{page, words};
 use node::event_log::FILE_NAME;
+use protocol::printable::printable;
 
 use crate::cli::TimelineArgs;
 use crate::failure::Failure;
@@ -76,7 +77,7 @@ pub(crate) fn run(args: &TimelineArgs) -> Result<(), Failure> {
         Some(path) => {
             let page = page::render(&report(&run_dir, log));
             if path.as_os_str() == "-" {
-                results::say(&page)?;
+                results::hand_over(&page)?;
             } else {
                 write(path, &page)?;
             }
@@ -139,7 +140,8 @@ fn lines(log: &Log) -> String {
     let mut text = String::new();
     for event in log.events.iter().filter(|event| !event.is_traced()) {
         let seconds = event.at().saturating_sub(start) as f64 / 1e9;
-        let words = printable(&words::words(event));
+        let words = words::words(event);
+        let words = printable(&words);
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{seconds:12.6} s  node {:<2} {words}", event.node());
     }
@@ -147,15 +149,6 @@ fn lines(log: &Log) -> String {
         let _ = writeln!(text, "torn lines of the log, left out: {}", log.torn.len());
     }
     text
-}
-
-/// Text that a terminal shows and does not obey.
-fn printable(text: &str) -> String {
-    let shown = |letter: char| match letter {
-        _ if letter.is_control() => char::REPLACEMENT_CHARACTER,
-        _ => letter,
-    };
-    text.chars().map(shown).collect()
 }
 
 #[cfg(test)]
@@ -182,7 +175,7 @@ mod tests {
         assert_eq!(
             lines(&Log::parse(LOG.as_bytes())),
             "    0.000000 s  node 5  acts as coordinator\n    \
-             0.200000 s  node 5  accepted job a\u{fffd}[2J\n    \
+             0.200000 s  node 5  accepted job a\\u{1b}[2J\n    \
              0.541000 s  node 5  was killed by SIGKILL\n\
              torn lines of the log, left out: 1\n"
         );

@@ -4,7 +4,7 @@
 
 mod harness;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::num::NonZeroU16;
 use std::os::fd::{AsFd, OwnedFd};
@@ -113,6 +113,23 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[test]
+fn a_terminal_shows_the_words_of_others_and_does_not_obey_them() {
+    let home = Home::new();
+    fs::create_dir(home.run_dir()).unwrap();
+    let node = r#"{"id":0,"pid":null,"incarnation":1,"role":"worker","state":"waiting","restarts":0,"uptime_ms":0}"#;
+    let job = r#"{"name":"bo\u202ej","state":"running","done":1,"total":2}"#;
+    let status = format!(r#"{{"term":7,"coordinator":null,"nodes":[{node}],"jobs":[{job}]}}"#);
+    harness::fake::serve(&home.run_dir(), &format!(r#"{{"status":{status}}}"#));
+    let event = r#"{"mono_ns":1,"node":0,"incarnation":1,"event":"job_accepted","job":"e\u200bt"}"#;
+    fs::write(home.run_dir().join("events.jsonl"), format!("{event}\n")).unwrap();
+    let mut terminal = Terminal::start(&home);
+    terminal.await_text(r"bo\u{202e}j");
+    terminal.await_text(r"accepted job e\u{200b}t");
+    terminal.press("q");
+    terminal.assert_leaves();
 }
 
 #[test]

@@ -156,4 +156,6 @@ fn a_long_value_is_cut_in_the_log_line() {
         "70!=01234567890123456789…01234567890123456789 (100 digits, whole in done/big.txt)\n"
     );
     assert_eq!(log_line(70, &[&digits], 100, "big").len(), 4 + 100 + 1);
+    let line = log_line(70, &[&digits], 99, "b\u{202e}g");
+    assert!(line.ends_with(b"whole in done/b\\u{202e}g.txt)\n"));
 }

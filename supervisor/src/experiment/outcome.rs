@@ -10,6 +10,7 @@ use laboratory::figures::Figures;
 use laboratory::job_files::{ended, pair};
 use laboratory::report::Report;
 use laboratory::verdict::{Comparison, Violation};
+use protocol::printable::printable_json;
 use serde_json::{Map, Value, json};
 
 use super::course::Ended;
@@ -223,7 +224,7 @@ impl Outcome {
             "sound": violations.is_empty(),
             "violations": violations,
         });
-        format!("{object}\n")
+        printable_json(&format!("{object}\n")).into_owned()
     }
 
     /// Writes the page and the event log that it was made of.

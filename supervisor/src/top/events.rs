@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use laboratory::log::Event;
 use laboratory::words::words;
 use nix::time::{ClockId, clock_gettime};
+use protocol::printable::printable;
 
 /// More than any terminal has lines for.
 const MOST: usize = 200;
@@ -46,7 +47,7 @@ impl Lines {
         let line = Line {
             at: wall_clock(event.at()),
             nodes: BTreeSet::from([event.node()]),
-            words: words(event),
+            words: printable(&words(event)).into_owned(),
             times: 1,
             name: event.name().to_owned(),
             why: event.text("why").to_owned(),

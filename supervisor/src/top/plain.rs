@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use humantime::format_rfc3339_seconds;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use protocol::printable::printable;
 
 use super::watch::Watcher;
 use crate::control::{ClusterStatus, NodeState};
@@ -38,7 +39,8 @@ pub(super) fn run(run_dir: &Path) -> Result<(), ResultsError> {
         };
         if let Some(text) = teller.tell(state, Instant::now()) {
             let now = format_rfc3339_seconds(SystemTime::now());
-            let written = writeln!(stdout, "{now} {text}").and_then(|()| stdout.flush());
+            let written =
+                writeln!(stdout, "{now} {}", printable(&text)).and_then(|()| stdout.flush());
             match written {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
                 written => written.map_err(ResultsError::Print)?,

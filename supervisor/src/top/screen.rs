@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use protocol::printable::printable;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use ratatui::crossterm::terminal;
@@ -51,7 +52,7 @@ pub(super) fn run(run_dir: &Path) -> io::Result<()> {
     }
     leave_with_the_terminal()?;
     let watch = Watch::start(run_dir)?;
-    let mut view = View::new(run_dir.display().to_string());
+    let mut view = View::new(printable(&run_dir.to_string_lossy()).into_owned());
     let _restore = Restore;
     // It restores the terminal on a panic, too.
     let mut terminal = ratatui::try_init()?;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use laboratory::tail::{Found, Tail};
 use nix::sys::signal::Signal;
+use protocol::printable::printable;
 
 use super::events::{Line, Lines};
 use super::load::{Load, Meter};
@@ -95,7 +96,9 @@ impl Watcher {
         while tell.send(News::Snapshot(self.look())).is_ok() {
             match ordered.recv_timeout(INTERVAL) {
                 Ok((target, signal)) => {
-                    let _ = tell.send(News::Signalled(self.signal(target, signal)));
+                    let told = self.signal(target, signal);
+                    let told = printable(&told).into_owned();
+                    let _ = tell.send(News::Signalled(told));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -111,7 +114,8 @@ impl Watcher {
                 "the supervisor gave an answer that does not fit: {other:?}"
             )),
             Err(error) => Err(error.to_string()),
-        };
+        }
+        .map_err(|sentence| printable(&sentence).into_owned());
         if run_dir::visit(&self.run_dir).is_ok() {
             let lines = &mut self.lines;
             // A log that cannot be read leaves the events out, and nothing else.

@@ -1,5 +1,6 @@
 //! The nodes and the jobs.
 
+use protocol::printable::printable;
 use protocol::status::{JobState, JobStatus, RoleName};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Rect};
@@ -169,7 +170,7 @@ fn job_row(job: &JobStatus, bar: u16) -> Row<'static> {
         }
     };
     Row::new([
-        Text::from(job.name.clone()),
+        Text::from(printable(&job.name).into_owned()),
         Text::from(state),
         Text::from(amount::bar(job.done, job.total, bar)),
         right(count),
