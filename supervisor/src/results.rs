@@ -1,10 +1,15 @@
 //! What a command prints on standard output: the texts of finished jobs, and its own.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::stat::Mode;
 use protocol::printable::printable_lines;
 
 /// Bytes of results that are made printable at a time.
@@ -35,15 +40,53 @@ pub(crate) enum Outcome {
     Failed(String),
 }
 
-/// Opens the text of a job; none while it has not got its name.
+/// What stands where the text of a job is to stand.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Nothing yet.
+    Nothing,
+    /// A file.
+    Text(File),
+    /// Something that no cluster puts there, in words.
+    Other(&'static str),
+}
+
+/// Opens the text of a job, in a folder where others may have put anything: no link is followed, and
+/// no FIFO is waited for.
+///
+/// # Errors
+///
+/// It is there and cannot be opened.
+pub(crate) fn open_text(folder: impl AsFd, name: &OsStr) -> io::Result<Found> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = match openat(folder, name, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::ENOENT) => return Ok(Found::Nothing),
+        Err(Errno::ELOOP) => return Ok(Found::Other("a symbolic link")),
+        Err(Errno::ENXIO) => return Ok(Found::Other("a socket")),
+        Err(error) => return Err(error.into()),
+    };
+    let kind = file.metadata()?.file_type();
+    Ok(if kind.is_file() {
+        Found::Text(file)
+    } else if kind.is_fifo() {
+        Found::Other("a FIFO")
+    } else if kind.is_dir() {
+        Found::Other("a directory")
+    } else {
+        Found::Other("a device")
+    })
+}
+
+/// Opens the text of a job; none while no file has its name.
 ///
 /// # Errors
 ///
 /// It is there and cannot be opened.
 pub(crate) fn open_if_there(path: &Path) -> Result<Option<File>, ResultsError> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+    match open_text(AT_FDCWD, path.as_os_str()) {
+        Ok(Found::Text(file)) => Ok(Some(file)),
+        Ok(Found::Nothing | Found::Other(_)) => Ok(None),
         Err(error) => Err(unreadable(path, error)),
     }
 }

@@ -1,19 +1,21 @@
 //! `bullpen submit`: drops a job file the safe way, and may wait for its end.
 
 pub(crate) mod drop_file;
+pub(crate) mod folder;
 mod follow;
+mod warnings;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use protocol::config::MAX_MAX_N;
 
 use crate::cli::SubmitArgs;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::operands;
-use crate::owner;
 use crate::results::{self, Outcome};
 use crate::signals::Signals;
+use crate::submit::folder::JobsFolder;
 
 /// Why a job is not handed in, or its end is not known. Displays as one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +65,14 @@ pub(crate) enum SubmitError {
         /// The name that it was given.
         name: String,
     },
+    /// Something has the name of its text that no cluster puts there.
+    #[error("{} is {what} and not the text of the job, which ended; remove it, and submit the job again", path.display())]
+    InTheWay {
+        /// Where the text was to stand.
+        path: PathBuf,
+        /// What stands there.
+        what: &'static str,
+    },
     /// A signal ended the waiting.
     #[error(
         "interrupted; job {name:?} stays submitted, and its results will be in {}",
@@ -77,6 +87,13 @@ pub(crate) enum SubmitError {
 }
 
 impl SubmitError {
+    pub(crate) fn drop(jobs: &Path, error: io::Error) -> SubmitError {
+        SubmitError::Drop {
+            jobs: jobs.to_owned(),
+            error,
+        }
+    }
+
     /// 2 usage, 3 no job was handed in or its end is unknown, 130 interrupted.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
@@ -84,6 +101,7 @@ impl SubmitError {
             SubmitError::Removed { .. } => 1,
             SubmitError::Drop { .. }
             | SubmitError::NoFreeName { .. }
+            | SubmitError::InTheWay { .. }
             | SubmitError::Lost { .. } => 3,
             SubmitError::Interrupted { .. } => INTERRUPTED,
         }
@@ -103,20 +121,20 @@ pub(crate) fn run(args: &SubmitArgs) -> Result<(), Failure> {
         Some(name) => drop_file::check_name(name)?,
         None => default_name(&numbers),
     };
+    let jobs =
+        JobsFolder::open(&args.jobs).map_err(|error| SubmitError::drop(&args.jobs, error))?;
     // The job then belongs to whom its results will belong.
-    if let Ok(found) = std::fs::metadata(&args.jobs) {
-        owner::act_as_owner_of(&found);
-    }
+    jobs.act_as_owner();
     // Before the job exists: an interrupt must not leave a file half-written.
     let signals = args.wait.then(Signals::install).transpose();
     let mut signals = signals.map_err(Failure::Signals)?;
-    let dropped = drop_file::drop_file(&args.jobs, &name, &operands::job_text(&numbers))?;
+    let dropped = drop_file::drop_file(&jobs, &name, &operands::job_text(&numbers))?;
     let Some(signals) = &mut signals else {
         return Ok(results::say(&format!("{}\n", dropped.name))?);
     };
     // Nobody may be left to read it.
     let _ = writeln!(io::stderr(), "bullpen: submitted as {:?}", dropped.name);
-    let outcome = follow::follow(&args.jobs, &dropped, signals)?;
+    let outcome = follow::follow(&jobs, &dropped, signals)?;
     signals.exit_at_once();
     match outcome {
         Outcome::Done(file) => Ok(results::print(file)?),

@@ -10,6 +10,7 @@ use rand::{RngExt, SeedableRng};
 use crate::operands;
 use crate::submit::SubmitError;
 use crate::submit::drop_file::drop_file;
+use crate::submit::folder::JobsFolder;
 
 /// How many large factorials are open at once.
 const LARGE: usize = 2;
@@ -85,7 +86,9 @@ impl Work {
         // A coordinator that takes over opens the jobs in the order of their names: so that none has
         // to wait for all that come after it, that is the order in which they were dropped.
         let name = format!("{:06}-{kind}", self.dropped.len() + 1);
-        let dropped = drop_file(&self.jobs, &name, &operands::job_text(numbers))?;
+        let jobs =
+            JobsFolder::open(&self.jobs).map_err(|error| SubmitError::drop(&self.jobs, error))?;
+        let dropped = drop_file(&jobs, &name, &operands::job_text(numbers))?;
         self.dropped.push(dropped.name);
         Ok(())
     }

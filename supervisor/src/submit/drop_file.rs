@@ -1,20 +1,22 @@
 //! A job file that appears in the jobs directory whole, and replaces nothing.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::ffi::OsStr;
+use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::fcntl::{OFlag, RenameFlags, openat, renameat, renameat2};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use protocol::job::{MAX_NAME_BYTES, is_ignored, name_of};
 
 use super::SubmitError;
+use super::folder::{Identity, JobsFolder, Stage, look};
 
 /// The number after which no further name is tried.
 const MAX_NUMBER: u32 = 100_000;
-/// The folders in which a name may be in use.
-const FOLDERS: [&str; 3] = ["running", "done", "failed"];
 
 /// A job that was handed in.
 #[derive(Debug)]
@@ -57,21 +59,18 @@ pub(super) fn check_name(name: &str) -> Result<String, SubmitError> {
 /// # Errors
 ///
 /// The directory does not take it, or no name is free.
-pub(crate) fn drop_file(jobs: &Path, name: &str, text: &str) -> Result<Dropped, SubmitError> {
-    let failed = |error| SubmitError::Drop {
-        jobs: jobs.to_owned(),
-        error,
-    };
+pub(crate) fn drop_file(jobs: &JobsFolder, name: &str, text: &str) -> Result<Dropped, SubmitError> {
+    let failed = |error| SubmitError::drop(jobs.path(), error);
     let (part, file) = write_part(jobs, text).map_err(failed)?;
     let named = give_name(jobs, name, &part);
     if !matches!(named, Ok(Some(_))) {
         // Ignored by the cluster, so it does no harm if this fails.
-        let _ = fs::remove_file(&part);
+        let _ = remove(jobs, &part);
     }
     match named.map_err(failed)? {
         Some(name) => Ok(Dropped { name, file }),
         None => Err(SubmitError::NoFreeName {
-            jobs: jobs.to_owned(),
+            jobs: jobs.path().to_owned(),
             name: name.to_owned(),
             tried: MAX_NUMBER,
         }),
@@ -80,32 +79,56 @@ pub(crate) fn drop_file(jobs: &Path, name: &str, text: &str) -> Result<Dropped, 
 
 /// Writes the job under a name that the cluster ignores, and leaves it open for reading only: who
 /// still has a file open for writing keeps it from being taken.
-fn write_part(jobs: &Path, text: &str) -> io::Result<(PathBuf, File)> {
+fn write_part(jobs: &JobsFolder, text: &str) -> io::Result<(String, File)> {
     let token: u64 = rand::random();
-    let part = jobs.join(format!(".submit-{token:016x}.tmp"));
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(&part)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            // Whatever the user's mask says: the cluster may run as another user.
-            file.set_permissions(Permissions::from_mode(0o644))
-        })
-        .and_then(|()| File::open(&part));
+    let part = format!(".submit-{token:016x}.tmp");
+    let written = create(jobs, &part).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        // Whatever the user's mask says: the cluster may run as another user.
+        file.set_permissions(Permissions::from_mode(0o644))?;
+        reopen(jobs, &part, &file)
+    });
     match written {
         Ok(file) => Ok((part, file)),
         Err(error) => {
             // Of this name there is at most what was made here.
-            let _ = fs::remove_file(&part);
+            let _ = remove(jobs, &part);
             Err(error)
         }
     }
 }
 
+/// Makes a file where nothing is, not even a link.
+fn create(jobs: &JobsFolder, name: &str) -> io::Result<File> {
+    let flags =
+        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mode = Mode::from_bits_truncate(0o644);
+    Ok(File::from(openat(jobs, name, flags, mode)?))
+}
+
+/// Opens what was written for reading only. In a folder where others may rename, another file may have
+/// taken its name.
+fn reopen(jobs: &JobsFolder, name: &str, written: &File) -> io::Result<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = File::from(openat(jobs, name, flags, Mode::empty())?);
+    if Identity::of(&file)? == Identity::of(written)? {
+        Ok(file)
+    } else {
+        Err(io::Error::other("somebody put another file in its place"))
+    }
+}
+
+fn remove(jobs: &JobsFolder, name: &str) -> nix::Result<()> {
+    unlinkat(jobs, name, UnlinkatFlags::NoRemoveDir)
+}
+
 /// Renames the file to the first name that is free; none if no name is.
-fn give_name(jobs: &Path, name: &str, part: &Path) -> io::Result<Option<String>> {
+fn give_name(jobs: &JobsFolder, name: &str, part: &str) -> io::Result<Option<String>> {
+    // Those that are there already, and can be looked into.
+    let folders: Vec<OwnedFd> = [Stage::Running, Stage::Done, Stage::Failed]
+        .into_iter()
+        .filter_map(|stage| jobs.stage(stage).ok())
+        .collect();
     for number in 1..=MAX_NUMBER {
         let numbered = match number {
             1 => name.to_owned(),
@@ -116,10 +139,15 @@ fn give_name(jobs: &Path, name: &str, part: &Path) -> io::Result<Option<String>>
                 format!("{}{ending}", &name[..name.floor_char_boundary(room)])
             }
         };
-        if is_in_use(jobs, &numbered) {
+        let file = format!("{numbered}.job");
+        // The claim would add a number. Only a courtesy: nothing is overwritten either way.
+        if folders
+            .iter()
+            .any(|folder| look(folder, OsStr::new(&file)).is_ok())
+        {
             continue;
         }
-        match rename(part, &jobs.join(format!("{numbered}.job"))) {
+        match rename(jobs, part, &file) {
             Ok(()) => return Ok(Some(numbered)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
@@ -128,39 +156,37 @@ fn give_name(jobs: &Path, name: &str, part: &Path) -> io::Result<Option<String>>
     Ok(None)
 }
 
-/// Whether the claim would add a number to the name. Only a courtesy: nothing is overwritten
-/// either way.
-fn is_in_use(jobs: &Path, name: &str) -> bool {
-    let file = format!("{name}.job");
-    FOLDERS
-        .iter()
-        .any(|folder| fs::symlink_metadata(jobs.join(folder).join(&file)).is_ok())
-}
-
 /// Renames without replacing anything.
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
-        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => rename_over_reservation(from, to),
+fn rename(jobs: &JobsFolder, from: &str, to: &str) -> io::Result<()> {
+    match renameat2(jobs, from, jobs, to, RenameFlags::RENAME_NOREPLACE) {
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
+            rename_over_reservation(jobs, from, to)
+        }
         renamed => Ok(renamed?),
     }
 }
 
 /// For mounts that know no such rename: creating the new name fails if it exists. The reservation
 /// stays open for writing until it has been replaced, so that the cluster does not take it.
-fn rename_over_reservation(from: &Path, to: &Path) -> io::Result<()> {
-    let reservation = OpenOptions::new().write(true).create_new(true).open(to)?;
-    let renamed = fs::rename(from, to);
+fn rename_over_reservation(jobs: &JobsFolder, from: &str, to: &str) -> io::Result<()> {
+    let reservation = create(jobs, to)?;
+    let renamed = renameat(jobs, from, jobs, to);
     if renamed.is_err() {
         // What stands there is the reservation: nobody replaces a name that is in use.
-        let _ = fs::remove_file(to);
+        let _ = remove(jobs, to);
     }
     drop(reservation);
-    renamed
+    Ok(renamed?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
     use super::*;
+
+    const FOLDERS: [&str; 3] = ["running", "done", "failed"];
 
     fn jobs() -> tempfile::TempDir {
         let jobs = tempfile::tempdir().unwrap();
@@ -171,7 +197,8 @@ mod tests {
     }
 
     fn dropped(jobs: &tempfile::TempDir, name: &str) -> String {
-        drop_file(jobs.path(), name, "10!\n").unwrap().name
+        let jobs = JobsFolder::open(jobs.path()).unwrap();
+        drop_file(&jobs, name, "10!\n").unwrap().name
     }
 
     #[test]
@@ -208,23 +235,46 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_where_nothing_can_be_dropped() {
+    fn a_folder_that_is_a_link_is_not_looked_into() {
         let jobs = jobs();
-        let error = drop_file(&jobs.path().join("nowhere"), "ten", "10!\n").unwrap_err();
-        assert_eq!(error.exit_code(), 3, "{error}");
-        assert!(error.to_string().contains("--jobs"), "{error}");
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(elsewhere.path().join("ten.job"), "").unwrap();
+        fs::remove_dir(jobs.path().join("done")).unwrap();
+        symlink(elsewhere.path(), jobs.path().join("done")).unwrap();
+        assert_eq!(dropped(&jobs, "ten"), "ten");
+        // A link that leads nowhere is a name in use, too.
+        let nowhere = elsewhere.path().join("nowhere");
+        symlink(&nowhere, jobs.path().join("five.job")).unwrap();
+        assert_eq!(dropped(&jobs, "five"), "five.2");
+        assert!(!nowhere.exists());
+    }
+
+    #[test]
+    fn what_was_put_in_place_of_the_written_is_not_taken_for_it() {
+        let folder = jobs();
+        let jobs = JobsFolder::open(folder.path()).unwrap();
+        let written = create(&jobs, "part").unwrap();
+        reopen(&jobs, "part", &written).unwrap();
+        remove(&jobs, "part").unwrap();
+        reopen(&jobs, "part", &written).unwrap_err();
+        fs::write(folder.path().join("part"), "another").unwrap();
+        reopen(&jobs, "part", &written).unwrap_err();
+        remove(&jobs, "part").unwrap();
+        symlink("done", folder.path().join("part")).unwrap();
+        reopen(&jobs, "part", &written).unwrap_err();
     }
 
     #[test]
     fn a_mount_without_the_rename_gets_a_reservation_that_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
+        let jobs = JobsFolder::open(folder.path()).unwrap();
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         fs::write(&from, "new").unwrap();
-        rename_over_reservation(&from, &to).unwrap();
+        rename_over_reservation(&jobs, "from", "to").unwrap();
         assert_eq!(fs::read_to_string(&to).unwrap(), "new");
 
         fs::write(&from, "newer").unwrap();
-        let error = rename_over_reservation(&from, &to).unwrap_err();
+        let error = rename_over_reservation(&jobs, "from", "to").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&to).unwrap(), "new");
     }
@@ -232,7 +282,8 @@ mod tests {
     #[test]
     fn other_users_may_read_the_job() {
         let jobs = jobs();
-        let file = drop_file(jobs.path(), "ten", "10!\n").unwrap().file;
+        let jobs = JobsFolder::open(jobs.path()).unwrap();
+        let file = drop_file(&jobs, "ten", "10!\n").unwrap().file;
         let mode = file.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o644);
     }

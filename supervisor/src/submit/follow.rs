@@ -4,11 +4,10 @@
 //! inode: the file is known by that.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io::{self, ErrorKind, Read, Seek};
+use std::io::{self, Read, Seek};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -16,9 +15,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::SubmitError;
 use super::drop_file::Dropped;
+use super::folder::{Identity, JobsFolder, Stage};
+use super::warnings::{Warnings, warn_if_nobody_serves};
 use crate::failure::Failure;
-use crate::jobs_dir;
-use crate::results::{self, Outcome};
+use crate::results::{self, Found, Outcome};
 use crate::signals::Signals;
 
 /// How often to look.
@@ -35,38 +35,30 @@ struct Place {
     file_name: OsString,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Inbox,
-    Running,
-    Done,
-    Failed,
-}
-
 /// Waits until the text of a job stands.
 ///
 /// # Errors
 ///
-/// A signal arrived, the file was removed, or the directories cannot be read.
+/// A signal arrived, the file was removed, or its text cannot be had.
 pub(super) fn follow(
-    jobs: &Path,
+    jobs: &JobsFolder,
     dropped: &Dropped,
     signals: &mut Signals,
 ) -> Result<Outcome, Failure> {
     let lost = |error| SubmitError::Lost {
         name: dropped.name.clone(),
-        jobs: jobs.to_owned(),
+        jobs: jobs.path().to_owned(),
         error,
     };
-    let inode = dropped.file.metadata().map_err(lost)?.ino();
+    let file = Identity::of(&dropped.file).map_err(lost)?;
     let since = Instant::now();
-    let mut warned = false;
+    let mut warnings = Warnings::default();
     let mut place = Place {
         stage: Stage::Inbox,
         file_name: format!("{}.job", dropped.name).into(),
     };
     loop {
-        match find(jobs, inode, &place).map_err(lost)? {
+        match find(jobs, file, &place, &mut warnings) {
             Some(found) => place = found,
             // It was renamed while the folders were read one after the other, unless it is gone.
             None if dropped.file.metadata().map_err(lost)?.nlink() == 0 => {
@@ -78,58 +70,72 @@ pub(super) fn follow(
         if let Some(outcome) = outcome(jobs, &place)? {
             return Ok(outcome);
         }
-        if !warned && place.stage == Stage::Inbox && since.elapsed() >= UNCLAIMED_AFTER {
-            warned = true;
-            warn_if_nobody_serves(jobs);
+        if place.stage == Stage::Inbox && since.elapsed() >= UNCLAIMED_AFTER {
+            warn_if_nobody_serves(jobs.path(), &mut warnings);
         }
         if wait(signals).map_err(lost)? {
             let name = place.name();
-            let results = Stage::Done.folder(jobs).join(format!("{name}.txt"));
+            let results = jobs.path().join("done").join(format!("{name}.txt"));
             return Err(SubmitError::Interrupted { name, results }.into());
         }
     }
 }
 
-/// Where the file is now, looked for first where it was; none if it is nowhere.
-fn find(jobs: &Path, inode: u64, last: &Place) -> io::Result<Option<Place>> {
-    let here = last.stage.folder(jobs).join(&last.file_name);
-    if fs::symlink_metadata(here).is_ok_and(|found| found.ino() == inode) {
-        return Ok(Some(last.clone()));
+/// Where the file is now, looked for first where it was; none if it is nowhere. In a folder that this
+/// user may not read, it is looked for by its name alone.
+fn find(jobs: &JobsFolder, file: Identity, last: &Place, warnings: &mut Warnings) -> Option<Place> {
+    let is_in = |folder| file.is_at(folder, &last.file_name);
+    if jobs.stage(last.stage).is_ok_and(is_in) {
+        return Some(last.clone());
     }
     for stage in [Stage::Inbox, Stage::Running, Stage::Done, Stage::Failed] {
-        let entries = match fs::read_dir(stage.folder(jobs)) {
-            Ok(entries) => entries,
-            // No cluster has ever been here.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        for entry in entries {
-            let entry = entry?;
-            if entry.ino() == inode {
-                let file_name = entry.file_name();
-                return Ok(Some(Place { stage, file_name }));
+        let file_name = match jobs
+            .stage(stage)
+            .map(|folder| (file.name_in(&folder), folder))
+        {
+            Ok((Ok(found), _)) => found,
+            Ok((Err(error), folder)) => {
+                warnings.cannot_look(jobs.path(), stage, error);
+                is_in(folder).then(|| last.file_name.clone())
             }
+            // No cluster has ever been here.
+            Err(Errno::ENOENT) => None,
+            Err(error) => {
+                warnings.cannot_look(jobs.path(), stage, error);
+                None
+            }
+        };
+        if let Some(file_name) = file_name {
+            return Some(Place { stage, file_name });
         }
     }
-    Ok(None)
+    None
 }
 
 /// The end of a committed job, once its text has its name: then the text is whole.
-fn outcome(jobs: &Path, place: &Place) -> Result<Option<Outcome>, Failure> {
+fn outcome(jobs: &JobsFolder, place: &Place) -> Result<Option<Outcome>, Failure> {
     if !matches!(place.stage, Stage::Done | Stage::Failed) {
         return Ok(None);
     }
-    let folder = place.stage.folder(jobs);
-    let path = folder.join(&place.file_name).with_extension("txt");
-    let Some(mut file) = results::open_if_there(&path)? else {
+    let Ok(folder) = jobs.stage(place.stage) else {
+        // Taken away just now, or replaced: it may come back.
         return Ok(None);
+    };
+    let name = Path::new(&place.file_name).with_extension("txt");
+    let path = jobs.path().join(place.stage.name()).join(&name);
+    let unreadable = |error| results::unreadable(&path, error);
+    let mut file = match results::open_text(folder, name.as_os_str()).map_err(unreadable)? {
+        Found::Text(file) => file,
+        Found::Nothing => return Ok(None),
+        // The cluster replaces nothing, so the text will not come.
+        Found::Other(what) => return Err(SubmitError::InTheWay { path, what }.into()),
     };
     let mut start = Vec::new();
     (&file)
         .take(RESERVATION.len() as u64)
         .read_to_end(&mut start)
         .and_then(|_| file.rewind())
-        .map_err(|error| results::unreadable(&path, error))?;
+        .map_err(unreadable)?;
     // A reservation is made empty.
     if start.is_empty() || start == RESERVATION {
         return Ok(None);
@@ -140,36 +146,12 @@ fn outcome(jobs: &Path, place: &Place) -> Result<Option<Outcome>, Failure> {
     }))
 }
 
-fn warn_if_nobody_serves(jobs: &Path) {
-    if !jobs_dir::is_served(jobs) {
-        // Not a failure: who reads it may start one.
-        let _ = io::Write::write_fmt(
-            &mut io::stderr(),
-            format_args!(
-                "bullpen: no bullpen works on {0}, so the job waits; start one with: bullpen up --jobs {0}\n",
-                jobs.display()
-            ),
-        );
-    }
-}
-
 /// Waits a little; tells whether a signal asked to stop.
 fn wait(signals: &mut Signals) -> io::Result<bool> {
     let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
     match poll(&mut fds, PollTimeout::from(LOOK_EVERY_MS)) {
         Ok(_) | Err(Errno::EINTR) => Ok(signals.drain() > 0),
         Err(error) => Err(error.into()),
-    }
-}
-
-impl Stage {
-    fn folder(self, jobs: &Path) -> PathBuf {
-        match self {
-            Stage::Inbox => jobs.to_owned(),
-            Stage::Running => jobs.join("running"),
-            Stage::Done => jobs.join("done"),
-            Stage::Failed => jobs.join("failed"),
-        }
     }
 }
 
@@ -184,7 +166,23 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+    use std::os::unix::fs::symlink;
+
     use super::*;
+
+    fn found(path: &Path, file: &File, last: &Place) -> Option<Place> {
+        let jobs = JobsFolder::open(path).unwrap();
+        let file = Identity::of(file).unwrap();
+        find(&jobs, file, last, &mut Warnings::default())
+    }
+
+    fn in_inbox() -> Place {
+        Place {
+            stage: Stage::Inbox,
+            file_name: "ten.job".into(),
+        }
+    }
 
     #[test]
     fn a_file_is_found_under_whatever_name_it_was_moved_to() {
@@ -192,40 +190,58 @@ mod tests {
         let path = jobs.path();
         fs::create_dir(path.join("done")).unwrap();
         fs::write(path.join("ten.job"), "10!\n").unwrap();
-        let inode = fs::metadata(path.join("ten.job")).unwrap().ino();
-        let first = Place {
-            stage: Stage::Inbox,
-            file_name: "ten.job".into(),
-        };
-        assert_eq!(find(path, inode, &first).unwrap(), Some(first.clone()));
+        let file = File::open(path.join("ten.job")).unwrap();
+        assert_eq!(found(path, &file, &in_inbox()), Some(in_inbox()));
 
         fs::rename(path.join("ten.job"), path.join("done/ten.7.job")).unwrap();
         // Another of the old name is not taken for it.
         fs::write(path.join("ten.job"), "10!\n").unwrap();
-        let found = find(path, inode, &first).unwrap().unwrap();
-        assert_eq!(found.stage, Stage::Done);
-        assert_eq!(found.name(), "ten.7");
+        let place = found(path, &file, &in_inbox()).unwrap();
+        assert_eq!(place.stage, Stage::Done);
+        assert_eq!(place.name(), "ten.7");
 
         fs::remove_file(path.join("done/ten.7.job")).unwrap();
-        assert_eq!(find(path, inode, &found).unwrap(), None);
+        assert_eq!(found(path, &file, &place), None);
+    }
+
+    #[test]
+    fn what_is_no_folder_is_passed_over() {
+        let jobs = tempfile::tempdir().unwrap();
+        let path = jobs.path();
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(path.join("running"), "").unwrap();
+        fs::create_dir(path.join("failed")).unwrap();
+        fs::write(path.join("failed/ten.job"), "10!\n").unwrap();
+        let file = File::open(path.join("failed/ten.job")).unwrap();
+        // A link to where the file is as well.
+        fs::hard_link(
+            path.join("failed/ten.job"),
+            elsewhere.path().join("ten.job"),
+        )
+        .unwrap();
+        symlink(elsewhere.path(), path.join("done")).unwrap();
+        let place = found(path, &file, &in_inbox()).unwrap();
+        assert_eq!(place.stage, Stage::Failed);
     }
 
     #[test]
     fn a_text_counts_once_it_is_more_than_a_reservation() {
-        let jobs = tempfile::tempdir().unwrap();
-        fs::create_dir(jobs.path().join("done")).unwrap();
-        let text = jobs.path().join("done/ten.2.txt");
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("done")).unwrap();
+        let text = folder.path().join("done/ten.2.txt");
         let place = Place {
             stage: Stage::Done,
             file_name: "ten.2.job".into(),
         };
-        assert!(outcome(jobs.path(), &place).unwrap().is_none());
+        let jobs = JobsFolder::open(folder.path()).unwrap();
+        let look = || outcome(&jobs, &place).unwrap();
+        assert!(look().is_none());
         for early in ["", "bullpen: this name is reserved for a rename\n"] {
             fs::write(&text, early).unwrap();
-            assert!(outcome(jobs.path(), &place).unwrap().is_none());
+            assert!(look().is_none());
         }
         fs::write(&text, "10!=3628800\n").unwrap();
-        let Some(Outcome::Done(mut file)) = outcome(jobs.path(), &place).unwrap() else {
+        let Some(Outcome::Done(mut file)) = look() else {
             panic!("the results stand");
         };
         let mut results = String::new();
