@@ -16,9 +16,9 @@ lint:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
-# Licences and sources of the dependencies (needs cargo-deny).
+# Licences, sources and duplicates of the dependencies, and advisories on them (needs cargo-deny).
 deny:
-    cargo deny check licenses bans sources
+    .ci/deny
 
 # How long the cluster is without a coordinator; prints a table, some five minutes.
 bench-failover:
