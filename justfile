@@ -20,6 +20,16 @@ doc:
 deny:
     .ci/deny
 
+# Writes THIRD-PARTY-LICENSES.txt anew, after a change of Cargo.lock (needs cargo-about); some minutes.
+licenses:
+    .ci/licenses --write
+
+# An archive to pass on, in target/dist: the binary, the licences of all code in it, the README.
+dist:
+    .ci/licenses
+    CARGO_PROFILE_RELEASE_STRIP=symbols cargo build --release --locked
+    .ci/dist
+
 # How long the cluster is without a coordinator; prints a table, some five minutes.
 bench-failover:
     cargo build --release
