@@ -81,6 +81,10 @@ fuzz cases="100000":
 container:
     tests/container/run
 
+# Job files that mean harm, among good jobs, in 512 MB of memory (needs a container engine, or root).
+hostile *options:
+    tests/hostile/run {{options}}
+
 # What a machine does for every change.
 ci:
     .ci/run
