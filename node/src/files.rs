@@ -6,14 +6,15 @@
 mod calls;
 mod rename;
 mod sync;
+mod text;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
 
-use self::calls::make;
-use self::sync::Syncs;
+use self::calls::{Made, make};
+use self::sync::{Syncs, Unsynced};
 use crate::jobs_folder::JobsFolder;
 use crate::output::Mark;
 use nix::errno::Errno;
@@ -23,6 +24,9 @@ use protocol::file::{FileCall, FileReply, FileTag, Folder};
 use protocol::id::Epoch;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+/// Most threads that wait for the disk, and most that write large texts beside them.
+const MOST_SYNCS: usize = 8;
+const MOST_LARGE: usize = 2;
 /// While the node has not taken so many bytes of replies, no further call is made.
 const MOST_UNREAD: usize = 4 << 20;
 
@@ -76,7 +80,7 @@ impl Files {
         let mut worker = Worker {
             folders: JobsFolder::new(jobs),
             trouble: None,
-            syncs: durable.then(Syncs::default),
+            syncs: durable.then(|| [MOST_SYNCS, MOST_LARGE].map(Syncs::new)),
             highest: Arc::clone(&fence),
             tell,
             unread: Arc::clone(&unread),
@@ -145,8 +149,8 @@ struct Worker {
     folders: JobsFolder,
     /// Why no call is made, as it was told.
     trouble: Option<String>,
-    /// None where nothing has to survive a stop of the machine.
-    syncs: Option<Syncs>,
+    /// For large texts the second. None where nothing has to survive a stop of the machine.
+    syncs: Option<[Syncs; 2]>,
     highest: Arc<Mutex<Epoch>>,
     tell: UnboundedSender<Told>,
     unread: Arc<Unread>,
@@ -168,17 +172,24 @@ impl Worker {
         } else if !self.has_folders()? {
             (FileReply::Unusable, None)
         } else {
-            make(&self.folders, call).unwrap_or_else(|error| (self.failed(&error), None))
+            let made = make(&self.folders, call).and_then(|made| self.write_now(made));
+            made.unwrap_or_else(|error| {
+                if error.raw_os_error() == Some(libc::ESTALE) {
+                    self.folders.let_go();
+                }
+                (failed(&error), None)
+            })
         };
         match (&self.syncs, unsynced) {
-            (Some(syncs), Some(unsynced)) => {
+            (Some([syncs, large]), Some(unsynced)) => {
                 let (tell, unread) = (self.tell.clone(), Arc::clone(&self.unread));
                 let then = move |synced: io::Result<()>| {
-                    let failed = |error: io::Error| FileReply::Failed(error.to_string());
-                    let reply = synced.map_or_else(failed, |()| reply);
+                    let reply = synced.map_or_else(|error| failed(&error), |()| reply);
                     // The node may have ended meanwhile.
                     let _ = send(&tell, &unread, Event::FileDone { epoch, tag, reply });
                 };
+                let is_large = matches!(&unsynced, Unsynced::Text(text) if text.is_large());
+                let syncs = if is_large { large } else { syncs };
                 syncs.sync(unsynced, Box::new(then));
                 Ok(())
             }
@@ -215,16 +226,22 @@ impl Worker {
         }
     }
 
-    fn failed(&mut self, error: &io::Error) -> FileReply {
-        match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::ENOSPC | Errno::EDQUOT) => FileReply::Full(error.to_string()),
-            code => {
-                if code == Some(Errno::ESTALE) {
-                    self.folders.let_go();
-                }
-                FileReply::Failed(error.to_string())
+    /// Writes a text, unless it is large and written where it is synced.
+    fn write_now(&self, made: Made) -> io::Result<Made> {
+        match made {
+            (reply, Some(Unsynced::Text(mut text))) if self.syncs.is_none() || !text.is_large() => {
+                text.write()?;
+                Ok((reply, Some(Unsynced::Text(text))))
             }
+            made => Ok(made),
         }
+    }
+}
+
+fn failed(error: &io::Error) -> FileReply {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOSPC | Errno::EDQUOT) => FileReply::Full(error.to_string()),
+        _ => FileReply::Failed(error.to_string()),
     }
 }
 

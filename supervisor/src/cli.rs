@@ -182,7 +182,7 @@ pub(crate) struct UpArgs {
         long,
         value_name = "SIZE",
         env = "BULLPEN_MAX_TEXT",
-        default_value = "1GiB",
+        default_value = "256MiB",
         hide_short_help = true
     )]
     pub(crate) max_text: ByteSize,

@@ -1,32 +1,30 @@
 //! The calls on a jobs directory, each relative to a folder that is held open.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use bytes::Bytes;
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{FileStat, Mode, fchmod, fstat, fstatat};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::sys::statvfs::fstatvfs;
-use nix::unistd::{Gid, UnlinkatFlags, fchown, unlinkat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use protocol::file::{FileCall, FilePath, FileReply, Folder, Probe};
 use protocol::job::SMALL_TEXT_BYTES;
 
 use super::rename::{rename, sweep_reservation};
 use super::sync::Unsynced;
+use super::text::{Readers, Text};
 use crate::jobs_folder::{self, JobsFolder};
 
-/// Most bytes that are written at once. A process counts as stopped when each of its threads has left
-/// the kernel, so a large write keeps its supervisor, and with it the peers, from knowing that the
-/// coordinator was stopped.
-pub(super) const AT_ONCE: usize = 256 << 10;
-/// Most parts that the system takes at once.
-const PARTS_AT_ONCE: usize = 1024;
 /// Room that a large text leaves for others: this part of the file system, and so many bytes at most.
 const LEFT_PART: u64 = 20;
 const LEFT_AT_MOST: u64 = 64 << 20;
+
+/// The mode of a text until it is whole.
+const PRIVATE: Mode = Mode::from_bits_truncate(0o600);
 
 /// What a call came to, and what of it is to be synced before it counts.
 pub(super) type Made = (FileReply, Option<Unsynced>);
@@ -50,8 +48,8 @@ pub(super) fn make(folders: &JobsFolder, call: FileCall) -> io::Result<Made> {
             content,
             like,
         } => {
-            let file = write(folders, &path, &content, &like)?;
-            return Ok((FileReply::Ok, Some(Unsynced::File(file))));
+            let text = begin_text(folders, &path, content, &like)?;
+            return Ok((FileReply::Ok, Some(Unsynced::Text(text))));
         }
         FileCall::Sync(synced) => {
             let opened = synced.into_iter().map(|folder| {
@@ -232,15 +230,14 @@ fn room(folders: &JobsFolder, bytes: u64) -> io::Result<FileReply> {
     )))
 }
 
-/// Writes a text, readable for those who may read the job's file, and nobody else. It is in the way
-/// of nobody's file: an earlier try of this coordinator has the name, or nobody. What cannot be
-/// written whole is removed at once.
-fn write(
+/// Creates the file of a text, for those who may read the job's file, and nobody else. It is in the
+/// way of nobody's file: an earlier try of this coordinator has the name, or nobody.
+fn begin_text(
     folders: &JobsFolder,
     path: &FilePath,
-    content: &[Bytes],
+    content: Vec<Bytes>,
     like: &FilePath,
-) -> io::Result<File> {
+) -> io::Result<Text> {
     let size: usize = content.iter().map(Bytes::len).sum();
     if let FileReply::Full(_) = room(folders, size as u64)? {
         return Err(Errno::ENOSPC.into());
@@ -248,8 +245,7 @@ fn write(
     let folder = folders.get(path.folder)?;
     let flags =
         OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let private = Mode::from_bits_truncate(0o600);
-    let create = || openat(folder, &path.name[..], flags, private);
+    let create = || openat(folder, &path.name[..], flags, PRIVATE);
     let file: OwnedFd = match create() {
         Err(Errno::EEXIST) => {
             remove(folders, path)?;
@@ -257,68 +253,13 @@ fn write(
         }
         created => created,
     }?;
-    let mut file = File::from(file);
-    let written = write_parts(&mut file, content).and_then(|()| share(folders, &file, like));
-    if let Err(error) = written {
-        // Else it is swept later.
-        let _ = remove(folders, path);
-        return Err(error);
-    }
-    Ok(file)
-}
-
-fn write_parts(file: &mut File, content: &[Bytes]) -> io::Result<()> {
-    let pieces = content.iter().flat_map(|part| part.chunks(AT_ONCE));
-    let mut parts: Vec<IoSlice<'_>> = pieces.map(IoSlice::new).collect();
-    let mut rest = &mut parts[..];
-    while !rest.is_empty() {
-        let window = window(rest);
-        let written = match file.write_vectored(&rest[..window]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            result => result?,
-        };
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        IoSlice::advance_slices(&mut rest, written);
-    }
-    Ok(())
-}
-
-/// How many of these parts, each of at most [`AT_ONCE`] bytes, are written at once.
-fn window(parts: &[IoSlice<'_>]) -> usize {
-    let mut bytes = 0;
-    let fit = parts.iter().take(PARTS_AT_ONCE).take_while(|part| {
-        bytes += part.len();
-        bytes <= AT_ONCE
-    });
-    fit.count()
-}
-
-/// Gives a text the mode of the job's file, without execution, and its group where this user may. A
-/// group that cannot be given has no right that everybody has not. What is no regular file has no
-/// secrets.
-fn share(folders: &JobsFolder, text: &File, like: &FilePath) -> io::Result<()> {
-    let job = match look(folders, like.folder, &like.name) {
-        // Somebody took it away, and its text stays private.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        found => found?,
-    };
-    let mut mode = 0o644;
-    if kind_of(&job) == libc::S_IFREG {
-        mode = (job.st_mode & 0o666) | 0o400;
-        let group = Gid::from_raw(job.st_gid);
-        let is_given =
-            fstat(text)?.st_gid == job.st_gid || fchown(text.as_fd(), None, Some(group)).is_ok();
-        if !is_given {
-            mode &= 0o707 | (mode & 0o007) << 3;
-        }
-    }
-    match fchmod(text.as_fd(), Mode::from_bits_truncate(mode)) {
-        // Some mounts keep no rights: it has those of the mount.
-        Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
-        changed => Ok(changed?),
-    }
+    Ok(Text {
+        file: file.into(),
+        folder: folder.try_clone_to_owned()?,
+        name: path.name.clone(),
+        readers: Readers::of(folders, like)?,
+        content,
+    })
 }
 
 fn remove(folders: &JobsFolder, path: &FilePath) -> io::Result<FileReply> {
@@ -330,11 +271,11 @@ fn remove(folders: &JobsFolder, path: &FilePath) -> io::Result<FileReply> {
 }
 
 /// What has a name, itself and not what a link leads to.
-fn look(folders: &JobsFolder, folder: Folder, name: &[u8]) -> io::Result<FileStat> {
+pub(super) fn look(folders: &JobsFolder, folder: Folder, name: &[u8]) -> io::Result<FileStat> {
     let folder = folders.get(folder)?;
     Ok(fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?)
 }
 
-fn kind_of(found: &FileStat) -> libc::mode_t {
+pub(super) fn kind_of(found: &FileStat) -> libc::mode_t {
     found.st_mode & libc::S_IFMT
 }

@@ -9,18 +9,16 @@ use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-/// Most threads that wait for the disk. There is none while nothing is to be synced: a killed
-/// process is dead only when each of its threads is.
-const MOST_THREADS: usize = 8;
+use super::text::Text;
 
-/// Most bytes of a file that one call waits for, as in [`super::AT_ONCE`].
+/// Most bytes of a file that one call waits for, as in [`super::text::AT_ONCE`].
 const PIECE: usize = 1 << 20;
 
 /// What is to be on the disk.
 #[derive(Debug)]
 pub(super) enum Unsynced {
-    /// A file that was written.
-    File(File),
+    /// A text, to be written before if it has not been.
+    Text(Text),
     /// Folders in which something was renamed.
     Folders(Vec<File>),
 }
@@ -29,8 +27,11 @@ pub(super) enum Unsynced {
 type Then = Box<dyn FnOnce(io::Result<()>) + Send>;
 
 /// Syncs that wait for a thread, and how many threads there are.
-#[derive(Clone, Default)]
-pub(super) struct Syncs(Arc<Mutex<State>>);
+#[derive(Clone)]
+pub(super) struct Syncs {
+    state: Arc<Mutex<State>>,
+    most_threads: usize,
+}
 
 #[derive(Default)]
 struct State {
@@ -45,12 +46,21 @@ impl fmt::Debug for Syncs {
 }
 
 impl Syncs {
+    /// With so many threads at most that wait for the disk. There is none while nothing is to be
+    /// synced: a killed process is dead only when each of its threads is.
+    pub(super) fn new(most_threads: usize) -> Syncs {
+        Syncs {
+            state: Arc::default(),
+            most_threads,
+        }
+    }
+
     /// Syncs, and tells `then`. Returns before that, unless the system refuses a thread.
     pub(super) fn sync(&self, what: Unsynced, then: Then) {
         let needs_thread = {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.waiting.push_back((what, then));
-            let room = state.threads < MOST_THREADS;
+            let room = state.threads < self.most_threads;
             state.threads += usize::from(room);
             room
         };
@@ -68,14 +78,14 @@ impl Syncs {
 
     /// Syncs until nothing waits.
     fn run(&self) {
-        while let Some((what, then)) = self.next() {
+        while let Some((mut what, then)) = self.next() {
             then(what.sync());
         }
     }
 
     /// The next sync; without one, this thread no longer counts.
     fn next(&self) -> Option<(Unsynced, Then)> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let next = state.waiting.pop_front();
         state.threads -= usize::from(next.is_none());
         next
@@ -83,11 +93,12 @@ impl Syncs {
 }
 
 impl Unsynced {
-    fn sync(&self) -> io::Result<()> {
+    fn sync(&mut self) -> io::Result<()> {
         match self {
-            Unsynced::File(file) => {
-                write_back(file)?;
-                file.sync_all()
+            Unsynced::Text(text) => {
+                text.write()?;
+                write_back(&text.file)?;
+                text.file.sync_all()
             }
             Unsynced::Folders(folders) => folders.iter().try_for_each(File::sync_all),
         }
@@ -137,13 +148,14 @@ mod tests {
     fn large_files_are_synced_too() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![b'7'; 3 * PIECE + 1]).unwrap();
-        Unsynced::File(file).sync().unwrap();
+        write_back(&file).unwrap();
+        file.sync_all().unwrap();
     }
 
     #[test]
     fn every_sync_is_told_once_and_no_thread_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let syncs = Syncs::default();
+        let syncs = Syncs::new(8);
         let (told, results) = mpsc::channel();
         for index in 0..100 {
             let told = told.clone();
@@ -151,7 +163,9 @@ mod tests {
                 0 => Unsynced::Folders(vec![File::open(folder.path()).unwrap()]),
                 // A pipe or a device cannot be synced.
                 1 => Unsynced::Folders(vec![File::open("/dev/null").unwrap()]),
-                _ => Unsynced::File(File::create(folder.path().join(index.to_string())).unwrap()),
+                _ => Unsynced::Folders(vec![
+                    File::create(folder.path().join(index.to_string())).unwrap(),
+                ]),
             };
             let then = move |result: io::Result<()>| told.send((index, result.is_ok())).unwrap();
             syncs.sync(what, Box::new(then));
@@ -165,7 +179,7 @@ mod tests {
         drop(told);
         // The last thread has dropped what it was to call, and counts no more soon after.
         let deadline = Instant::now() + Duration::from_secs(60);
-        while syncs.0.lock().unwrap().threads > 0 {
+        while syncs.state.lock().unwrap().threads > 0 {
             assert!(Instant::now() < deadline, "a thread stays");
             thread::yield_now();
         }

@@ -8,8 +8,8 @@ use std::path::Path;
 use bytes::Bytes;
 use protocol::file::{FilePath, Probe};
 
-use super::calls::AT_ONCE;
 use super::rename::{rename_over_reservation, sweep_reservation};
+use super::text::AT_ONCE;
 use super::*;
 
 fn folders() -> (tempfile::TempDir, JobsFolder) {
@@ -25,7 +25,12 @@ trait Reply {
 
 impl Reply for JobsFolder {
     fn reply(&self, call: FileCall) -> FileReply {
-        let made = make(self, call).map(|(reply, _)| reply);
+        let made = make(self, call).and_then(|(reply, unsynced)| {
+            if let Some(Unsynced::Text(mut text)) = unsynced {
+                text.write()?;
+            }
+            Ok(reply)
+        });
         made.unwrap_or_else(|error| FileReply::Failed(error.to_string()))
     }
 }

@@ -1,0 +1,129 @@
+//! A text on its way to the disk, in pieces, on whichever thread has time: a large one keeps no other
+//! call waiting.
+
+use std::fs::File;
+use std::io::{self, IoSlice, Write};
+use std::os::fd::OwnedFd;
+
+use bytes::Bytes;
+use nix::errno::Errno;
+use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::unistd::{Gid, UnlinkatFlags, fchown, unlinkat};
+use protocol::file::FilePath;
+
+use super::calls::{kind_of, look};
+use crate::jobs_folder::JobsFolder;
+
+/// Most bytes that are written at once. A process counts as stopped when each of its threads has left
+/// the kernel, so a large write keeps its supervisor, and with it the peers, from knowing that the
+/// coordinator was stopped.
+pub(super) const AT_ONCE: usize = 256 << 10;
+/// Most parts that the system takes at once.
+const PARTS_AT_ONCE: usize = 1024;
+/// A text that is larger is written beside the other calls.
+const LARGE: usize = 1 << 20;
+
+/// A text whose file is there, private and empty.
+#[derive(Debug)]
+pub(super) struct Text {
+    pub(super) file: File,
+    pub(super) folder: OwnedFd,
+    /// Its name in the folder.
+    pub(super) name: Vec<u8>,
+    pub(super) content: Vec<Bytes>,
+    pub(super) readers: Readers,
+}
+
+/// Who may read a text: the mode and the group that it gets; none where it stays private.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Readers(Option<(libc::mode_t, Option<Gid>)>);
+
+impl Readers {
+    /// Those who may read the job's file. What is no regular file has no secrets, and of one that was
+    /// taken away nobody knows who might.
+    ///
+    /// # Errors
+    ///
+    /// The job's file cannot be looked at.
+    pub(super) fn of(folders: &JobsFolder, job: &FilePath) -> io::Result<Readers> {
+        let job = match look(folders, job.folder, &job.name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Readers(None)),
+            found => found?,
+        };
+        if kind_of(&job) != libc::S_IFREG {
+            return Ok(Readers(Some((0o644, None))));
+        }
+        let mode = (job.st_mode & 0o666) | 0o400;
+        Ok(Readers(Some((mode, Some(Gid::from_raw(job.st_gid))))))
+    }
+
+    /// Gives a text its mode, and its group where this user may. A group that cannot be given has no
+    /// right that everybody has not.
+    fn admit_to(self, text: &File) -> io::Result<()> {
+        let Some((mut mode, group)) = self.0 else {
+            return Ok(());
+        };
+        if let Some(group) = group
+            && fstat(text)?.st_gid != group.as_raw()
+            && fchown(text, None, Some(group)).is_err()
+        {
+            mode &= 0o707 | (mode & 0o007) << 3;
+        }
+        match fchmod(text, Mode::from_bits_truncate(mode)) {
+            // Some mounts keep no rights: it has those of the mount.
+            Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
+            changed => Ok(changed?),
+        }
+    }
+}
+
+impl Text {
+    /// Whether it is written beside the other calls.
+    pub(super) fn is_large(&self) -> bool {
+        self.content.iter().map(Bytes::len).sum::<usize>() > LARGE
+    }
+
+    /// Writes it, and then lets its readers in. What cannot be written whole is removed at once.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; nothing of it is left then.
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        let content = std::mem::take(&mut self.content);
+        let written = write_parts(&mut self.file, &content);
+        written
+            .and_then(|()| self.readers.admit_to(&self.file))
+            .inspect_err(|_| {
+                // Else it is swept later.
+                let _ = unlinkat(&self.folder, &self.name[..], UnlinkatFlags::NoRemoveDir);
+            })
+    }
+}
+
+fn write_parts(file: &mut File, content: &[Bytes]) -> io::Result<()> {
+    let pieces = content.iter().flat_map(|part| part.chunks(AT_ONCE));
+    let mut parts: Vec<IoSlice<'_>> = pieces.map(IoSlice::new).collect();
+    let mut rest = &mut parts[..];
+    while !rest.is_empty() {
+        let window = window(rest);
+        let written = match file.write_vectored(&rest[..window]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            result => result?,
+        };
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        IoSlice::advance_slices(&mut rest, written);
+    }
+    Ok(())
+}
+
+/// How many of these parts, each of at most [`AT_ONCE`] bytes, are written at once.
+fn window(parts: &[IoSlice<'_>]) -> usize {
+    let mut bytes = 0;
+    let fit = parts.iter().take(PARTS_AT_ONCE).take_while(|part| {
+        bytes += part.len();
+        bytes <= AT_ONCE
+    });
+    fit.count()
+}
