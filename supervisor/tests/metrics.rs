@@ -7,7 +7,7 @@ mod harness;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::{Cluster, Home, PATIENCE, assert_one_sentence, command, eventually, invoke, stdout};
 use nix::sys::signal::{Signal, kill};
@@ -186,4 +186,43 @@ fn other_requests_are_refused_and_hold_up_nobody() {
     let mut answer = String::new();
     slow.read_to_string(&mut answer).unwrap();
     assert!(answer.contains("bullpen_up 0"), "{answer}");
+}
+
+/// What the service has open.
+fn descriptors(service: &Service) -> usize {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", service.child.id()));
+    open.unwrap().count()
+}
+
+#[test]
+fn clients_that_say_or_read_nothing_hold_up_nobody() {
+    let service = Service::start(&Home::new());
+    let at_rest = descriptors(&service);
+    let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    let says: [&[u8]; 3] = [b"", b"GET /metrics HTTP/1.1\r\nX: ", &request.repeat(200)];
+    for said in says {
+        let clients: Vec<TcpStream> = (0..200)
+            .map(|_| {
+                let mut client = TcpStream::connect(&service.address).unwrap();
+                client.set_nonblocking(true).unwrap();
+                // It takes what it likes of that.
+                let _ = client.write(said);
+                client
+            })
+            .collect();
+        let asked = Instant::now();
+        let text = service.scrape();
+        assert!(text.contains("bullpen_up 0"), "{text}");
+        assert!(
+            asked.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            asked.elapsed()
+        );
+        let open = descriptors(&service);
+        assert!(open <= at_rest + 40, "{open} of {at_rest}");
+        drop(clients);
+    }
+    eventually(PATIENCE, "all are gone", || {
+        (descriptors(&service) <= at_rest + 1).then_some(())
+    });
 }

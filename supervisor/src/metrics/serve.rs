@@ -1,10 +1,12 @@
 //! The metrics over HTTP, until a signal ends it.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -15,16 +17,21 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use super::{Collector, MetricsError};
 
-/// Most connections at a time; more wait in the backlog.
+/// Most connections at a time.
 const MAX_CONNECTIONS: usize = 32;
 /// A client that has not asked by then is dropped.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// A connection ends after that, so that a client that does not read its answer keeps no place.
-const MAX_AGE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A connection ends after that, so that a client that does not read its answer keeps no place. A scrape
+/// of a cluster that does not answer takes 5 s, and another may be before it.
+const MAX_AGE: Duration = Duration::from_secs(20);
+/// Most bytes of a request that are kept.
+const MAX_REQUEST: usize = 16 << 10;
 /// After a failure to accept, such as for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -38,13 +45,13 @@ pub(super) fn run(address: SocketAddr, collector: Collector) -> Result<(), Metri
         .enable_all()
         .build()
         .map_err(MetricsError::Serve)?;
-    let served = runtime.block_on(serve(address, Arc::new(Mutex::new(collector))));
+    let served = runtime.block_on(serve(address, collector));
     // A scrape may wait for a supervisor that does not answer; nobody waits for the scrape.
     runtime.shutdown_background();
     served
 }
 
-async fn serve(address: SocketAddr, collector: Arc<Mutex<Collector>>) -> Result<(), MetricsError> {
+async fn serve(address: SocketAddr, collector: Collector) -> Result<(), MetricsError> {
     let mut signals = Signals::install().map_err(MetricsError::Serve)?;
     let listening = TcpListener::bind(address).await;
     let listen_error = |error| MetricsError::Listen { address, error };
@@ -52,61 +59,147 @@ async fn serve(address: SocketAddr, collector: Arc<Mutex<Collector>>) -> Result<
     let address = listener.local_addr().map_err(listen_error)?;
     // Not `eprintln!`, which panics when standard error is closed.
     let _ = writeln!(io::stderr(), "bullpen: metrics at http://{address}/metrics");
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let scrapes = Arc::new(Scrapes::of(collector));
+    let mut connections = Connections::default();
     loop {
-        let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
         tokio::select! {
             () = signals.any() => return Ok(()),
-            (place, accepted) = accepted => match accepted {
-                Ok((stream, _)) => {
-                    let collector = Arc::clone(&collector);
-                    tokio::spawn(async move {
-                        let _place = place;
-                        // A client that takes its time, or leaves, is no failure of ours.
-                        let _ = tokio::time::timeout(MAX_AGE, converse(stream, collector)).await;
-                    });
-                }
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => connections.add(stream, Arc::clone(&scrapes)),
                 Err(_) => tokio::time::sleep(PAUSE).await,
             },
         }
     }
 }
 
-async fn converse(stream: TcpStream, collector: Arc<Mutex<Collector>>) -> hyper::Result<()> {
-    let service = service_fn(move |request| answer(request, Arc::clone(&collector)));
+/// Those who are connected, the oldest first. Nobody waits for a place: where there is none, the oldest
+/// that waits for no answer loses its own, since whoever asks at once is not among those for long. Where
+/// all wait for answers, who comes then is turned away.
+#[derive(Debug, Default)]
+struct Connections {
+    all: VecDeque<Connection>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    task: AbortHandle,
+    /// Its answer is being made.
+    is_asking: Arc<AtomicBool>,
+}
+
+impl Connections {
+    fn add(&mut self, stream: TcpStream, scrapes: Arc<Scrapes>) {
+        self.all.retain(|connection| !connection.task.is_finished());
+        if self.all.len() >= MAX_CONNECTIONS {
+            let idle = |connection: &Connection| !connection.is_asking.load(Ordering::Relaxed);
+            let oldest = self.all.iter().position(idle);
+            let Some(oldest) = oldest.and_then(|oldest| self.all.remove(oldest)) else {
+                return;
+            };
+            oldest.task.abort();
+        }
+        let is_asking = Arc::<AtomicBool>::default();
+        let conversation = converse(stream, scrapes, Arc::clone(&is_asking));
+        // A client that takes its time, or leaves, is no failure of ours.
+        let task = tokio::spawn(async { drop(timeout(MAX_AGE, conversation).await) });
+        self.all.push_back(Connection {
+            task: task.abort_handle(),
+            is_asking,
+        });
+    }
+}
+
+/// One question and its answer.
+async fn converse(
+    stream: TcpStream,
+    scrapes: Arc<Scrapes>,
+    is_asking: Arc<AtomicBool>,
+) -> hyper::Result<()> {
+    let service = service_fn(move |request| {
+        let (scrapes, is_asking) = (Arc::clone(&scrapes), Arc::clone(&is_asking));
+        async move {
+            is_asking.store(true, Ordering::Relaxed);
+            let answered = answer(request, &scrapes).await;
+            is_asking.store(false, Ordering::Relaxed);
+            answered
+        }
+    });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
+        .max_buf_size(MAX_REQUEST)
+        .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service)
         .await
 }
 
 async fn answer(
     request: Request<Incoming>,
-    collector: Arc<Mutex<Collector>>,
+    scrapes: &Scrapes,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     if request.uri().path() != "/metrics" {
-        return Ok(plain(StatusCode::NOT_FOUND, "see /metrics\n".to_owned()));
+        return Ok(plain(StatusCode::NOT_FOUND, "see /metrics\n"));
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut refusal = plain(StatusCode::METHOD_NOT_ALLOWED, "ask with GET\n".to_owned());
+        let mut refusal = plain(StatusCode::METHOD_NOT_ALLOWED, "ask with GET\n");
         refusal
             .headers_mut()
             .insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
         return Ok(refusal);
     }
-    let scraped = tokio::task::spawn_blocking(move || scrape(&collector)).await;
-    Ok(match scraped {
-        Ok(Ok(text)) => plain(StatusCode::OK, text),
-        Ok(Err(error)) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
-        Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, String::new()),
+    Ok(match scrapes.latest().await {
+        Ok(text) => plain(StatusCode::OK, text),
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, error),
     })
 }
 
-/// Scrapes at the same time wait for each other: there is one place in the log.
+/// Makes the text, for all who ask at the same time at once: there is one place in the log, and a cluster
+/// that does not answer is not asked again for each of them.
+#[derive(Debug)]
+struct Scrapes {
+    last: AsyncMutex<Last>,
+}
+
+#[derive(Debug)]
+struct Last {
+    collector: Arc<Mutex<Collector>>,
+    /// When the last scrape began, and the text that it gave, or why none.
+    scraped: Option<(Instant, Result<Bytes, Bytes>)>,
+}
+
+impl Scrapes {
+    fn of(collector: Collector) -> Scrapes {
+        let collector = Arc::new(Mutex::new(collector));
+        Scrapes {
+            last: AsyncMutex::new(Last {
+                collector,
+                scraped: None,
+            }),
+        }
+    }
+
+    /// The text as of now or later, or why there is none.
+    async fn latest(&self) -> Result<Bytes, Bytes> {
+        let asked = Instant::now();
+        let mut last = self.last.lock().await;
+        if let Some((begun, text)) = &last.scraped
+            && *begun >= asked
+        {
+            return text.clone();
+        }
+        let begun = Instant::now();
+        let collector = Arc::clone(&last.collector);
+        let scraped = tokio::task::spawn_blocking(move || scrape(&collector)).await;
+        let text = match scraped {
+            Ok(Ok(text)) => Ok(Bytes::from(text)),
+            Ok(Err(error)) => Err(Bytes::from(format!("{error}\n"))),
+            Err(_) => Err(Bytes::new()),
+        };
+        last.scraped = Some((begun, text.clone()));
+        text
+    }
+}
+
 fn scrape(collector: &Mutex<Collector>) -> Result<String, MetricsError> {
     let mut collector = collector.lock().unwrap_or_else(PoisonError::into_inner);
     // Whatever keeps the supervisor from answering, it is not up.
@@ -114,8 +207,8 @@ fn scrape(collector: &Mutex<Collector>) -> Result<String, MetricsError> {
     collector.text(status.as_ref())
 }
 
-fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
     *response.status_mut() = status;
     let kind = hyper::header::HeaderValue::from_static(prometheus::TEXT_FORMAT);
     response.headers_mut().insert(CONTENT_TYPE, kind);
