@@ -176,3 +176,20 @@ fn forgive(written: io::Result<()>) -> Result<(), ResultsError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Seek;
+
+    use super::*;
+
+    #[test]
+    fn results_on_a_terminal_are_shown_and_not_obeyed() {
+        let mut results = tempfile::tempfile().unwrap();
+        results.write_all(b"1!=1\n\x1b[2J\n2!=2\n").unwrap();
+        results.rewind().unwrap();
+        let mut shown = Vec::new();
+        show(&mut results, &mut shown).unwrap();
+        assert_eq!(shown, b"1!=1\n\\u{1b}[2J\n2!=2\n");
+    }
+}
