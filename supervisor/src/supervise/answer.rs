@@ -7,7 +7,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use protocol::event::ChildState;
 use protocol::id::Term;
-use protocol::printable::printable;
 use protocol::status::{Ignored, JobStatus, RoleName};
 
 use super::Supervisor;
@@ -64,8 +63,7 @@ impl Supervisor<'_> {
         let fresh = names.filter(|name| self.ignored.names.binary_search(name).is_err());
         for name in fresh {
             tracing::info!(
-                "{} is no job: its name does not end in .job{}",
-                printable(name),
+                "{name} is no job: its name does not end in .job{}",
                 or_match(&self.launch.config.accept)
             );
         }
