@@ -37,6 +37,8 @@ pub fn words(event: &Event) -> String {
         "gap" => format!("finds that it stood still for {} ms", number("ms")),
         "job_accepted" => format!("accepted job {}", event.text("job")),
         "job_rejected" => format!("rejected job {}", event.text("job")),
+        "job_waits" => format!("has job {} wait: {}", event.text("job"), text("why")),
+        "folder_replaced" => format!("found another folder in the place of {}", text("folder")),
         "result_published" => format!("published the result of job {}", event.text("job")),
         "job_done" => format!("is done with job {}", event.text("job")),
         "product_done" => format!("has the product of {}!", number("n")),

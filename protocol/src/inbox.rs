@@ -204,7 +204,9 @@ impl Coordinator {
                 self.inbox.unsettled.remove(&file);
                 self.claimed(core, suffixed(&claim.name, claim.suffix), claim.rejected);
             }
-            (Some(_), FileReply::Failed(error)) => self.cannot_claim(core, file, &error),
+            (Some(_), FileReply::Failed(error) | FileReply::Full(error)) => {
+                self.cannot_claim(core, file, &error);
+            }
             // It is gone: somebody else took it.
             _ => {}
         }

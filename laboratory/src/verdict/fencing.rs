@@ -53,6 +53,7 @@ fn is_authority(name: &str) -> bool {
             | "operation_recomputed"
             | "job_accepted"
             | "job_rejected"
+            | "job_waits"
             | "result_published"
             | "job_done"
             | "product_done"
