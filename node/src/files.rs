@@ -12,6 +12,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use self::calls::{Made, make};
 use self::sync::{Syncs, Unsynced};
@@ -27,6 +28,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 /// Most threads that wait for the disk, and most that write large texts beside them.
 const MOST_SYNCS: usize = 8;
 const MOST_LARGE: usize = 2;
+/// The names of the folders are looked at so often at most. What is held is safe without: they are
+/// looked at to find what else has their names.
+const LOOK_AFTER: Duration = Duration::from_millis(2);
 /// While the node has not taken so many bytes of replies, no further call is made.
 const MOST_UNREAD: usize = 4 << 20;
 
@@ -79,6 +83,7 @@ impl Files {
         let unread = Arc::<Unread>::default();
         let mut worker = Worker {
             folders: JobsFolder::new(jobs),
+            looked: None,
             trouble: None,
             syncs: durable.then(|| [MOST_SYNCS, MOST_LARGE].map(Syncs::new)),
             highest: Arc::clone(&fence),
@@ -147,6 +152,8 @@ fn ignore_broken_leases() -> io::Result<()> {
 #[derive(Debug)]
 struct Worker {
     folders: JobsFolder,
+    /// When the names of the folders were looked at last and stood for what is held.
+    looked: Option<Instant>,
     /// Why no call is made, as it was told.
     trouble: Option<String>,
     /// For large texts the second. None where nothing has to survive a stop of the machine.
@@ -174,6 +181,8 @@ impl Worker {
         } else {
             let made = make(&self.folders, call).and_then(|made| self.write_now(made));
             made.unwrap_or_else(|error| {
+                // A folder may be gone that was there a moment ago.
+                self.looked = None;
                 if error.raw_os_error() == Some(libc::ESTALE) {
                     self.folders.let_go();
                 }
@@ -204,8 +213,16 @@ impl Worker {
     /// Whether the folders are the ones that were checked, or others that stand the check. Tells once
     /// of what is in the way, and when it is gone.
     fn has_folders(&mut self) -> Result<bool, ()> {
+        if self
+            .looked
+            .is_some_and(|looked| looked.elapsed() < LOOK_AFTER)
+        {
+            return Ok(true);
+        }
+        self.looked = None;
         match self.folders.refresh() {
             Ok(replaced) => {
+                self.looked = Some(Instant::now());
                 if self.trouble.take().is_some() {
                     let jobs = self.folders.path().display();
                     tracing::info!("the jobs directory {jobs} can be used again");

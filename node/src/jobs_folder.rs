@@ -9,6 +9,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat};
@@ -106,7 +107,8 @@ pub enum FolderError {
 /// An open folder.
 #[derive(Debug)]
 struct Held {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
+    file_system: FsType,
     /// Device and inode; none where the file system gives another at every look.
     identity: Option<(u64, u64)>,
 }
@@ -171,9 +173,17 @@ impl JobsFolder {
     ///
     /// It is not held: [`JobsFolder::refresh`] was not called, or failed.
     pub fn get(&self, folder: Folder) -> io::Result<BorrowedFd<'_>> {
+        Ok(self.held(folder)?.fd.as_fd())
+    }
+
+    /// The same, for somebody who needs it longer than the folder may be held.
+    pub(crate) fn share(&self, folder: Folder) -> io::Result<Arc<OwnedFd>> {
+        Ok(Arc::clone(&self.held(folder)?.fd))
+    }
+
+    fn held(&self, folder: Folder) -> io::Result<&Held> {
         let held = self.held[place(folder)].as_ref();
-        held.map(|held| held.fd.as_fd())
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        held.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Whether the file system of a folder is one of this machine's own, so that a lease knows every
@@ -183,7 +193,7 @@ impl JobsFolder {
     ///
     /// What the system says.
     pub fn is_local(&self, folder: Folder) -> io::Result<bool> {
-        let kind = fstatfs(self.get(folder)?)?.filesystem_type();
+        let kind = self.held(folder)?.file_system;
         Ok(LOCAL.contains(&kind) || LOCAL_BY_RESERVATION.contains(&kind))
     }
 
@@ -194,8 +204,7 @@ impl JobsFolder {
     ///
     /// What the system says.
     pub(crate) fn has_reservations(&self, folder: Folder) -> io::Result<bool> {
-        let kind = fstatfs(self.get(folder)?)?.filesystem_type();
-        Ok(!LOCAL.contains(&kind))
+        Ok(!LOCAL.contains(&self.held(folder)?.file_system))
     }
 
     /// The path of a folder, for people.
@@ -244,8 +253,10 @@ impl JobsFolder {
             error => FolderError::io(&path, error),
         })?;
         let found = fstat(&fd).map_err(|error| FolderError::io(&path, error))?;
+        let kind = fstatfs(&fd).map_err(|error| FolderError::io(&path, error))?;
         self.held[place(folder)] = Some(Held {
-            fd,
+            fd: Arc::new(fd),
+            file_system: kind.filesystem_type(),
             identity: Some(identity(&found)),
         });
         if !self.holds(folder)

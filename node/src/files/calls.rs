@@ -52,12 +52,9 @@ pub(super) fn make(folders: &JobsFolder, call: FileCall) -> io::Result<Made> {
             return Ok((FileReply::Ok, Some(Unsynced::Text(text))));
         }
         FileCall::Sync(synced) => {
-            let opened = synced.into_iter().map(|folder| {
-                // Of its own, since a sync may take long and the folder be replaced meanwhile.
-                folders.get(folder)?.try_clone_to_owned().map(File::from)
-            });
-            let opened: io::Result<Vec<File>> = opened.collect();
-            return Ok((FileReply::Ok, Some(Unsynced::Folders(opened?))));
+            let synced = synced.into_iter().map(|folder| folders.share(folder));
+            let synced: io::Result<Vec<_>> = synced.collect();
+            return Ok((FileReply::Ok, Some(Unsynced::Folders(synced?))));
         }
     };
     Ok((reply, None))
@@ -255,7 +252,7 @@ fn begin_text(
     }?;
     Ok(Text {
         file: file.into(),
-        folder: folder.try_clone_to_owned()?,
+        folder: folders.share(path.folder)?,
         name: path.name.clone(),
         readers: Readers::of(folders, like)?,
         content,

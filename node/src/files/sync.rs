@@ -5,9 +5,11 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+
+use nix::unistd::fsync;
 
 use super::text::Text;
 
@@ -20,7 +22,7 @@ pub(super) enum Unsynced {
     /// A text, to be written before if it has not been.
     Text(Text),
     /// Folders in which something was renamed.
-    Folders(Vec<File>),
+    Folders(Vec<Arc<OwnedFd>>),
 }
 
 /// Called with the result, on whichever thread has it.
@@ -100,7 +102,7 @@ impl Unsynced {
                 write_back(&text.file)?;
                 text.file.sync_all()
             }
-            Unsynced::Folders(folders) => folders.iter().try_for_each(File::sync_all),
+            Unsynced::Folders(folders) => folders.iter().try_for_each(|folder| Ok(fsync(folder)?)),
         }
     }
 }
@@ -139,6 +141,7 @@ fn write_back(file: &File) -> io::Result<()> {
 mod tests {
     use std::collections::BTreeSet;
     use std::io::Write;
+    use std::path::Path;
     use std::sync::mpsc;
     use std::time::{Duration, Instant};
 
@@ -152,6 +155,10 @@ mod tests {
         file.sync_all().unwrap();
     }
 
+    fn folders(path: &Path) -> Unsynced {
+        Unsynced::Folders(vec![Arc::new(File::open(path).unwrap().into())])
+    }
+
     #[test]
     fn every_sync_is_told_once_and_no_thread_stays() {
         let folder = tempfile::tempdir().unwrap();
@@ -160,12 +167,14 @@ mod tests {
         for index in 0..100 {
             let told = told.clone();
             let what = match index % 10 {
-                0 => Unsynced::Folders(vec![File::open(folder.path()).unwrap()]),
+                0 => folders(folder.path()),
                 // A pipe or a device cannot be synced.
-                1 => Unsynced::Folders(vec![File::open("/dev/null").unwrap()]),
-                _ => Unsynced::Folders(vec![
-                    File::create(folder.path().join(index.to_string())).unwrap(),
-                ]),
+                1 => folders(Path::new("/dev/null")),
+                _ => {
+                    let file = folder.path().join(index.to_string());
+                    File::create(&file).unwrap();
+                    folders(&file)
+                }
             };
             let then = move |result: io::Result<()>| told.send((index, result.is_ok())).unwrap();
             syncs.sync(what, Box::new(then));

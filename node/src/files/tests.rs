@@ -276,6 +276,7 @@ fn worker(directory: &Path) -> (Worker, UnboundedReceiver<Told>) {
     let (tell, told) = unbounded_channel();
     let worker = Worker {
         folders: JobsFolder::new(directory.to_owned()),
+        looked: None,
         trouble: None,
         syncs: None,
         highest: Arc::new(Mutex::new(Epoch::NONE)),
@@ -290,6 +291,8 @@ fn serve(worker: &mut Worker, term: u64, call: FileCall) {
         term: protocol::id::Term(term),
         ..Epoch::NONE
     };
+    // As if some time had passed.
+    worker.looked = None;
     let request = Request {
         epoch,
         tag: FileTag::Sweep,

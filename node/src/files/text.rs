@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use nix::errno::Errno;
@@ -27,7 +28,7 @@ const LARGE: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Text {
     pub(super) file: File,
-    pub(super) folder: OwnedFd,
+    pub(super) folder: Arc<OwnedFd>,
     /// Its name in the folder.
     pub(super) name: Vec<u8>,
     pub(super) content: Vec<Bytes>,
