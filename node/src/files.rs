@@ -30,7 +30,7 @@ const MOST_SYNCS: usize = 8;
 const MOST_LARGE: usize = 2;
 /// The names of the folders are looked at so often at most. What is held is safe without: they are
 /// looked at to find what else has their names.
-const LOOK_AFTER: Duration = Duration::from_millis(2);
+const LOOK_AFTER: Duration = Duration::from_millis(10);
 /// While the node has not taken so many bytes of replies, no further call is made.
 const MOST_UNREAD: usize = 4 << 20;
 

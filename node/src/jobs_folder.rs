@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::sys::statfs::{self, FsType, fstatfs};
-use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+use nix::unistd::{Gid, UnlinkatFlags, getegid, geteuid, unlinkat};
 use protocol::file::Folder;
 
 /// What a folder is opened as: never through a link, and never waiting for anybody.
@@ -109,6 +109,8 @@ pub enum FolderError {
 struct Held {
     fd: Arc<OwnedFd>,
     file_system: FsType,
+    /// The group of a file that is made in it.
+    group: Gid,
     /// Device and inode; none where the file system gives another at every look.
     identity: Option<(u64, u64)>,
 }
@@ -179,6 +181,11 @@ impl JobsFolder {
     /// The same, for somebody who needs it longer than the folder may be held.
     pub(crate) fn share(&self, folder: Folder) -> io::Result<Arc<OwnedFd>> {
         Ok(Arc::clone(&self.held(folder)?.fd))
+    }
+
+    /// The group that a file gets which is made in a folder.
+    pub(crate) fn group_in(&self, folder: Folder) -> io::Result<Gid> {
+        Ok(self.held(folder)?.group)
     }
 
     fn held(&self, folder: Folder) -> io::Result<&Held> {
@@ -257,6 +264,11 @@ impl JobsFolder {
         self.held[place(folder)] = Some(Held {
             fd: Arc::new(fd),
             file_system: kind.filesystem_type(),
+            group: if found.st_mode & libc::S_ISGID == 0 {
+                getegid()
+            } else {
+                Gid::from_raw(found.st_gid)
+            },
             identity: Some(identity(&found)),
         });
         if !self.holds(folder)

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nix::errno::Errno;
-use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, UnlinkatFlags, fchown, unlinkat};
-use protocol::file::FilePath;
+use protocol::file::{FilePath, Folder};
 
 use super::calls::{kind_of, look};
 use crate::jobs_folder::JobsFolder;
@@ -35,7 +35,8 @@ pub(super) struct Text {
     pub(super) readers: Readers,
 }
 
-/// Who may read a text: the mode and the group that it gets; none where it stays private.
+/// Who may read a text: the mode that it gets, and the group where it has not that already; none
+/// where it stays private.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Readers(Option<(libc::mode_t, Option<Gid>)>);
 
@@ -55,7 +56,9 @@ impl Readers {
             return Ok(Readers(Some((0o644, None))));
         }
         let mode = (job.st_mode & 0o666) | 0o400;
-        Ok(Readers(Some((mode, Some(Gid::from_raw(job.st_gid))))))
+        let group = Gid::from_raw(job.st_gid);
+        let other = group != folders.group_in(Folder::Running)?;
+        Ok(Readers(Some((mode, other.then_some(group)))))
     }
 
     /// Gives a text its mode, and its group where this user may. A group that cannot be given has no
@@ -65,7 +68,6 @@ impl Readers {
             return Ok(());
         };
         if let Some(group) = group
-            && fstat(text)?.st_gid != group.as_raw()
             && fchown(text, None, Some(group)).is_err()
         {
             mode &= 0o707 | (mode & 0o007) << 3;
