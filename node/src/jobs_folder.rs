@@ -6,6 +6,7 @@
 //! jobs directory itself, `done/` and `failed/` may be shared: a rename into them follows no link and
 //! replaces nothing.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ use nix::sys::statfs::{self, FsType, fstatfs};
 use nix::unistd::{Gid, UnlinkatFlags, getegid, geteuid, unlinkat};
 use protocol::file::Folder;
 
+use crate::acl;
+
 /// What a folder is opened as: never through a link, and never waiting for anybody.
 const FOLDER: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_DIRECTORY)
@@ -27,6 +30,9 @@ const FOLDER: OFlag = OFlag::O_RDONLY
 const RIGHTS: Mode = Mode::from_bits_truncate(0o755);
 /// The rights of others to write.
 const FOREIGN_WRITE: Mode = Mode::from_bits_truncate(0o022);
+/// What others may not do to `running/`: write, or open it, since who has it open may lock it. They may
+/// look at a file in it by its name.
+const FOREIGN_OPEN: Mode = Mode::from_bits_truncate(0o066);
 
 /// The folders of a jobs directory, all but the directory itself.
 pub const FOLDERS: [Folder; 3] = [Folder::Running, Folder::Done, Folder::Failed];
@@ -54,6 +60,8 @@ pub struct JobsFolder {
     held: [Option<Held>; 4],
     /// All four have been held at once.
     known: bool,
+    /// `running/` is locked, which says that a cluster works here.
+    locked: bool,
     /// The mount keeps no rights, and somebody was told.
     told_no_rights: bool,
 }
@@ -79,6 +87,16 @@ pub enum FolderError {
         path: PathBuf,
         /// What stands there, as in "a symbolic link".
         kind: &'static str,
+    },
+    /// A rename from one to the other is not possible.
+    #[error(
+        "{} is on another file system than the jobs directory, so no job can be renamed into it: unmount it, or \
+         choose another directory with --jobs",
+        path.display()
+    )]
+    OtherFileSystem {
+        /// The folder.
+        path: PathBuf,
     },
     /// Another user owns the folder in which texts are written.
     #[error(
@@ -111,6 +129,7 @@ struct Held {
     file_system: FsType,
     /// The group of a file that is made in it.
     group: Gid,
+    device: u64,
     /// Device and inode; none where the file system gives another at every look.
     identity: Option<(u64, u64)>,
 }
@@ -122,6 +141,7 @@ impl JobsFolder {
             path,
             held: [const { None }; 4],
             known: false,
+            locked: false,
             told_no_rights: false,
         }
     }
@@ -151,12 +171,13 @@ impl JobsFolder {
                 self.held[place(folder)] = None;
                 let opened = self.make_and_open(folder);
                 self.hold(folder, opened)?;
-                if folder == Folder::Running {
-                    let checked = self.check_rights();
-                    checked.inspect_err(|_| self.held[place(folder)] = None)?;
-                }
+                let checked = self.check(folder);
+                checked.inspect_err(|_| self.held[place(folder)] = None)?;
                 replaced.push(folder);
             }
+        }
+        if !self.locked {
+            self.lock();
         }
         if !std::mem::replace(&mut self.known, true) {
             replaced.clear();
@@ -179,7 +200,11 @@ impl JobsFolder {
     }
 
     /// The same, for somebody who needs it longer than the folder may be held.
-    pub(crate) fn share(&self, folder: Folder) -> io::Result<Arc<OwnedFd>> {
+    ///
+    /// # Errors
+    ///
+    /// It is not held.
+    pub fn share(&self, folder: Folder) -> io::Result<Arc<OwnedFd>> {
         Ok(Arc::clone(&self.held(folder)?.fd))
     }
 
@@ -264,6 +289,7 @@ impl JobsFolder {
         self.held[place(folder)] = Some(Held {
             fd: Arc::new(fd),
             file_system: kind.filesystem_type(),
+            device: found.st_dev,
             group: if found.st_mode & libc::S_ISGID == 0 {
                 getegid()
             } else {
@@ -279,6 +305,30 @@ impl JobsFolder {
         Ok(())
     }
 
+    fn check(&mut self, folder: Folder) -> Result<(), FolderError> {
+        let path = self.path_of(folder);
+        let device = |folder| {
+            let held = self.held[place(folder)].as_ref()?;
+            Some(held.device)
+        };
+        if device(folder) != device(Folder::Inbox) {
+            return Err(FolderError::OtherFileSystem { path });
+        }
+        if folder == Folder::Running {
+            self.locked = false;
+            self.check_rights()?;
+        }
+        Ok(())
+    }
+
+    /// Says that a cluster works here, as long as the folder is held. All nodes may say so.
+    fn lock(&mut self) {
+        let running = self.share(Folder::Running);
+        let running = running.and_then(|running| running.try_clone());
+        // Somebody may look just now whether a cluster works here; some mounts know no locks.
+        self.locked = running.is_ok_and(|running| File::from(running).try_lock_shared().is_ok());
+    }
+
     /// `running/` is this user's, and no other may write to it; rights that are wider are taken away.
     /// A mount that invents owners and rights cannot say so, and is told of once.
     fn check_rights(&mut self) -> Result<(), FolderError> {
@@ -288,9 +338,13 @@ impl JobsFolder {
             .get(Folder::Running)
             .map_err(|_| failed(Errno::ENOENT))?;
         let mut found = fstat(running).map_err(failed)?;
-        if is_ours(&found) && mode(&found).intersects(FOREIGN_WRITE) {
+        if is_ours(&found) {
+            // What is made in it inherits no rights for others.
+            acl::remove_default(running);
+        }
+        if is_ours(&found) && mode(&found).intersects(FOREIGN_OPEN) {
             // Whether it helped is what the next look says.
-            let _ = fchmod(running, mode(&found).difference(FOREIGN_WRITE));
+            let _ = fchmod(running, mode(&found).difference(FOREIGN_OPEN));
             found = fstat(running).map_err(failed)?;
         }
         let refusal = if !is_ours(&found) {
@@ -452,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn wider_rights_of_running_are_taken_away_and_those_of_the_others_are_not() {
+    fn rights_of_others_to_running_are_taken_away_and_those_to_the_rest_are_not() {
         let (directory, mut folder) = folder();
         for name in ["running", "done", "failed"] {
             let path = directory.path().join(name);
@@ -461,7 +515,7 @@ mod tests {
         }
         folder.refresh().unwrap();
         let mode = |name| fs::metadata(directory.path().join(name)).unwrap().mode() & 0o7777;
-        assert_eq!(mode("running"), 0o2755);
+        assert_eq!(mode("running"), 0o2711);
         assert_eq!(mode("done"), 0o2777);
         assert_eq!(mode("failed"), 0o2777);
     }

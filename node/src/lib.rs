@@ -25,6 +25,7 @@ use crate::inject::Passing;
 use crate::output::Output;
 use crate::watch::Inbox;
 
+mod acl;
 pub mod args;
 mod arithmetic;
 mod driver;

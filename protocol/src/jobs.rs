@@ -65,6 +65,8 @@ pub(crate) struct Job {
     pub(crate) kept_since: Option<Untimed>,
     /// Digits that it counts for while its results are computed and written.
     digits: u64,
+    /// The size of its text, if that is large.
+    text_bytes: u64,
 }
 
 /// What a job waits for.
@@ -110,6 +112,15 @@ impl Jobs {
     pub(crate) fn places(&self) -> usize {
         let waiting = self.open.values().filter(|job| job.waits.is_some()).count();
         self.open.len() - waiting.min(WAITING_LIMIT)
+    }
+
+    /// The size of all large texts that are not written and for which there was room.
+    pub(crate) fn unwritten_bytes(&self) -> u64 {
+        let jobs = self.open.values().filter(|job| {
+            let is_to_come = matches!(job.stage, Stage::Queued | Stage::Computing | Stage::Writing);
+            is_to_come && job.reasons.is_empty()
+        });
+        jobs.map(|job| job.text_bytes).sum()
     }
 
     /// Whether all jobs that were running at the takeover are known.
@@ -228,6 +239,7 @@ impl Jobs {
                 told: None,
                 kept_since: None,
                 digits: 0,
+                text_bytes: 0,
             },
         );
         key

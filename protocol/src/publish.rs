@@ -156,7 +156,11 @@ impl Coordinator {
             return;
         };
         job.stalled = false;
-        if let Some(call) = job.call(core) {
+        if let Some(mut call) = job.call(core) {
+            // The texts of jobs that were let go on before will take their room too.
+            if let FileCall::Room { bytes } = &mut call {
+                *bytes = bytes.saturating_add(self.jobs.unwritten_bytes());
+            }
             self.call(core, FileTag::Job(key), call);
         }
     }

@@ -60,7 +60,9 @@ impl Ignored {
             bytes += name.len();
             bytes <= Ignored::MOST_BYTES
         });
-        let names: Vec<String> = names.collect();
+        let mut names: Vec<String> = names.collect();
+        // What is no text may have another place now.
+        names.sort_unstable();
         Ignored {
             more: (files.len() - names.len()) as u64,
             names,

@@ -254,3 +254,26 @@ fn a_job_that_waits_for_room_is_computed_when_there_is_some() {
     assert!(!actions.assigned(0).is_empty());
     assert_eq!(node.node.status().jobs[0].waits, None);
 }
+
+/// The room that one large text will take is not there for the next one.
+#[test]
+fn room_is_asked_for_all_large_texts_that_are_to_come() {
+    let (mut node, actions) = with_files(2);
+    let mut asked = Vec::new();
+    let mut waiting = probes(&actions);
+    while !waiting.is_empty() {
+        let (read, more) = claim(&mut node, waiting.remove(0));
+        waiting.extend(more);
+        let actions = node.file_done(read.clone(), FileReply::Content("20000".into()));
+        let room = actions.0.iter().find_map(|action| match action {
+            Action::File {
+                call: FileCall::Room { bytes },
+                ..
+            } => Some(*bytes),
+            _ => None,
+        });
+        asked.push(room.unwrap());
+        node.file_done(read, FileReply::Ok);
+    }
+    assert_eq!(asked[1], 2 * asked[0], "{asked:?}");
+}

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,7 +49,7 @@ const PROBE: Duration = Duration::from_millis(20);
 pub(crate) struct JobsDir {
     path: PathBuf,
     /// Holds the lock while it is open.
-    _lock: File,
+    _folder: JobsFolder,
 }
 
 /// Why a jobs directory cannot be used. Displays as one sentence that says what to do.
@@ -116,16 +116,12 @@ impl JobsDir {
         for each in FOLDERS {
             check_writable(path, &folder.path_of(each))?;
         }
-        // Not the directory itself: a lock may be taken by whoever may read it.
-        let running = folder.get(Folder::Running);
-        let running = running.and_then(|running| running.as_fd().try_clone_to_owned());
+        // Not the directory itself: whoever may open it could lock it.
+        let running = folder.share(Folder::Running);
+        let running = running.and_then(|running| running.try_clone());
         let running = File::from(running.map_err(|error| unusable(path, error))?);
         match lock(&running) {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) if is_held_by_strangers(&running) => tracing::warn!(
-                "a process of another user has locked {}, which is none of bullpen's",
-                folder.path_of(Folder::Running).display()
-            ),
             Err(TryLockError::WouldBlock) => {
                 return Err(JobsDirError::InUse {
                     path: path.to_owned(),
@@ -139,7 +135,7 @@ impl JobsDir {
         }
         Ok(JobsDir {
             path: path.to_owned(),
-            _lock: running,
+            _folder: folder,
         })
     }
 
@@ -231,44 +227,18 @@ fn unusable(path: &Path, error: io::Error) -> JobsDirError {
     FolderError::Io { path, error }.into()
 }
 
-/// Takes the lock, with a little patience: a `submit` that looks whether anybody serves the
-/// directory holds it for an instant.
-fn lock(directory: &File) -> Result<(), TryLockError> {
+/// Finds out that no other cluster works here, by having the lock alone for a moment; then all nodes
+/// may share it. A `submit` that looks whether anybody serves the directory holds it for an instant.
+fn lock(running: &File) -> Result<(), TryLockError> {
     for _ in 0..PROBED {
-        match directory.try_lock() {
+        match running.try_lock() {
             Err(TryLockError::WouldBlock) => std::thread::sleep(PROBE),
+            Ok(()) => return running.try_lock_shared(),
             other => return other,
         }
     }
-    directory.try_lock()
-}
-
-/// Whether a lock is held by processes of other users alone. This cluster's folder is its user's, so
-/// another cluster that works on it would be that user's too. A process in another container is not
-/// seen, and taken for a cluster.
-fn is_held_by_strangers(folder: &File) -> bool {
-    let Ok(found) = folder.metadata() else {
-        return false;
-    };
-    let ours = geteuid().as_raw();
-    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    let inode = format!(":{}", found.ino());
-    let mut holders = locks.lines().filter_map(|line| {
-        // 1: FLOCK ADVISORY WRITE 1234 fd:01:5678 0 EOF
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let is_it = fields.get(1) == Some(&"FLOCK") && fields.get(5)?.ends_with(&inode);
-        is_it.then(|| fields.get(4).copied().and_then(user_of))
-    });
-    let first = holders.next();
-    let is_stranger = |user: Option<u32>| user.is_some_and(|user| user != ours);
-    found.uid() == ours && first.is_some_and(is_stranger) && holders.all(is_stranger)
-}
-
-/// The user as whom a process works, if it is seen from here.
-fn user_of(pid: &str) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
+    running.try_lock()?;
+    running.try_lock_shared()
 }
 
 /// Whether a cluster works on a jobs directory. Where that cannot be told, it is assumed.
@@ -278,9 +248,8 @@ pub(crate) fn is_served(path: &Path) -> bool {
         .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
         .open(path.join("running"));
     match running {
-        // Shared, so that several who look do not take each other for a cluster.
         Ok(running) => matches!(
-            running.try_lock_shared(),
+            running.try_lock(),
             Err(TryLockError::WouldBlock | TryLockError::Error(_))
         ),
         // No cluster has ever been here.

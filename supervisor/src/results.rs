@@ -91,14 +91,17 @@ pub(crate) fn open_if_there(path: &Path) -> Result<Option<File>, ResultsError> {
     }
 }
 
+/// Most bytes of reasons that are read: many times what a hundred of them take.
+const MAX_REASONS: u64 = 1 << 20;
+
 /// The reasons for which a job failed.
 ///
 /// # Errors
 ///
 /// The file cannot be read.
-pub(crate) fn reasons(path: &Path, mut file: File) -> Result<String, ResultsError> {
+pub(crate) fn reasons(path: &Path, file: File) -> Result<String, ResultsError> {
     let mut reasons = String::new();
-    match file.read_to_string(&mut reasons) {
+    match file.take(MAX_REASONS).read_to_string(&mut reasons) {
         Ok(_) => Ok(reasons.trim_end().to_owned()),
         Err(error) => Err(unreadable(path, error)),
     }

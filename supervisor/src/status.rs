@@ -76,13 +76,14 @@ fn page(status: &ClusterStatus) -> String {
         page.push_str(&table(&jobs, &[2, 3]));
     }
     if !status.ignored.is_empty() {
+        let names: Vec<_> = status.ignored.iter().map(|name| printable(name)).collect();
         let more = match status.ignored_more {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
         page.push_str(&format!(
             "\nno jobs, since their names do not end in .job (or match --accept): {}{more}\n",
-            status.ignored.join(", ")
+            names.join(", ")
         ));
     }
     page

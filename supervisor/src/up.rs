@@ -25,7 +25,9 @@ pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
     let mut config = args.cluster.config(true)?;
     memory::limit(&mut config, args.cluster.asked_max_n())?;
     let mut signals = Signals::install().map_err(Failure::Signals)?;
-    config.accept = args.accept.clone();
+    // An empty one is what compose gives for a variable that is not set.
+    let accept = args.accept.iter().filter(|pattern| !pattern.is_empty());
+    config.accept = accept.cloned().collect();
     config.max_text = args.max_text.as_u64();
     config.validate()?;
     let run_dir = run_dir::chosen(args.run_dir.as_deref());

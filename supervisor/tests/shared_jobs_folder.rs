@@ -158,38 +158,63 @@ fn running_is_taken_from_all_others_and_a_strangers_is_refused() {
     chown(&running, Some(OWNER), Some(GROUP)).unwrap();
     fs::set_permissions(&running, Permissions::from_mode(0o777)).unwrap();
     let trial = start(home, &[]);
-    assert_eq!(fs::metadata(&running).unwrap().mode() & 0o777, 0o755);
+    assert_eq!(fs::metadata(&running).unwrap().mode() & 0o777, 0o711);
     trial.conclude();
 }
 
 #[test]
 fn a_lock_of_another_user_keeps_nobody_from_starting() {
     let Some(home) = shared_home() else { return };
-    fs::create_dir(home.jobs().join("running")).unwrap();
-    chown(home.jobs().join("running"), Some(OWNER), None).unwrap();
-    let lock = |folder: &str| -> Child {
+    let flock = |folder: &str| {
         let mut command = as_member("flock");
         // Without a fork it is this process that has the lock, and ends with it.
         command
             .args(["--exclusive", "--no-fork", folder, "sleep", "600"])
             .current_dir(home.jobs());
-        command.spawn().unwrap()
+        command
     };
-    let mut holders = [lock("."), lock("running")];
-    let is_locked = |folder: &str| {
-        let folder = File::open(home.jobs().join(folder)).unwrap();
+    // Made by the service, so nobody else may open it.
+    fs::create_dir(home.jobs().join("running")).unwrap();
+    chown(home.jobs().join("running"), Some(OWNER), None).unwrap();
+    fs::set_permissions(home.jobs().join("running"), Permissions::from_mode(0o711)).unwrap();
+    let refused = flock("running").output().unwrap();
+    assert!(harness::stderr(&refused).contains("Permission denied"));
+    let mut holder: Child = flock(".").spawn().unwrap();
+    eventually(PATIENCE, "the folder is locked", || {
+        let folder = File::open(home.jobs()).unwrap();
         folder.try_lock().is_err().then_some(())
-    };
-    for folder in [".", "running"] {
-        eventually(PATIENCE, "it is locked", || is_locked(folder));
-    }
+    });
     let trial = start(home, &[]);
     trial.drop_job("ten", "10!\n");
     trial.await_results("ten", PATIENCE);
-    for holder in &mut holders {
-        holder.kill().unwrap();
-        holder.wait().unwrap();
-    }
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    trial.conclude();
+}
+
+#[test]
+fn a_second_cluster_is_refused_also_after_running_was_replaced() {
+    let Some(home) = shared_home() else { return };
+    let trial = start(home, &[]);
+    fs::rename(
+        trial.home.jobs().join("running"),
+        trial.home.jobs().join("old"),
+    )
+    .unwrap();
+    trial.drop_job("ten", "10!\n");
+    trial.await_results("ten", PATIENCE);
+    let mut second = harness::bullpen();
+    second.arg("up").arg("--jobs").arg(trial.home.jobs());
+    second.arg("--run-dir").arg(trial.home.path().join("other"));
+    let refused = run(&mut second);
+    assert_eq!(
+        refused.status.code(),
+        Some(3),
+        "{}",
+        harness::stderr(&refused)
+    );
+    assert!(harness::stderr(&refused).contains("another bullpen works"));
+    fs::remove_dir_all(trial.home.jobs().join("old")).unwrap();
     trial.conclude();
 }
 

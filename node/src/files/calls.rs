@@ -150,7 +150,7 @@ fn read(folders: &JobsFolder, path: &FilePath, limit: usize) -> io::Result<FileR
     Ok(FileReply::Content(content.into()))
 }
 
-enum Opened {
+pub(super) enum Opened {
     File(File),
     /// It has several names, and is not opened.
     Linked(FileStat),
@@ -160,7 +160,7 @@ enum Opened {
 /// Opens a regular file and nothing else: never through a link, never waiting for the other end of
 /// a FIFO. Nor one of several names: the other could be of a file that whoever dropped this one may
 /// not read. Once a job has ended its owner may link it as he likes.
-fn open(folders: &JobsFolder, path: &FilePath) -> io::Result<Opened> {
+pub(super) fn open(folders: &JobsFolder, path: &FilePath) -> io::Result<Opened> {
     let other = |found: &FileStat| {
         let kind = jobs_folder::kind(found);
         Ok(Opened::Other(FileReply::NotAFile(kind)))

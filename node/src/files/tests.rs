@@ -384,7 +384,8 @@ fn a_text_is_as_readable_as_the_file_of_its_job_and_no_more() {
         let written = folders.reply(write(vec!["5!=120\n".into()], running("a.job")));
         assert_eq!(written, FileReply::Ok);
         let found = fs::metadata(&text).unwrap();
-        assert_eq!(found.mode() & 0o7777, mode & 0o666, "{mode:o}");
+        let expected = (mode & 0o444) | 0o600;
+        assert_eq!(found.mode() & 0o7777, expected, "{mode:o}");
         assert_eq!(found.gid(), fs::metadata(&job).unwrap().gid());
     }
     fs::remove_file(&job).unwrap();

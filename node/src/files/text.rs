@@ -12,7 +12,8 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, UnlinkatFlags, fchown, unlinkat};
 use protocol::file::{FilePath, Folder};
 
-use super::calls::{kind_of, look};
+use super::calls::{Opened, kind_of, look, open};
+use crate::acl;
 use crate::jobs_folder::JobsFolder;
 
 /// Most bytes that are written at once. A process counts as stopped when each of its threads has left
@@ -41,28 +42,32 @@ pub(super) struct Text {
 pub(super) struct Readers(Option<(libc::mode_t, Option<Gid>)>);
 
 impl Readers {
-    /// Those who may read the job's file. What is no regular file has no secrets, and of one that was
+    /// Those who may read the job's file; nobody else may write. What is no regular file has no secrets, and of one that was
     /// taken away nobody knows who might.
     ///
     /// # Errors
     ///
     /// The job's file cannot be looked at.
-    pub(super) fn of(folders: &JobsFolder, job: &FilePath) -> io::Result<Readers> {
-        let job = match look(folders, job.folder, &job.name) {
+    pub(super) fn of(folders: &JobsFolder, path: &FilePath) -> io::Result<Readers> {
+        let job = match look(folders, path.folder, &path.name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Readers(None)),
             found => found?,
         };
         if kind_of(&job) != libc::S_IFREG {
             return Ok(Readers(Some((0o644, None))));
         }
-        let mode = (job.st_mode & 0o666) | 0o400;
+        let mut mode = (job.st_mode & 0o444) | 0o600;
+        // Asked only where the group may do what others may not.
+        if (mode >> 3) & !mode & 0o7 != 0 && has_acl(folders, path)? {
+            mode &= !0o070;
+        }
         let group = Gid::from_raw(job.st_gid);
         let other = group != folders.group_in(Folder::Running)?;
         Ok(Readers(Some((mode, other.then_some(group)))))
     }
 
-    /// Gives a text its mode, and its group where this user may. A group that cannot be given has no
-    /// right that everybody has not.
+    /// Gives a text its mode, and its group where this user may. Where it cannot be given, only what both
+    /// the group and all others may is allowed.
     fn admit_to(self, text: &File) -> io::Result<()> {
         let Some((mut mode, group)) = self.0 else {
             return Ok(());
@@ -70,13 +75,22 @@ impl Readers {
         if let Some(group) = group
             && fchown(text, None, Some(group)).is_err()
         {
-            mode &= 0o707 | (mode & 0o007) << 3;
+            let both = (mode >> 3) & mode & 0o7;
+            mode = (mode & 0o700) | (both << 3) | both;
         }
         match fchmod(text, Mode::from_bits_truncate(mode)) {
             // Some mounts keep no rights: it has those of the mount.
             Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
             changed => Ok(changed?),
         }
+    }
+}
+
+fn has_acl(folders: &JobsFolder, path: &FilePath) -> io::Result<bool> {
+    match open(folders, path)? {
+        Opened::File(file) => Ok(acl::has_any(file)),
+        // It is not known who may read it.
+        _ => Ok(true),
     }
 }
 

@@ -154,9 +154,11 @@ impl Coordinator {
         }
         self.release(core, key, unneeded);
         self.free_memory(core, key);
-        if job::text_bytes(&factorials) > core.config.small_text {
+        let bytes = job::text_bytes(&factorials);
+        if bytes > core.config.small_text {
             if let Some(job) = self.jobs.open.get_mut(&key) {
                 job.stage = Stage::Room;
+                job.text_bytes = bytes;
             }
             self.issue(core, key);
         } else {
