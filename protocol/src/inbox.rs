@@ -265,12 +265,13 @@ impl Coordinator {
         );
     }
 
-    /// A name is free if it stands in no folder, as a job or as a text.
+    /// A name is free if it stands in no folder, as a job or as a text. Of `running/` the claim itself tells:
+    /// it replaces nothing.
     fn check_name(&mut self, core: &mut Core, file: Vec<u8>, claim: Claim) {
         let name = suffixed(&claim.name, claim.suffix);
-        let folders = [Folder::Running, Folder::Done, Folder::Failed];
+        let folders = [Folder::Done, Folder::Failed];
         let jobs = folders.iter().map(|&folder| job_file(folder, &name));
-        let texts = folders[1..].iter().map(|&folder| text_file(folder, &name));
+        let texts = folders.iter().map(|&folder| text_file(folder, &name));
         let paths = jobs.chain(texts).collect();
         self.inbox
             .dropped
