@@ -6,7 +6,9 @@
 //! jobs directory itself, `done/` and `failed/` may be shared: a rename into them follows no link and
 //! replaces nothing.
 
-use std::fs::File;
+mod error;
+mod rights;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -14,12 +16,12 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat};
-use nix::sys::stat::{FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat, mkdirat};
 use nix::sys::statfs::{self, FsType, fstatfs};
-use nix::unistd::{Gid, UnlinkatFlags, getegid, geteuid, unlinkat};
+use nix::unistd::{Gid, getegid};
 use protocol::file::Folder;
 
-use crate::acl;
+pub use self::error::FolderError;
 
 /// What a folder is opened as: never through a link, and never waiting for anybody.
 const FOLDER: OFlag = OFlag::O_RDONLY
@@ -28,12 +30,6 @@ const FOLDER: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_CLOEXEC);
 /// The rights of a folder that is made here.
 const RIGHTS: Mode = Mode::from_bits_truncate(0o755);
-/// The rights of others to write.
-const FOREIGN_WRITE: Mode = Mode::from_bits_truncate(0o022);
-/// What others may not do to `running/`: write, or open it, since who has it open may lock it. They may
-/// look at a file in it by its name.
-const FOREIGN_OPEN: Mode = Mode::from_bits_truncate(0o066);
-
 /// The folders of a jobs directory, all but the directory itself.
 pub const FOLDERS: [Folder; 3] = [Folder::Running, Folder::Done, Folder::Failed];
 
@@ -64,62 +60,6 @@ pub struct JobsFolder {
     locked: bool,
     /// The mount keeps no rights, and somebody was told.
     told_no_rights: bool,
-}
-
-/// Why a folder is not used. Displays as one sentence that says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum FolderError {
-    /// It cannot be made or opened.
-    #[error("cannot make or open {}: {error}; make it, or choose another directory with --jobs", path.display())]
-    Io {
-        /// The folder.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// Its name is taken by something else.
-    #[error(
-        "{} is {kind}, not a folder: move it away, or choose another directory with --jobs",
-        path.display()
-    )]
-    NoFolder {
-        /// The name.
-        path: PathBuf,
-        /// What stands there, as in "a symbolic link".
-        kind: &'static str,
-    },
-    /// A rename from one to the other is not possible.
-    #[error(
-        "{} is on another file system than the jobs directory, so no job can be renamed into it: unmount it, or \
-         choose another directory with --jobs",
-        path.display()
-    )]
-    OtherFileSystem {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Another user owns the folder in which texts are written.
-    #[error(
-        "{0} belongs to user {owner}, who could make this cluster, which works as user {user}, overwrite other \
-         files: give it away with: chown {user} {0}, or start as user {owner} (in a container: --user {owner})",
-        path.display(), user = geteuid()
-    )]
-    Foreign {
-        /// The folder.
-        path: PathBuf,
-        /// Its owner.
-        owner: u32,
-    },
-    /// Others may write to the folder in which texts are written, and that cannot be changed.
-    #[error(
-        "others may write to {0}, and could make this cluster overwrite other files: take that right away \
-         with: chmod go-w {0}",
-        path.display()
-    )]
-    Shared {
-        /// The folder.
-        path: PathBuf,
-    },
 }
 
 /// An open folder.
@@ -320,86 +260,6 @@ impl JobsFolder {
         }
         Ok(())
     }
-
-    /// Says that a cluster works here, as long as the folder is held. All nodes may say so.
-    fn lock(&mut self) {
-        let running = self.share(Folder::Running);
-        let running = running.and_then(|running| running.try_clone());
-        // Somebody may look just now whether a cluster works here; some mounts know no locks.
-        self.locked = running.is_ok_and(|running| File::from(running).try_lock_shared().is_ok());
-    }
-
-    /// `running/` is this user's, and no other may write to it; rights that are wider are taken away.
-    /// A mount that invents owners and rights cannot say so, and is told of once.
-    fn check_rights(&mut self) -> Result<(), FolderError> {
-        let path = self.path_of(Folder::Running);
-        let failed = |error| FolderError::io(&path, error);
-        let running = self
-            .get(Folder::Running)
-            .map_err(|_| failed(Errno::ENOENT))?;
-        let mut found = fstat(running).map_err(failed)?;
-        if is_ours(&found) {
-            // What is made in it inherits no rights for others.
-            acl::remove_default(running);
-        }
-        if is_ours(&found) && mode(&found).intersects(FOREIGN_OPEN) {
-            // Whether it helped is what the next look says.
-            let _ = fchmod(running, mode(&found).difference(FOREIGN_OPEN));
-            found = fstat(running).map_err(failed)?;
-        }
-        let refusal = if !is_ours(&found) {
-            let owner = found.st_uid;
-            FolderError::Foreign {
-                path: path.clone(),
-                owner,
-            }
-        } else if mode(&found).intersects(FOREIGN_WRITE) {
-            FolderError::Shared { path: path.clone() }
-        } else {
-            return Ok(());
-        };
-        if self.keeps_rights() {
-            return Err(refusal);
-        }
-        if !std::mem::replace(&mut self.told_no_rights, true) {
-            tracing::warn!(
-                "the mount of {} keeps no owners and rights, so whoever may write there could lead results \
-                 astray: let nobody write there whom you do not trust",
-                self.path.display()
-            );
-        }
-        Ok(())
-    }
-
-    /// Whether the file system keeps the owner and the rights of a folder that is made in the jobs
-    /// directory. Where that cannot be found out, it is taken to keep them. A local file system is
-    /// not asked: another user could exchange the folder that it is asked by.
-    fn keeps_rights(&self) -> bool {
-        let shows_others = || {
-            let inbox = self.get(Folder::Inbox)?;
-            let probe = format!(".bullpen-rights-{:016x}", rand::random::<u64>());
-            mkdirat(inbox, probe.as_str(), RIGHTS)?;
-            let found = openat(inbox, probe.as_str(), FOLDER, Mode::empty()).and_then(|fd| {
-                // The mask may have taken some away.
-                let _ = fchmod(&fd, RIGHTS);
-                fstat(&fd)
-            });
-            unlinkat(inbox, probe.as_str(), UnlinkatFlags::RemoveDir)?;
-            let found = found?;
-            let shown = mode(&found).intersection(Mode::from_bits_truncate(0o777));
-            Ok::<bool, io::Error>(!is_ours(&found) || shown != RIGHTS)
-        };
-        self.is_local(Folder::Inbox).unwrap_or(true) || !shows_others().unwrap_or(false)
-    }
-}
-
-impl FolderError {
-    fn io(path: &Path, error: Errno) -> FolderError {
-        FolderError::Io {
-            path: path.to_owned(),
-            error: error.into(),
-        }
-    }
 }
 
 /// The name of a folder in the jobs directory; of the directory itself, how events call it.
@@ -447,107 +307,5 @@ fn is_folder(found: &FileStat) -> bool {
     found.st_mode & libc::S_IFMT == libc::S_IFDIR
 }
 
-fn is_ours(found: &FileStat) -> bool {
-    found.st_uid == geteuid().as_raw()
-}
-
-fn mode(found: &FileStat) -> Mode {
-    Mode::from_bits_truncate(found.st_mode)
-}
-
 #[cfg(test)]
-mod tests {
-    use std::fs::{self, Permissions};
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
-
-    use super::*;
-
-    fn folder() -> (tempfile::TempDir, JobsFolder) {
-        let directory = tempfile::tempdir().unwrap();
-        let folder = JobsFolder::new(directory.path().to_owned());
-        (directory, folder)
-    }
-
-    #[test]
-    fn missing_folders_are_made_and_then_nothing_is_new() {
-        let (directory, mut folder) = folder();
-        assert_eq!(folder.refresh().unwrap(), []);
-        for name in ["running", "done", "failed"] {
-            assert!(directory.path().join(name).is_dir());
-        }
-        assert_eq!(folder.refresh().unwrap(), []);
-    }
-
-    #[test]
-    fn a_folder_that_was_replaced_is_noticed_once() {
-        let (directory, mut folder) = folder();
-        folder.refresh().unwrap();
-        fs::rename(directory.path().join("done"), directory.path().join("old")).unwrap();
-        fs::create_dir(directory.path().join("done")).unwrap();
-        assert_eq!(folder.refresh().unwrap(), [Folder::Done]);
-        assert_eq!(folder.refresh().unwrap(), []);
-    }
-
-    #[test]
-    fn a_link_is_no_folder_however_late_it_comes() {
-        let (directory, mut folder) = folder();
-        folder.refresh().unwrap();
-        for name in ["running", "done", "failed"] {
-            let path = directory.path().join(name);
-            fs::rename(&path, directory.path().join("old")).unwrap();
-            symlink("old", &path).unwrap();
-            let error = folder.refresh().unwrap_err().to_string();
-            assert!(error.contains("is a symbolic link"), "{error}");
-            assert!(error.contains(name), "{error}");
-            fs::remove_file(&path).unwrap();
-            fs::rename(directory.path().join("old"), &path).unwrap();
-            assert_eq!(folder.refresh().unwrap().len(), 1, "it is back");
-        }
-    }
-
-    #[test]
-    fn rights_of_others_to_running_are_taken_away_and_those_to_the_rest_are_not() {
-        let (directory, mut folder) = folder();
-        for name in ["running", "done", "failed"] {
-            let path = directory.path().join(name);
-            fs::create_dir(&path).unwrap();
-            fs::set_permissions(&path, Permissions::from_mode(0o2777)).unwrap();
-        }
-        folder.refresh().unwrap();
-        let mode = |name| fs::metadata(directory.path().join(name)).unwrap().mode() & 0o7777;
-        assert_eq!(mode("running"), 0o2711);
-        assert_eq!(mode("done"), 0o2777);
-        assert_eq!(mode("failed"), 0o2777);
-    }
-
-    #[test]
-    fn a_running_folder_of_somebody_else_is_refused() {
-        if !geteuid().is_root() {
-            eprintln!("skipped: only root can make a folder of another user");
-            return;
-        }
-        let (directory, mut folder) = folder();
-        let running = directory.path().join("running");
-        fs::create_dir(&running).unwrap();
-        chown(&running, Some(4_711), None).unwrap();
-        let error = folder.refresh().unwrap_err().to_string();
-        assert!(error.contains("belongs to user 4711"), "{error}");
-        assert!(folder.get(Folder::Running).is_err(), "no call is made");
-        chown(&running, Some(0), None).unwrap();
-        folder.refresh().unwrap();
-        assert!(folder.get(Folder::Running).is_ok());
-    }
-
-    #[test]
-    fn a_directory_that_is_gone_is_not_made_again_and_is_found_when_it_is_back() {
-        let (directory, mut folder) = folder();
-        folder.refresh().unwrap();
-        let away = directory.path().with_extension("away");
-        fs::rename(directory.path(), &away).unwrap();
-        let error = folder.refresh().unwrap_err().to_string();
-        assert!(error.contains("No such file"), "{error}");
-        assert!(!directory.path().exists());
-        fs::rename(&away, directory.path()).unwrap();
-        assert_eq!(folder.refresh().unwrap().len(), 4);
-    }
-}
+mod tests;
