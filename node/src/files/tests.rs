@@ -393,6 +393,51 @@ fn a_text_is_as_readable_as_the_file_of_its_job_and_no_more() {
     assert_eq!(fs::metadata(&text).unwrap().mode() & 0o777, 0o600);
 }
 
+/// Gives a file an access control list: its owner may do all, user 4711 may read, and neither the group
+/// nor anybody else. Its mode shows 0640 then. False where the file system has no such lists.
+fn add_list(path: &Path) -> bool {
+    let entries: [(u16, u16, u32); 5] = [
+        (0x01, 6, u32::MAX),
+        (0x02, 4, 4_711),
+        (0x04, 0, u32::MAX),
+        (0x10, 4, u32::MAX),
+        (0x20, 0, u32::MAX),
+    ];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, rights, id) in entries {
+        list.extend(tag.to_le_bytes());
+        list.extend(rights.to_le_bytes());
+        list.extend(id.to_le_bytes());
+    }
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+    // SAFETY: both names are C strings, and the list is as long as is said.
+    let set = unsafe {
+        libc::setxattr(
+            path.as_ptr(),
+            c"system.posix_acl_access".as_ptr(),
+            list.as_ptr().cast(),
+            list.len(),
+            0,
+        )
+    };
+    set == 0
+}
+
+#[test]
+fn a_list_of_the_jobs_file_lets_its_group_read_nothing() {
+    let (directory, folders) = folders();
+    let job = directory.path().join("running/a.job");
+    fs::write(&job, "5!").unwrap();
+    if !add_list(&job) {
+        eprintln!("skipped: this file system has no access control lists");
+        return;
+    }
+    assert_eq!(fs::metadata(&job).unwrap().mode() & 0o777, 0o640);
+    folders.reply(write(vec!["5!=120\n".into()], running("a.job")));
+    let text = fs::metadata(directory.path().join("running/.text.part")).unwrap();
+    assert_eq!(text.mode() & 0o777, 0o600);
+}
+
 #[test]
 fn a_file_of_several_names_is_not_read_before_its_job_has_ended() {
     let (directory, folders) = folders();
