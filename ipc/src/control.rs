@@ -64,6 +64,37 @@ pub struct Hint {
     pub state: ChildState,
 }
 
+/// What the supervisor has said since a node last listened. Only the present counts: hints that
+/// later ones overtook tell of lives that are over, and a node that was stopped would elect, win
+/// and act among them.
+#[derive(Clone, Debug, Default)]
+pub struct News {
+    /// The cluster stops. Comes before the rest, so that no peer's end is taken for a crash.
+    pub stopping: bool,
+    hints: Vec<Hint>,
+    /// The start signal was given. Comes last: an election then begins among those who live.
+    pub start: bool,
+}
+
+impl News {
+    /// Hears one message more.
+    pub fn hear(&mut self, message: ToNode) {
+        match message {
+            ToNode::Start => self.start = true,
+            ToNode::Stopping => self.stopping = true,
+            ToNode::Hints(hints) => self.hints = hints,
+        }
+    }
+
+    /// The latest state of every node. That of the coordinator comes last: if it is lost, the
+    /// others are known.
+    pub fn hints(&mut self, coordinator: Option<NodeId>) -> Vec<Hint> {
+        let mut hints = std::mem::take(&mut self.hints);
+        hints.sort_by_key(|hint| Some(hint.node) == coordinator);
+        hints
+    }
+}
+
 /// What a node says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToSupervisor {

@@ -5,7 +5,7 @@ mod report;
 use std::io;
 use std::time::{Duration, Instant};
 
-use ipc::control::{ControlError, NodeEnd, Received, ToNode};
+use ipc::control::{ControlError, News, NodeEnd, Received};
 use ipc::mesh::{Mesh, MeshEvent};
 use protocol::event::{Action, ChildState, Event};
 use protocol::node::Node;
@@ -292,31 +292,34 @@ impl Driver {
         self.log.write_all_lines(&self.header, &traces);
     }
 
-    /// Reads what the supervisor says; tells whether it is gone.
+    /// Reads all that the supervisor has said; tells whether it is gone.
     fn read_control(&mut self) -> io::Result<bool> {
+        let mut news = News::default();
         loop {
             match self.control.get_ref().receive().map_err(io_error)? {
                 Received::Closed => return Ok(true),
                 Received::Empty => break,
-                Received::Message(ToNode::Start) => self.step(Event::Start),
-                Received::Message(ToNode::Stopping) => self.step(Event::Stopping),
-                Received::Message(ToNode::Hints(mut hints)) => {
-                    let own = self.header.node;
-                    // The news of the coordinator last: if it is lost, the others are known.
-                    let coordinator = self.node.coordinator();
-                    hints.sort_by_key(|hint| Some(hint.node) == coordinator);
-                    for hint in hints.into_iter().filter(|hint| hint.node != own) {
-                        if hint.state == ChildState::Gone {
-                            self.mesh.peer_gone(hint.node, hint.incarnation);
-                        }
-                        self.step(Event::Hint {
-                            peer: hint.node,
-                            incarnation: hint.incarnation,
-                            state: hint.state,
-                        });
-                    }
-                }
+                Received::Message(message) => news.hear(message),
             }
+        }
+        if news.stopping {
+            self.step(Event::Stopping);
+        }
+        for hint in news.hints(self.node.coordinator()) {
+            if hint.node == self.header.node {
+                continue;
+            }
+            if hint.state == ChildState::Gone {
+                self.mesh.peer_gone(hint.node, hint.incarnation);
+            }
+            self.step(Event::Hint {
+                peer: hint.node,
+                incarnation: hint.incarnation,
+                state: hint.state,
+            });
+        }
+        if news.start {
+            self.step(Event::Start);
         }
         Ok(false)
     }

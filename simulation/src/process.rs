@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
+use ipc::control::ToNode;
 use protocol::config::Config;
-use protocol::event::{Action, ChildState, Event};
-use protocol::id::{Incarnation, NodeId, Term};
+use protocol::event::{Action, Event};
+use protocol::id::Term;
 use protocol::message::Product;
 use protocol::node::Node;
 use protocol::time::Time;
@@ -13,9 +14,6 @@ use crate::arithmetic::Arithmetic;
 use crate::fact::Life;
 use crate::file_thread::FileThread;
 use crate::mesh::Mesh;
-
-/// What the supervisor says of a node: whose, in which life, and what became of it.
-pub(crate) type Hint = (NodeId, Incarnation, ChildState);
 
 /// A process.
 #[derive(Debug)]
@@ -26,7 +24,7 @@ pub(crate) struct Process {
     pub(crate) arithmetic: Arithmetic,
     pub(crate) files: FileThread,
     /// What the supervisor has sent, with the moment from which it can be read.
-    pub(crate) control: VecDeque<(Time, Control)>,
+    pub(crate) control: VecDeque<(Time, ToNode)>,
     pub(crate) computed: VecDeque<(Time, Vec<Product>)>,
     /// Of the file thread and of syncs, in the order of time.
     pub(crate) replies: VecDeque<(Time, Event)>,
@@ -54,14 +52,6 @@ pub(crate) struct Process {
     /// When it will be woken; `Time(u64::MAX)` for never.
     pub(crate) wake_at: Time,
     pub(crate) reported: Term,
-}
-
-/// What the supervisor says to a node.
-#[derive(Clone, Debug)]
-pub(crate) enum Control {
-    Start,
-    Stopping,
-    Hints(Vec<Hint>),
 }
 
 /// A thread's next doing, put off until the process goes on.

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use ipc::control::Hint;
 use protocol::event::ChildState;
 use protocol::id::{Incarnation, NodeId, Term};
 use protocol::time::Time;
 
 use crate::chance::Chance;
-use crate::process::Hint;
 
 /// The delay before the second restart in a row.
 const FIRST_DELAY: Duration = Duration::from_millis(10);
@@ -104,7 +104,11 @@ impl Supervisor {
     /// What a node is told of the others.
     pub(crate) fn hints_for(&self, id: NodeId) -> Vec<Hint> {
         let known = |slot: &&Slot| slot.id != id && slot.incarnation != Incarnation(0);
-        let hint = |slot: &Slot| (slot.id, slot.incarnation, slot.state);
+        let hint = |slot: &Slot| Hint {
+            node: slot.id,
+            incarnation: slot.incarnation,
+            state: slot.state,
+        };
         self.slots.iter().filter(known).map(hint).collect()
     }
 

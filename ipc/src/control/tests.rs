@@ -145,3 +145,30 @@ fn an_inherited_end_is_made_fit() {
         assert!(FdFlag::from_bits_retain(flags).contains(FdFlag::FD_CLOEXEC));
     }
 }
+
+#[test]
+fn a_node_that_listens_late_hears_only_the_present() {
+    let hint = |node, incarnation, state| Hint {
+        node: NodeId(node),
+        incarnation: Incarnation(incarnation),
+        state,
+    };
+    let mut news = News::default();
+    for message in [
+        ToNode::Hints(vec![hint(4, 9, ChildState::Gone)]),
+        ToNode::Start,
+        ToNode::Hints(vec![
+            hint(4, 12, ChildState::Running),
+            hint(5, 11, ChildState::Gone),
+        ]),
+    ] {
+        news.hear(message);
+    }
+    assert!(news.start && !news.stopping);
+    let latest = [
+        hint(5, 11, ChildState::Gone),
+        hint(4, 12, ChildState::Running),
+    ];
+    assert_eq!(news.hints(Some(NodeId(4))), latest);
+    assert_eq!(news.hints(None), []);
+}

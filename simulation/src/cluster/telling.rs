@@ -1,11 +1,11 @@
 //! What the supervisor tells the nodes: hints, and the start signal.
 
+use ipc::control::ToNode;
 use protocol::id::NodeId;
 
 use super::{Cluster, Happening};
 use crate::chance::Span;
 use crate::fact::Life;
-use crate::process::Control;
 
 /// From the news that the cluster stops until SIGTERM has ended a node.
 const SHUT_DOWN: Span = Span::us(20, 200_000);
@@ -35,11 +35,11 @@ impl Cluster {
             }
             if telling {
                 let hints = self.supervisor.hints_for(id);
-                self.say(id, Control::Hints(hints));
+                self.say(id, ToNode::Hints(hints));
             }
             if slot.start_due && started && slot.bound {
                 self.supervisor.slot(id).start_due = false;
-                self.say(id, Control::Start);
+                self.say(id, ToNode::Start);
             }
         }
     }
@@ -49,7 +49,7 @@ impl Cluster {
     pub(crate) fn stop_all(&mut self) {
         self.supervisor.stopping = true;
         for id in (0..self.config.nodes).map(NodeId) {
-            self.say(id, Control::Stopping);
+            self.say(id, ToNode::Stopping);
             if let Some(incarnation) = self.life_of(id) {
                 let life = Life {
                     node: id,
@@ -64,12 +64,12 @@ impl Cluster {
         self.rouse_all();
     }
 
-    fn say(&mut self, id: NodeId, control: Control) {
+    fn say(&mut self, id: NodeId, message: ToNode) {
         let at = self.now + self.chance.duration(self.surroundings.supervision);
         if let Some(process) = self.process(id) {
             let last = process.control.back().map_or(at, |&(last, _)| last);
             let at = at.max(last);
-            process.control.push_back((at, control));
+            process.control.push_back((at, message));
             self.roused.push((id, at));
         }
     }

@@ -1,6 +1,7 @@
 //! A turn of a process: it handles what has arrived, then its timers, then writes what it has to
 //! say. A signal may hit it between any two of its actions.
 
+use ipc::control::News;
 use protocol::event::{Action, ChildState, Event};
 use protocol::file::Folder;
 use protocol::id::Epoch;
@@ -11,7 +12,7 @@ use super::{Cluster, Happening};
 use crate::checkers::Violation;
 use crate::fact::{Fact, Life, Standing, Step, Takeover, View};
 use crate::job::Job;
-use crate::process::{Control, Interrupted, Process};
+use crate::process::{Interrupted, Process};
 
 /// Whether the turn got to its end.
 type Passed = Result<(), Interrupted>;
@@ -29,15 +30,7 @@ impl Cluster {
         pass!(self.act_all(process));
         pass!(self.handle_mail(process)?);
         pass!(self.flush(process));
-        while process
-            .control
-            .front()
-            .is_some_and(|&(at, _)| at <= self.now)
-        {
-            if let Some((_, control)) = process.control.pop_front() {
-                pass!(self.control(process, control)?);
-            }
-        }
+        pass!(self.read_control(process)?);
         // The driver takes whichever of these is ready.
         if self.chance.percent(50) {
             pass!(self.handle_results(process)?);
@@ -66,24 +59,34 @@ impl Cluster {
         Ok(Ok(()))
     }
 
-    fn control(&mut self, process: &mut Process, control: Control) -> Result<Passed, Violation> {
-        match control {
-            Control::Start => process.mail.push_back(Event::Start),
-            Control::Stopping => process.mail.push_back(Event::Stopping),
-            Control::Hints(mut hints) => {
-                let coordinator = process.node.coordinator();
-                hints.sort_by_key(|&(peer, ..)| Some(peer) == coordinator);
-                for (peer, incarnation, state) in hints {
-                    if state == ChildState::Gone {
-                        process.mesh.peer_gone(peer, incarnation, &mut self.wire());
-                    }
-                    process.mail.push_back(Event::Hint {
-                        peer,
-                        incarnation,
-                        state,
-                    });
-                }
+    /// Reads all that the supervisor has said.
+    fn read_control(&mut self, process: &mut Process) -> Result<Passed, Violation> {
+        let mut news = News::default();
+        while process
+            .control
+            .front()
+            .is_some_and(|&(at, _)| at <= self.now)
+            && let Some((_, message)) = process.control.pop_front()
+        {
+            news.hear(message);
+        }
+        if news.stopping {
+            process.mail.push_back(Event::Stopping);
+        }
+        for hint in news.hints(process.node.coordinator()) {
+            if hint.state == ChildState::Gone {
+                process
+                    .mesh
+                    .peer_gone(hint.node, hint.incarnation, &mut self.wire());
             }
+            process.mail.push_back(Event::Hint {
+                peer: hint.node,
+                incarnation: hint.incarnation,
+                state: hint.state,
+            });
+        }
+        if news.start {
+            process.mail.push_back(Event::Start);
         }
         self.handle_mail(process)
     }
