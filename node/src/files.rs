@@ -258,6 +258,10 @@ impl Worker {
 fn failed(error: &io::Error) -> FileReply {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOSPC | Errno::EDQUOT) => FileReply::Full(error.to_string()),
+        // Neither space, nor rights, nor a mount that comes back can change these.
+        Some(Errno::ENAMETOOLONG | Errno::EILSEQ | Errno::EFBIG) => {
+            FileReply::Never(error.to_string())
+        }
         _ => FileReply::Failed(error.to_string()),
     }
 }
@@ -273,7 +277,7 @@ impl Told {
     fn size(&self) -> usize {
         match self {
             Told::Reply(Event::FileDone { reply, .. }) => match reply {
-                FileReply::Content(content) => content.len(),
+                FileReply::Content(content) | FileReply::Unsettled { content, .. } => content.len(),
                 FileReply::Listed(names) => names.iter().map(Vec::len).sum(),
                 _ => 0,
             },

@@ -51,23 +51,30 @@ pub enum FileCall {
         to: FilePath,
     },
     /// Read a regular file, never through a link; replied by [`FileReply::Content`], or by
-    /// [`Probe::Busy`] while somebody keeps it from being opened.
+    /// [`FileReply::Kept`] while somebody keeps it from being opened.
     Read {
         /// The file.
         path: FilePath,
         /// Read no more than this many bytes.
         limit: usize,
+        /// Only while nobody has it open for writing, looked at on the very file that is read;
+        /// replied by [`FileReply::Unsettled`] where the system cannot tell, and by [`Probe::Busy`]
+        /// while somebody has.
+        whole: bool,
     },
     /// Look whether there is room for a text; replied by [`FileReply::Ok`] or `Full`.
     Room {
         /// Its size.
         bytes: u64,
     },
-    /// Create or replace a file with this content, and sync it; replied by [`FileReply::Ok`] or
-    /// `Full`. A file that cannot be written whole is removed.
+    /// Write a file with this content, give it its name once it is whole, and sync both; replied by
+    /// [`FileReply::Ok`] or `Full`. What had the name is replaced; what cannot be written whole is
+    /// removed.
     Write {
-        /// The file.
+        /// The file, in [`Folder::Running`].
         path: FilePath,
+        /// Its name in that folder until it is whole.
+        part: Vec<u8>,
         /// The content, in parts, one after the other.
         content: Vec<Bytes>,
         /// Whoever may read this file, the job's, may read the new one, and nobody else.
@@ -97,6 +104,15 @@ pub enum FileReply {
     Existing(Vec<FilePath>),
     /// The content; longer than asked for by at most one byte, which tells that there is more.
     Content(Bytes),
+    /// The content of a file of which the system cannot tell whether it is complete.
+    Unsettled {
+        /// The content, as in [`FileReply::Content`].
+        content: Bytes,
+        /// As in [`Probe::Unknown`].
+        stamp: u64,
+    },
+    /// Somebody keeps the file from being opened, by a lease.
+    Kept,
     /// What is there is no regular file; the text names its kind, as in "a FIFO".
     NotAFile(&'static str),
     /// This user may not open the file, for the reason given in words.
@@ -110,6 +126,8 @@ pub enum FileReply {
     Fenced,
     /// The call failed for any other reason, given in words: it may work later.
     Failed(String),
+    /// The call can never succeed, for the reason given in words.
+    Never(String),
 }
 
 /// Whether a dropped file is complete, as far as the system can tell.
@@ -119,9 +137,11 @@ pub enum Probe {
     Complete,
     /// Somebody has it open for writing.
     Busy,
+    /// There is nothing in it: it may be somebody's placeholder.
+    Empty,
     /// The system cannot tell; equal stamps over a quiet time must do.
     Unknown {
-        /// Changes whenever size or modification time of the file change.
+        /// Changes with the size, the modification time and the content of the file.
         stamp: u64,
     },
 }

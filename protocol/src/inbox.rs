@@ -10,7 +10,7 @@ use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
 use crate::job;
 use crate::jobs::{job_file, text_file};
 use crate::status::Ignored;
-use crate::time::Untimed;
+use crate::time::{Time, Untimed};
 use crate::timer::Timer;
 
 /// The jobs directory is scanned this often, whether or not anybody said that it changed.
@@ -20,6 +20,8 @@ const RESCAN: Duration = Duration::from_secs(2);
 const DEBOUNCE: Duration = Duration::from_millis(5);
 /// Where the system cannot tell whether a file is complete: it held still for this long.
 const QUIET: Duration = Duration::from_millis(500);
+/// A file with nothing in it is taken for a job after this time, and rejected.
+const EMPTY: Duration = Duration::from_secs(5);
 /// So many numbers are tried in their order for a name that is taken.
 const IN_ORDER: u32 = 3;
 /// Most names of which the last number is known.
@@ -38,8 +40,8 @@ pub(crate) struct Inbox {
     backlog: VecDeque<Vec<u8>>,
     /// Files on their way to being claimed.
     dropped: BTreeMap<Vec<u8>, Dropped>,
-    /// Files of which only a quiet time can tell that they are complete: stamp, and since when.
-    unsettled: BTreeMap<Vec<u8>, (u64, Untimed)>,
+    /// Files of which only time can tell what they are.
+    unsettled: BTreeMap<Vec<u8>, Still>,
     /// Files that could not be claimed, and of which somebody was told.
     unclaimable: BTreeSet<Vec<u8>>,
     /// What is no job; none before the first listing.
@@ -60,6 +62,42 @@ enum Dropped {
     Claiming(Claim),
 }
 
+/// What was seen of a file, and since when it has been so.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Still {
+    seen: Seen,
+    since: Untimed,
+}
+
+/// What only time can tell the meaning of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Seen {
+    /// Its content and its times, as [`Probe::Unknown`] has them.
+    Stamp(u64),
+    /// This user may not read it. Its owner may be about to change that, as after a copy.
+    Denied,
+    /// There is nothing in it.
+    Empty,
+}
+
+impl Still {
+    /// Sees a file again; tells whether it has held still for long enough.
+    pub(crate) fn sees(known: &mut Option<Still>, seen: Seen, now: Time) -> bool {
+        let long_enough = match seen {
+            Seen::Empty => EMPTY,
+            Seen::Stamp(_) | Seen::Denied => QUIET,
+        };
+        match known {
+            Some(still) if still.seen == seen => now.since(still.since.0) >= long_enough,
+            _ => {
+                let since = Untimed(now);
+                *known = Some(Still { seen, since });
+                false
+            }
+        }
+    }
+}
+
 /// The claim of one dropped file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Claim {
@@ -69,6 +107,16 @@ struct Claim {
     suffix: u32,
     /// Why the job is rejected unread, if it is.
     rejected: Option<String>,
+}
+
+impl Claim {
+    fn new(name: String, rejected: Option<String>) -> Claim {
+        Claim {
+            name,
+            suffix: 1,
+            rejected,
+        }
+    }
 }
 
 impl Inbox {
@@ -182,13 +230,10 @@ impl Coordinator {
     pub(crate) fn dropped_done(&mut self, core: &mut Core, file: Vec<u8>, reply: FileReply) {
         match (self.inbox.dropped.remove(&file), reply) {
             (Some(Dropped::Probing), FileReply::Probed(probe)) => self.probed(core, file, probe),
-            (Some(Dropped::Probing), FileReply::NotAFile(kind)) => {
-                let reason = format!("it is {kind}: only regular files are read");
-                self.name(core, file, Some(reason));
-            }
-            (Some(Dropped::Probing), FileReply::Denied(error)) => {
-                // Whoever may rename it may reject it; the reason is written beside it.
-                self.name(core, file, Some(format!("it cannot be opened: {error}")));
+            // It is read, and rejected, once it is claimed.
+            (Some(Dropped::Probing), FileReply::NotAFile(_)) => self.name(core, file),
+            (Some(Dropped::Probing), FileReply::Denied(_)) => {
+                self.wait_and_see(core, file, Seen::Denied);
             }
             (Some(Dropped::Naming(claim)), FileReply::Existing(taken)) if taken.is_empty() => {
                 self.claim(core, file, claim);
@@ -201,10 +246,20 @@ impl Coordinator {
                 self.check_name(core, file, Claim { suffix, ..claim });
             }
             (Some(Dropped::Claiming(claim)), FileReply::Ok) => {
-                self.inbox.unsettled.remove(&file);
-                self.claimed(core, suffixed(&claim.name, claim.suffix), claim.rejected);
+                let still = self.inbox.unsettled.remove(&file);
+                let name = suffixed(&claim.name, claim.suffix);
+                self.claimed(core, name, claim.rejected, still);
             }
-            (Some(_), FileReply::Failed(error) | FileReply::Full(error)) => {
+            (Some(Dropped::Naming(claim) | Dropped::Claiming(claim)), FileReply::Never(error))
+                if claim.rejected.is_none() =>
+            {
+                let (name, reason) = job::substitute_name(&file, &error);
+                self.check_name(core, file, Claim::new(name, Some(reason)));
+            }
+            (
+                Some(_),
+                FileReply::Failed(error) | FileReply::Full(error) | FileReply::Never(error),
+            ) => {
                 self.cannot_claim(core, file, &error);
             }
             // It is gone: somebody else took it.
@@ -225,44 +280,39 @@ impl Coordinator {
 
     fn probed(&mut self, core: &mut Core, file: Vec<u8>, probe: Probe) {
         match probe {
-            Probe::Complete => self.name(core, file, None),
+            Probe::Complete => {
+                self.inbox.unsettled.remove(&file);
+                self.name(core, file);
+            }
             // Its close will be seen; if not, the rescan finds it.
             Probe::Busy => {}
-            Probe::Unknown { stamp } => {
-                let now = core.now();
-                let known = self.inbox.unsettled.get(&file);
-                match known.filter(|(known, _)| *known == stamp) {
-                    Some((_, since)) if now.since(since.0) >= QUIET => self.name(core, file, None),
-                    Some(_) => self.look_again(core),
-                    None => {
-                        self.inbox.unsettled.insert(file, (stamp, Untimed(now)));
-                        self.look_again(core);
-                    }
-                }
-            }
+            Probe::Empty => self.wait_and_see(core, file, Seen::Empty),
+            Probe::Unknown { stamp } => self.wait_and_see(core, file, Seen::Stamp(stamp)),
         }
     }
 
-    fn look_again(&mut self, core: &mut Core) {
-        self.inbox.changed = true;
-        let due = core.after(QUIET);
-        core.timers.arm(Timer::Debounce, due);
+    /// Takes a file that has held still for long enough; else looks again.
+    fn wait_and_see(&mut self, core: &mut Core, file: Vec<u8>, seen: Seen) {
+        let mut still = self.inbox.unsettled.remove(&file);
+        let settled = Still::sees(&mut still, seen, core.now());
+        if let Some(still) = still {
+            self.inbox.unsettled.insert(file.clone(), still);
+        }
+        if settled {
+            self.name(core, file);
+        } else {
+            self.inbox.changed = true;
+            let due = core.after(QUIET);
+            core.timers.arm(Timer::Debounce, due);
+        }
     }
 
-    fn name(&mut self, core: &mut Core, file: Vec<u8>, mut rejected: Option<String>) {
-        let name = job::name_of(&file).unwrap_or_else(|(name, reason)| {
-            rejected.get_or_insert(reason);
-            name
-        });
-        self.check_name(
-            core,
-            file,
-            Claim {
-                name,
-                suffix: 1,
-                rejected,
-            },
-        );
+    fn name(&mut self, core: &mut Core, file: Vec<u8>) {
+        let (name, rejected) = match job::name_of(&file) {
+            Ok(name) => (name, None),
+            Err((name, reason)) => (name, Some(reason)),
+        };
+        self.check_name(core, file, Claim::new(name, rejected));
     }
 
     /// A name is free if it stands in no folder, as a job or as a text. Of `running/` the claim itself tells:

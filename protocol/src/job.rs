@@ -66,7 +66,9 @@ pub fn parse(content: &[u8], max_n: u32) -> Result<Vec<u32>, Vec<String>> {
             Err(reason) => reasons.push(format!("line {}: {reason}", index + 1)),
         }
     }
-    if reasons.is_empty() && numbers.is_empty() {
+    if content.is_empty() {
+        reasons.push("the file is empty: expected a line N or N! for each factorial".to_owned());
+    } else if reasons.is_empty() && numbers.is_empty() {
         reasons.push("no factorial in the file: expected a line N or N! for each".to_owned());
     }
     if numbers.len() > MAX_FACTORIALS {
@@ -186,23 +188,35 @@ pub fn is_job(file_name: &[u8], accept: &[Pattern]) -> bool {
 /// For a name that cannot be one (not UTF-8, control characters, over [`MAX_NAME_BYTES`]), a
 /// printable name with a hash of the original in it, and the reason.
 pub fn name_of(file_name: &[u8]) -> Result<String, (String, String)> {
-    let stem = match file_name.iter().rposition(|&byte| byte == b'.') {
-        Some(dot) if dot > 0 => &file_name[..dot],
-        _ => file_name,
-    };
+    let stem = stem(file_name);
     let reason = match std::str::from_utf8(stem) {
         Err(_) => "is not UTF-8",
         Ok(name) if name.chars().any(char::is_control) => "holds control characters",
         Ok(name) if name.len() > MAX_NAME_BYTES => "is longer than 200 bytes",
         Ok(name) => return Ok(name.to_owned()),
     };
-    let mut escaped: String = stem.escape_ascii().to_string();
+    Err(substitute_name(
+        file_name,
+        &format!("the file name {reason}"),
+    ))
+}
+
+/// A printable, short name, with a hash of the original in it, for a job that cannot have its own, and
+/// the reason why it is rejected.
+pub(crate) fn substitute_name(file_name: &[u8], why: &str) -> (String, String) {
+    let mut escaped: String = stem(file_name).escape_ascii().to_string();
     escaped.truncate(MAX_NAME_BYTES / 2);
     let name = format!("{escaped}-{:08x}", short_hash(file_name));
-    Err((
-        name,
-        format!("the file name {reason}: rename the file and drop it again"),
-    ))
+    let reason = format!("{why}: rename the file and drop it again");
+    (name, reason)
+}
+
+/// A file name without its last extension.
+fn stem(file_name: &[u8]) -> &[u8] {
+    match file_name.iter().rposition(|&byte| byte == b'.') {
+        Some(dot) if dot > 0 => &file_name[..dot],
+        _ => file_name,
+    }
 }
 
 /// FNV-1a: tells two mangled names apart; it protects nothing.

@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::file::{FilePath, Folder};
+use crate::hidden_text::{HiddenText, TextState};
 use crate::id::Epoch;
-use crate::inbox::{OPEN_LIMIT, suffixed};
+use crate::inbox::{OPEN_LIMIT, Still};
 use crate::jobs::memory::Memory;
-use crate::publish::HiddenText;
 use crate::recovery::Recovery;
 use crate::status::{JobState, JobStatus};
 use crate::time::Untimed;
@@ -63,6 +63,10 @@ pub(crate) struct Job {
     pub(crate) told: Option<WaitCause>,
     /// Since when somebody keeps its file from being read.
     pub(crate) kept_since: Option<Untimed>,
+    /// What was seen of its file, while that may still change.
+    pub(crate) still: Option<Still>,
+    /// It was running at the takeover: others may have computed much of it.
+    pub(crate) is_found: bool,
     /// Digits that it counts for while its results are computed and written.
     digits: u64,
     /// The size of its text, if that is large.
@@ -72,10 +76,8 @@ pub(crate) struct Job {
 /// What a job waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stage {
-    /// Is its file complete? The claim may have come late, and have taken another file of the name
-    /// than the one that was looked at.
-    Probing,
-    /// Its file is being read.
+    /// Its file is being read, once it is complete: a writer may have opened it again before the
+    /// claim, or the claim come late and have taken another file of the name.
     Reading,
     /// Is there room for its text?
     Room,
@@ -87,12 +89,12 @@ pub(crate) enum Stage {
     Checking,
     /// The text is being written.
     Writing,
-    /// The text gets the name of a complete one.
-    Sealing,
-    /// A text of this name that was found wrong is being removed.
-    Clearing,
-    /// The file is being renamed to where the job ends, under this suffix.
-    Committing(u32),
+    /// Is the file still what was read? Where only a quiet time tells, it has had that by now.
+    Settling,
+    /// Another job has this name where the job ends: the file gets another, with this suffix.
+    Renaming(u32),
+    /// The file is being renamed to where the job ends.
+    Committing,
     /// The committed file is being read again.
     Verifying,
     /// The text gets its final name.
@@ -163,8 +165,8 @@ impl Jobs {
     /// Jobs whose commit is on its way, or the name of whose text, and what is traced when it is done.
     pub(crate) fn ending(&self) -> impl Iterator<Item = (u64, Trace)> + '_ {
         self.open.iter().filter_map(|(&key, job)| match job.stage {
-            Stage::Committing(suffix) => {
-                let job = suffixed(&job.name, suffix);
+            Stage::Committing => {
+                let job = job.name.clone();
                 Some((key, Trace::ResultPublished { job }))
             }
             Stage::Naming => {
@@ -192,7 +194,7 @@ impl Jobs {
         self.open.values().any(|job| {
             job.text.as_ref() == Some(&text.path)
                 || job.spared.contains(&text.path)
-                || (own && job.name == text.job)
+                || (own && text.is_of(&job.name))
         })
     }
 
@@ -200,9 +202,9 @@ impl Jobs {
     /// a call that comes late, and then this is the job's text.
     pub(crate) fn spare(&mut self, text: &HiddenText) {
         let mut jobs = self.open.values_mut();
-        let running = jobs.find(|job| job.home == Folder::Running && job.name == text.job);
+        let running = jobs.find(|job| job.home == Folder::Running && text.is_of(&job.name));
         if let Some(job) = running
-            && text.complete_for.is_some()
+            && matches!(text.state, TextState::CompleteFor(_))
         {
             job.spared.insert(text.path.clone());
         }
@@ -210,12 +212,8 @@ impl Jobs {
 
     /// Adds a job that was found, in whatever state an earlier coordinator left it.
     pub(crate) fn add_found(&mut self, name: String, home: Folder) -> u64 {
-        let stage = if home == Folder::Running {
-            Stage::Probing
-        } else {
-            Stage::Reading
-        };
-        let key = self.add(name, home, stage);
+        let key = self.add(name, home, Stage::Reading);
+        self.open.entry(key).and_modify(|job| job.is_found = true);
         self.recovery.unread.insert(key);
         key
     }
@@ -238,6 +236,8 @@ impl Jobs {
                 waits: None,
                 told: None,
                 kept_since: None,
+                still: None,
+                is_found: false,
                 digits: 0,
                 text_bytes: 0,
             },
@@ -295,11 +295,9 @@ impl Coordinator {
             JobStatus {
                 name: job.name.clone(),
                 state: match job.stage {
-                    Stage::Probing
-                    | Stage::Reading
-                    | Stage::Room
-                    | Stage::Queued
-                    | Stage::Computing => JobState::Running,
+                    Stage::Reading | Stage::Room | Stage::Queued | Stage::Computing => {
+                        JobState::Running
+                    }
                     _ => JobState::Publishing,
                 },
                 waits: job.waits,

@@ -22,6 +22,7 @@ mod core;
 mod election;
 pub mod event;
 pub mod file;
+mod hidden_text;
 pub mod id;
 mod inbox;
 pub mod job;

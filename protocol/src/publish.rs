@@ -8,9 +8,9 @@ use bytes::Bytes;
 use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::event::Action;
-use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
-use crate::id::{Epoch, Incarnation, NodeId, Term};
-use crate::inbox::suffixed;
+use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder};
+use crate::hidden_text::{TextState, hidden_path};
+use crate::inbox::{Seen, Still, suffixed};
 use crate::job;
 use crate::jobs::{Job, Stage, job_file, text_file};
 use crate::trace::{Trace, WaitCause};
@@ -18,53 +18,6 @@ use crate::trace::{Trace, WaitCause};
 /// A text of an earlier coordinator that is longer than this is not read, but made again: that takes
 /// less memory, since a value that a job names many times is kept once.
 const MAX_CHECKED_BYTES: usize = 128 << 20;
-
-/// A text under a hidden name, `.NAME.RUN.EPOCH.done.txt`, `….failed.txt` or `….part`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HiddenText {
-    pub(crate) path: FilePath,
-    /// The job's name when it was written.
-    pub(crate) job: String,
-    /// Where the job was to end, if the text is complete.
-    pub(crate) complete_for: Option<Folder>,
-    run: String,
-    epoch: Epoch,
-}
-
-impl HiddenText {
-    /// Reads a hidden name; nothing for any other.
-    pub(crate) fn parse(file: &[u8]) -> Option<HiddenText> {
-        let name = std::str::from_utf8(file).ok()?.strip_prefix('.')?;
-        let (name, complete_for) = if let Some(name) = name.strip_suffix(".done.txt") {
-            (name, Some(Folder::Done))
-        } else if let Some(name) = name.strip_suffix(".failed.txt") {
-            (name, Some(Folder::Failed))
-        } else {
-            (name.strip_suffix(".part")?, None)
-        };
-        // From the end, since the job's name may hold dots.
-        let mut parts = name.rsplitn(5, '.');
-        let incarnation = Incarnation(parts.next()?.parse().ok()?);
-        let node = NodeId(parts.next()?.parse().ok()?);
-        let term = Term(parts.next()?.parse().ok()?);
-        Some(HiddenText {
-            path: FilePath::new(Folder::Running, file),
-            epoch: Epoch {
-                term,
-                node,
-                incarnation,
-            },
-            run: parts.next()?.to_owned(),
-            job: parts.next()?.to_owned(),
-            complete_for,
-        })
-    }
-
-    /// Whether it is being written in this coordinatorship of this run.
-    pub(crate) fn belongs_to(&self, run: &str, epoch: Epoch) -> bool {
-        self.run == run && self.epoch == epoch
-    }
-}
 
 impl Job {
     /// Where the job ends.
@@ -76,19 +29,8 @@ impl Job {
         }
     }
 
-    fn hidden(&self, core: &Core, ending: &str) -> FilePath {
-        let name = format!(
-            ".{}.{}.{}.{ending}",
-            self.name, core.config.run, core.highest
-        );
-        FilePath::new(Folder::Running, name)
-    }
-
-    fn complete(&self, core: &Core) -> FilePath {
-        match self.end() {
-            Folder::Failed => self.hidden(core, "failed.txt"),
-            _ => self.hidden(core, "done.txt"),
-        }
+    fn hidden(&self, core: &Core, state: TextState) -> FilePath {
+        hidden_path(&self.name, &core.config.run, core.highest, state)
     }
 
     /// The text that a text file of this job holds.
@@ -117,35 +59,46 @@ impl Job {
             Stage::Room => FileCall::Room {
                 bytes: job::text_bytes(&self.factorials),
             },
-            Stage::Probing => FileCall::Probe(file),
             // One byte more tells that the file is too large.
-            Stage::Reading | Stage::Verifying => FileCall::Read {
+            Stage::Reading | Stage::Settling | Stage::Verifying => FileCall::Read {
                 path: file,
                 limit: job::MAX_JOB_BYTES,
+                whole: true,
             },
             Stage::Checking => FileCall::Read {
                 path: text?,
                 limit: MAX_CHECKED_BYTES,
+                whole: false,
             },
             Stage::Writing => FileCall::Write {
-                path: self.hidden(core, "part"),
+                path: self.hidden(core, TextState::CompleteFor(self.end())),
+                part: self.hidden(core, TextState::Part).name,
                 content: self.content(core),
                 like: file,
             },
-            Stage::Sealing => FileCall::Rename {
-                from: self.hidden(core, "part"),
-                to: self.complete(core),
-            },
-            Stage::Clearing => FileCall::Remove(self.complete(core)),
-            Stage::Committing(suffix) => FileCall::Rename {
+            Stage::Renaming(suffix) => FileCall::Rename {
                 from: file,
-                to: job_file(self.end(), &suffixed(&self.name, suffix)),
+                to: job_file(self.home, &suffixed(&self.name, suffix)),
+            },
+            Stage::Committing => FileCall::Rename {
+                from: file,
+                to: job_file(self.end(), &self.name),
             },
             Stage::Naming => FileCall::Rename {
                 from: text?,
                 to: text_file(self.home, &self.name),
             },
         })
+    }
+}
+
+impl Job {
+    /// What comes between its complete text and its commit.
+    fn before_commit(&self) -> Stage {
+        match self.still {
+            Some(_) => Stage::Settling,
+            None => Stage::Committing,
+        }
     }
 }
 
@@ -172,8 +125,12 @@ impl Coordinator {
         };
         // A text that cannot be read is no answer; all else is tried again.
         let in_the_way = match &reply {
-            FileReply::Failed(_) if job.stage == Stage::Checking => None,
-            FileReply::Failed(error) => {
+            FileReply::Failed(_) | FileReply::Never(_) if job.stage == Stage::Checking => None,
+            FileReply::Never(error) if job.reasons.is_empty() => {
+                let reason = error.clone();
+                return self.reject(core, key, vec![reason]);
+            }
+            FileReply::Failed(error) | FileReply::Never(error) => {
                 let sentence = format!("{error}; trying again until it works");
                 Some((WaitCause::FileCall, sentence))
             }
@@ -199,29 +156,31 @@ impl Coordinator {
         }
         job.waits = None;
         match (job.stage, reply) {
-            (Stage::Reading | Stage::Verifying, FileReply::Probed(Probe::Busy)) => {
-                self.kept_from_reading(core, key);
-            }
             (Stage::Room, FileReply::Ok) => {
                 self.compute_in_turn(core, key);
                 self.leave_unread(core, key);
             }
-            (Stage::Probing, FileReply::Absent) => self.read(core, key, FileReply::Absent),
-            (Stage::Probing, reply) => self.probed_found(core, key, &reply),
             (Stage::Reading, reply) => self.read(core, key, reply),
             (Stage::Checking, reply) => {
                 self.checked(core, key, reply);
                 self.leave_unread(core, key);
             }
-            (Stage::Writing, FileReply::Ok) => self.advance(core, key, Stage::Sealing),
-            (Stage::Sealing, FileReply::Ok) => self.sealed(core, key),
-            (Stage::Sealing, FileReply::Taken) => self.advance(core, key, Stage::Clearing),
-            (Stage::Clearing, FileReply::Ok) => self.advance(core, key, Stage::Sealing),
-            (Stage::Committing(suffix), FileReply::Ok) => self.committed(core, key, suffix),
-            (Stage::Committing(suffix), FileReply::Taken) => {
-                self.advance(core, key, Stage::Committing(suffix + 1));
+            (Stage::Writing, FileReply::Ok) => self.written(core, key),
+            (Stage::Settling, FileReply::Content(content)) => {
+                self.settled_as(core, key, &content, None);
             }
-            (Stage::Committing(_), FileReply::Absent) => {
+            (Stage::Settling, FileReply::Unsettled { content, stamp }) => {
+                self.settled_as(core, key, &content, Some(stamp));
+            }
+            (Stage::Settling, reply) => self.read(core, key, reply),
+            (Stage::Committing, FileReply::Ok) => self.committed(core, key),
+            // The hidden text has the name that the job is committed under, or nobody would find it.
+            (Stage::Committing, FileReply::Taken) => self.advance(core, key, Stage::Renaming(2)),
+            (Stage::Renaming(suffix), FileReply::Taken) => {
+                self.advance(core, key, Stage::Renaming(suffix + 1));
+            }
+            (Stage::Renaming(suffix), FileReply::Ok) => self.renamed(core, key, suffix),
+            (Stage::Renaming(_) | Stage::Committing, FileReply::Absent) => {
                 // Another has committed it, or somebody took it away.
                 self.recover_jobs(core);
                 self.drop_job(core, key);
@@ -229,11 +188,11 @@ impl Coordinator {
             (Stage::Verifying, reply) => self.verified(core, key, reply),
             (Stage::Naming, FileReply::Ok) => self.named(core, key),
             (Stage::Naming, FileReply::Taken) => {
-                self.discard_text(core, key);
+                self.sweep_text(core, key);
                 self.named(core, key);
             }
-            // Somebody swept the text: write it again.
-            (Stage::Sealing | Stage::Naming, FileReply::Absent) => self.rewrite(core, key),
+            // A call that its writer had made before came late: the text has its name, or had.
+            (Stage::Naming, FileReply::Absent) => self.named(core, key),
             _ => {}
         }
     }
@@ -246,13 +205,20 @@ impl Coordinator {
     }
 
     /// The text is complete under its hidden name.
-    fn sealed(&mut self, core: &mut Core, key: u64) {
+    fn written(&mut self, core: &mut Core, key: u64) {
         let Some(job) = self.jobs.get_mut(key) else {
             return;
         };
-        job.text = Some(job.complete(core));
+        job.text = Some(job.hidden(core, TextState::CompleteFor(job.end())));
+        if job.home == job.end() {
+            // It is what a mark asked for.
+            self.sweep_spared(core, key);
+        }
+        let Some(job) = self.jobs.get_mut(key) else {
+            return;
+        };
         let next = if job.home != job.end() {
-            Stage::Committing(1)
+            job.before_commit()
         } else if job.home == Folder::Done {
             Stage::Verifying
         } else {
@@ -261,13 +227,47 @@ impl Coordinator {
         self.advance(core, key, next);
     }
 
+    /// The file was read again, just before its commit; the stamp is there if only a quiet time can
+    /// tell whether it is complete.
+    fn settled_as(&mut self, core: &mut Core, key: u64, content: &[u8], stamp: Option<u64>) {
+        let now = core.now();
+        let Some(job) = self.jobs.get_mut(key) else {
+            return;
+        };
+        let is_final =
+            stamp.is_none_or(|stamp| Still::sees(&mut job.still, Seen::Stamp(stamp), now));
+        if !is_final {
+            return self.stall(core, key, WaitCause::Writer);
+        }
+        job.still = None;
+        match core.parse_job(content) {
+            Ok(factorials) if factorials == job.factorials => {
+                self.advance(core, key, Stage::Committing);
+            }
+            Ok(factorials) => {
+                self.sweep_text(core, key);
+                self.accept(core, key, factorials);
+            }
+            Err(reasons) => self.reject(core, key, reasons),
+        }
+    }
+
+    /// The job has another name, under which its text is written again.
+    fn renamed(&mut self, core: &mut Core, key: u64, suffix: u32) {
+        self.sweep_text(core, key);
+        if let Some(job) = self.jobs.get_mut(key) {
+            job.name = suffixed(&job.name, suffix);
+            job.stage = Stage::Writing;
+            self.issue(core, key);
+        }
+    }
+
     /// The commit was won here.
-    fn committed(&mut self, core: &mut Core, key: u64, suffix: u32) {
+    fn committed(&mut self, core: &mut Core, key: u64) {
         let Some(job) = self.jobs.get_mut(key) else {
             return;
         };
         job.home = job.end();
-        job.name = suffixed(&job.name, suffix);
         core.trace(Trace::ResultPublished {
             job: job.name.clone(),
         });
@@ -284,13 +284,16 @@ impl Coordinator {
         let Some(job) = self.jobs.get(key) else {
             return;
         };
-        let FileReply::Content(content) = reply else {
-            core.warn(format!(
-                "job {}: its file was taken away after it was committed",
-                job.name
-            ));
-            self.drop_job(core, key);
-            return;
+        let content = match reply {
+            FileReply::Content(content) | FileReply::Unsettled { content, .. } => content,
+            FileReply::Probed(_) | FileReply::Kept => {
+                return self.stall(core, key, WaitCause::Writer);
+            }
+            // Somebody collects what is done, and what was read is what was computed.
+            _ => {
+                self.log_results(core, key);
+                return self.advance(core, key, Stage::Naming);
+            }
         };
         match core.parse_job(&content) {
             Ok(factorials) if factorials == job.factorials => {
@@ -352,9 +355,7 @@ impl Coordinator {
         core.trace(Trace::JobDone {
             job: job.name.clone(),
         });
-        for text in std::mem::take(&mut job.spared) {
-            self.call(core, FileTag::Sweep, FileCall::Remove(text));
-        }
+        self.sweep_spared(core, key);
         self.advance(core, key, Stage::Syncing);
         self.sync(core);
     }
@@ -393,8 +394,34 @@ impl Coordinator {
         }
     }
 
-    /// Lets go of a text that is not the job's, and sweeps it.
+    /// Lets go of a text that is not the job's. If the job was committed, it is the mark that says that
+    /// the job's text is to be made anew: without any, a committed job is one whose text was delivered.
     fn discard_text(&mut self, core: &mut Core, key: u64) {
+        let Some(job) = self.jobs.get_mut(key) else {
+            return;
+        };
+        if job.home == Folder::Running {
+            return self.sweep_text(core, key);
+        }
+        if let Some(from) = job.text.take() {
+            let to = job.hidden(core, TextState::Wrong);
+            job.spared.insert(to.clone());
+            self.call(core, FileTag::Sweep, FileCall::Rename { from, to });
+        }
+    }
+
+    fn sweep_spared(&mut self, core: &mut Core, key: u64) {
+        let spared = self
+            .jobs
+            .get_mut(key)
+            .map(|job| std::mem::take(&mut job.spared));
+        for text in spared.into_iter().flatten() {
+            self.call(core, FileTag::Sweep, FileCall::Remove(text));
+        }
+    }
+
+    /// Removes a text that nobody needs.
+    pub(crate) fn sweep_text(&mut self, core: &mut Core, key: u64) {
         let text = self.jobs.get_mut(key).and_then(|job| job.text.take());
         if let Some(text) = text {
             self.call(core, FileTag::Sweep, FileCall::Remove(text));

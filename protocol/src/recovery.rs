@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordinator::Coordinator;
 use crate::core::Core;
-use crate::file::{FileCall, FileReply, FileTag, Folder};
+use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder};
+use crate::hidden_text::{HiddenText, TextState};
 use crate::jobs::{Stage, job_name, text_file};
-use crate::publish::HiddenText;
 
 /// The search for the jobs that earlier coordinators left.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -106,30 +106,6 @@ impl Coordinator {
         }
     }
 
-    /// An earlier coordinator rejected this job and could not tell why any more.
-    pub(crate) fn finish_failed(&mut self, core: &mut Core, key: u64, reply: &FileReply) {
-        let Some(job) = self.jobs.get_mut(key) else {
-            return;
-        };
-        let lost = || {
-            vec![
-                "the reason was lost with the coordinator that rejected the job: drop it again"
-                    .to_owned(),
-            ]
-        };
-        job.reasons = match reply {
-            FileReply::Content(content) => core.parse_job(content).err().unwrap_or_else(lost),
-            FileReply::NotAFile(kind) => vec![format!("it is {kind}: only regular files are read")],
-            _ => lost(),
-        };
-        job.stage = if job.text.is_some() {
-            Stage::Naming
-        } else {
-            Stage::Writing
-        };
-        self.issue(core, key);
-    }
-
     pub(crate) fn adopt(&mut self, core: &mut Core, names: &[Vec<u8>]) {
         let mut names: Vec<String> = names.iter().filter_map(|name| job_name(name)).collect();
         names.sort_unstable();
@@ -142,7 +118,10 @@ impl Coordinator {
         }
     }
 
-    /// Finishes every commit that has no text, and sweeps hidden files that nobody needs.
+    /// Finishes every commit whose text was not delivered, and sweeps hidden files that nobody needs.
+    ///
+    /// A text goes from its hidden name only by taking its own, so a committed job without a hidden
+    /// file was delivered, and its text may have been collected since.
     pub(crate) fn finish_commits(
         &mut self,
         core: &mut Core,
@@ -153,6 +132,11 @@ impl Coordinator {
             .filter_map(|name| HiddenText::parse(name))
             .collect();
         for home in [Folder::Done, Folder::Failed] {
+            let complete = TextState::CompleteFor(home);
+            let tells = |text: &HiddenText| [complete, TextState::Wrong].contains(&text.state);
+            if !hidden.iter().any(tells) {
+                continue;
+            }
             let names: BTreeSet<&[u8]> = listed[&home].iter().map(Vec::as_slice).collect();
             let open = self.jobs.names_in(home);
             for name in names.iter().filter_map(|name| job_name(name)) {
@@ -160,15 +144,16 @@ impl Coordinator {
                 if names.contains(text.name.as_slice()) || open.contains(&name) {
                     continue;
                 }
-                let complete = hidden
-                    .iter()
-                    .position(|text| text.job == name && text.complete_for == Some(home));
-                let text = complete.map(|position| hidden.swap_remove(position).path);
-                let key = self.jobs.add_found(name, home);
-                if let Some(job) = self.jobs.get_mut(key) {
-                    job.text = text;
-                }
-                self.issue(core, key);
+                let left = |state| {
+                    let mut hidden = hidden.iter();
+                    hidden.position(|text| text.state == state && text.is_of(&name))
+                };
+                let text = match (left(complete), left(TextState::Wrong)) {
+                    (Some(position), _) => Some(hidden.swap_remove(position).path),
+                    (None, Some(_)) => None,
+                    (None, None) => continue,
+                };
+                self.finish_commit(core, name, home, text);
             }
         }
         for text in hidden {
@@ -177,6 +162,25 @@ impl Coordinator {
                 self.call(core, FileTag::Sweep, FileCall::Remove(text.path));
             }
         }
+    }
+
+    fn finish_commit(
+        &mut self,
+        core: &mut Core,
+        name: String,
+        home: Folder,
+        text: Option<FilePath>,
+    ) {
+        let key = self.jobs.add_found(name, home);
+        if let Some(job) = self.jobs.get_mut(key) {
+            job.text = text;
+            // Nobody could make the reasons anew.
+            if home == Folder::Failed {
+                job.stage = Stage::Naming;
+                self.jobs.recovery.unread.remove(&key);
+            }
+        }
+        self.issue(core, key);
     }
 
     /// Once all that was found has been read: what no job needs is forgotten, and intake begins.

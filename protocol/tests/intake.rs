@@ -126,17 +126,19 @@ fn a_name_that_cannot_be_one_is_rejected_under_another() {
 }
 
 #[test]
-fn a_commit_without_a_text_is_finished_whatever_is_left_of_it() {
-    let hidden = ".job.run.1.2.9.done.txt";
-    for left in [None, Some("5!=120\n"), Some("6!=720\n")] {
+fn a_commit_is_finished_if_a_hidden_file_says_that_it_has_no_text_yet() {
+    for left in [
+        (".job.run.1.2.9.done.txt", "5!=120\n"),
+        (".job.run.1.2.9.done.txt", "6!=720\n"),
+        (".job.run.1.2.9.anew", "6!=720\n"),
+    ] {
         let mut cluster = Cluster::new(config(3));
-        cluster
-            .files
-            .insert(FilePath::new(Folder::Done, "job.job"), b"5!".to_vec());
-        if let Some(text) = left {
-            cluster
-                .files
-                .insert(FilePath::new(Folder::Running, hidden), text.into());
+        let (hidden, text) = left;
+        for (path, content) in [
+            (FilePath::new(Folder::Done, "job.job"), "5!"),
+            (FilePath::new(Folder::Running, hidden), text),
+        ] {
+            cluster.files.insert(path, content.into());
         }
         cluster.run_until(LIMIT, "the text", |cluster| {
             cluster.file(Folder::Done, "job.txt").is_some()
@@ -158,21 +160,55 @@ fn a_commit_without_a_text_is_finished_whatever_is_left_of_it() {
 }
 
 #[test]
-fn a_rejection_without_a_text_is_finished_with_the_reasons() {
+fn a_rejection_is_finished_with_the_reasons_that_were_written() {
     let mut cluster = Cluster::new(config(3));
-    cluster
-        .files
-        .insert(FilePath::new(Folder::Failed, "job.job"), b"abc".to_vec());
+    let hidden = ".job.run.1.2.9.failed.txt";
+    for (path, content) in [
+        (FilePath::new(Folder::Failed, "job.job"), "abc"),
+        (FilePath::new(Folder::Running, hidden), "line 1: bad\n"),
+    ] {
+        cluster.files.insert(path, content.into());
+    }
     cluster.run_until(LIMIT, "the text", |cluster| {
         cluster.file(Folder::Failed, "job.txt").is_some()
     });
-    assert!(
-        cluster
-            .file(Folder::Failed, "job.txt")
-            .unwrap()
-            .contains("line 1: \"abc\"")
-    );
+    let reasons = cluster.file(Folder::Failed, "job.txt").unwrap();
+    assert_eq!(reasons, "line 1: bad\n");
     assert_eq!(cluster.file(Folder::Failed, "job.job").unwrap(), "abc");
+    assert_eq!(cluster.files.len(), 2);
+}
+
+#[test]
+fn results_that_were_collected_do_not_come_back() {
+    let mut cluster = Cluster::new(config(3));
+    for (folder, content) in [(Folder::Done, "5!"), (Folder::Failed, "abc")] {
+        let path = FilePath::new(folder, "job.job");
+        cluster.files.insert(path, content.into());
+    }
+    let part = FilePath::new(Folder::Running, ".job.run.1.2.9.part");
+    cluster.files.insert(part, b"5!=1".to_vec());
+    cluster.run_for(Duration::from_secs(10));
+    assert_eq!(cluster.files.len(), 2, "{:?}", cluster.files.keys());
+    assert!(cluster.lines.is_empty(), "{:?}", cluster.lines);
+}
+
+#[test]
+fn an_empty_file_has_five_seconds_to_be_filled() {
+    let mut cluster = ready();
+    for name in ["filled.job", "empty.job"] {
+        cluster.probes.insert(name.into(), Probe::Empty);
+        cluster.drop_job(name, "");
+    }
+    cluster.run_for(Duration::from_millis(4_900));
+    assert!(is_dropped(&cluster, "empty.job"));
+    cluster.probes.remove(b"filled.job".as_slice());
+    cluster.drop_job("filled.job", "5!");
+    cluster.run_until(Duration::from_secs(3), "both", |cluster| {
+        cluster.file(Folder::Done, "filled.txt").is_some()
+            && cluster.file(Folder::Failed, "empty.txt").is_some()
+    });
+    let reasons = cluster.file(Folder::Failed, "empty.txt").unwrap();
+    assert!(reasons.starts_with("the file is empty"), "{reasons}");
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn files_that_somebody_keeps_from_being_read_take_no_places() {
     for _ in 0..256 {
         let (read, more) = claim(&mut node, waiting.remove(0));
         waiting.extend(more);
-        let actions = node.file_done(read.clone(), FileReply::Probed(Probe::Busy));
+        let actions = node.file_done(read.clone(), FileReply::Kept);
         let why = WaitCause::Writer;
         assert!(
             actions.traced(|trace| matches!(trace, Trace::JobWaits { why: w, .. } if *w == why))
@@ -95,7 +95,7 @@ fn files_that_somebody_keeps_from_being_read_take_no_places() {
     for _ in 0..61 * 20 {
         hear_and_pass(&mut node);
     }
-    let actions = node.file_done(kept[0].clone(), FileReply::Probed(Probe::Busy));
+    let actions = node.file_done(kept[0].clone(), FileReply::Kept);
     assert!(actions.traced(|trace| matches!(trace, Trace::JobRejected { .. })));
 }
 

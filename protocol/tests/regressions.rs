@@ -294,6 +294,8 @@ fn two_jobs_of_one_name_do_not_share_a_hidden_text() {
     cluster
         .files
         .insert(FilePath::new(Folder::Running, "ten.job"), b"6!\n".to_vec());
+    let hidden = FilePath::new(Folder::Running, ".ten.old.1.1.1.done.txt");
+    cluster.files.insert(hidden, b"5!=120\n".to_vec());
     cluster.run_for(Duration::from_secs(10));
     assert_eq!(
         cluster.file(Folder::Done, "ten.txt").as_deref(),
@@ -482,7 +484,7 @@ fn a_running_job_that_vanished_before_it_was_read_is_looked_for_in_done() {
     let actions = node.file_done(FileTag::Folder(Folder::Running), listed(&["job.job"]));
     node.file_done(FileTag::Folder(Folder::Done), listed(&[]));
     node.file_done(FileTag::Folder(Folder::Failed), listed(&[]));
-    let actions = node.file_done(actions.probe(), FileReply::Absent);
+    let actions = node.file_done(actions.read(), FileReply::Absent);
     assert!(
         actions.0.iter().any(|a| matches!(
             a,

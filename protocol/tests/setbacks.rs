@@ -95,20 +95,33 @@ fn a_dropped_file_that_cannot_be_looked_at_for_now_is_looked_at_again() {
 fn a_dropped_file_that_may_not_be_opened_is_rejected() {
     let (mut node, _) = found(config(), &[], &[]);
     let inbox = FileTag::Folder(Folder::Inbox);
-    let actions = node.file_done(inbox, listed(&["a.job"]));
+    let actions = node.file_done(inbox.clone(), listed(&["a.job"]));
     let tag = called(&actions, |call| matches!(call, FileCall::Probe(_))).unwrap();
-    let denied = FileReply::Denied("permission denied".to_owned());
-    node.file_done(tag.clone(), denied);
+    let denied = || FileReply::Denied("permission denied".to_owned());
+    let named = |actions: &Actions| called(actions, |call| matches!(call, FileCall::Exist(_)));
+    let actions = node.file_done(tag.clone(), denied());
+    assert_eq!(
+        named(&actions),
+        None,
+        "its owner may be about to change that"
+    );
+
+    let looks = |actions: &Actions| lists(actions, Folder::Inbox).then_some(());
+    assert!(before_long(&mut node, looks).is_some());
+    node.file_done(inbox, listed(&["a.job"]));
+    let actions = node.file_done(tag.clone(), denied());
+    assert!(named(&actions).is_some());
     node.file_done(tag.clone(), FileReply::Existing(vec![]));
     let actions = node.file_done(tag, FileReply::Ok);
+    let job = called(&actions, |call| matches!(call, FileCall::Read { .. }));
+    let actions = node.file_done(job.unwrap(), denied());
     assert!(actions.traced(|trace| matches!(trace, Trace::JobRejected { .. })));
 }
 
 #[test]
 fn a_running_job_that_cannot_be_read_for_now_holds_up_nobody_and_is_read_again() {
     let (mut node, all) = found(config(), &["job.job"], &[]);
-    let job = all[0].probe();
-    node.file_done(job.clone(), FileReply::Probed(Probe::Complete));
+    let job = all[0].read();
     let actions = node.file_done(job.clone(), failed());
     assert!(lists(&actions, Folder::Inbox), "others are taken");
     assert!(!actions.traced(|trace| matches!(trace, Trace::JobRejected { .. })));
@@ -136,8 +149,8 @@ fn committed() -> (Solo, FileTag) {
 fn a_text_that_cannot_be_read_is_made_again_and_holds_up_nobody() {
     let (mut node, job) = committed();
     let actions = node.file_done(job, failed());
-    let swept = called(&actions, |call| matches!(call, FileCall::Remove(_)));
-    assert_eq!(swept, Some(FileTag::Sweep));
+    let is_mark = |call: &FileCall| matches!(call, FileCall::Rename { to, .. } if to.name.ends_with(b".anew"));
+    assert_eq!(called(&actions, is_mark), Some(FileTag::Sweep));
     assert!(!actions.assigned(0).is_empty() || !actions.assigned(1).is_empty());
     assert!(lists(&actions, Folder::Inbox), "others are taken");
 }

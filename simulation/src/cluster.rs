@@ -16,9 +16,11 @@ mod telling;
 mod threads;
 mod turn;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use protocol::config::Config;
+use protocol::file::{FilePath, Folder};
 use protocol::id::{Incarnation, NodeId, Term};
 use protocol::node::Node;
 use protocol::time::Time;
@@ -26,7 +28,7 @@ use protocol::time::Time;
 use crate::agenda::Agenda;
 use crate::chance::{Chance, Span};
 use crate::checkers::{Checkers, Violation};
-use crate::directory::{Change, Directory, Mount};
+use crate::directory::{Change, Directory, File, Mount};
 use crate::fact::{Fact, Life};
 use crate::mesh::Wire;
 use crate::network::{End, Network};
@@ -76,6 +78,8 @@ pub struct Cluster {
     pub(crate) reached: Reached,
     /// What the nodes wrote to standard output.
     pub(crate) lines: Vec<String>,
+    /// Jobs whose texts a person took away.
+    pub(crate) collected: BTreeSet<usize>,
     agenda: Agenda<Happening>,
     roused: Vec<(NodeId, Time)>,
     changes: Vec<Change>,
@@ -130,6 +134,7 @@ impl Cluster {
             checkers,
             reached: Reached::default(),
             lines: Vec::new(),
+            collected: BTreeSet::new(),
             agenda: Agenda::default(),
             roused: Vec::new(),
             changes: Vec::new(),
@@ -261,6 +266,39 @@ impl Cluster {
     fn is_life(&self, life: Life) -> bool {
         let process = self.processes[usize::from(life.node.0)].as_ref();
         process.is_some_and(|process| process.life == life)
+    }
+
+    /// A person takes away each text that stands, and its job too or not.
+    pub(crate) fn collect(&mut self, with_jobs: bool) -> Result<(), Violation> {
+        let ended = |path: &&FilePath| matches!(path.folder, Folder::Done | Folder::Failed);
+        let texts = self.directory.files().keys().filter(ended);
+        let texts = texts.filter(|path| path.name.ends_with(b".txt"));
+        for text in texts.cloned().collect::<Vec<FilePath>>() {
+            let mut job = text.clone();
+            job.name.truncate(text.name.len() - b"txt".len());
+            job.name.extend_from_slice(b"job");
+            if self.directory.get(&text).is_none_or(File::is_reservation) {
+                continue;
+            }
+            let number = self.directory.get(&job).and_then(|file| file.job);
+            self.collected.extend(number);
+            self.directory.take_away(&text);
+            if with_jobs {
+                self.directory.take_away(&job);
+            }
+            self.check(&Fact::Collected(&text))?;
+        }
+        Ok(())
+    }
+
+    /// The machine loses its power: all processes die, and what was not synced is lost in part.
+    pub(crate) fn lose_power(&mut self) -> Result<(), Violation> {
+        for id in (0..self.config.nodes).map(NodeId) {
+            self.kill(id)?;
+        }
+        self.directory.lose_power(&mut self.chance);
+        let files = self.directory.files().clone();
+        self.check(&Fact::PowerLost(&files))
     }
 
     /// The connection from one node to another breaks, with what it carries.

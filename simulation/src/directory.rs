@@ -28,11 +28,16 @@ pub(crate) struct Directory {
     files: BTreeMap<FilePath, File>,
     /// Who has reserved a name, and lives.
     reservations: BTreeMap<FilePath, Life>,
+    /// What a power loss may undo: what each change since the last sync has replaced, in order.
+    unsynced: Vec<Replaced>,
     mount: Mount,
     /// No space is left: writes fail half-way.
     pub(crate) full: bool,
     stamp: u64,
 }
+
+/// The files that a change concerns, as they were before it.
+type Replaced = Vec<(FilePath, Option<File>)>;
 
 /// A file, wherever it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,8 +109,14 @@ pub(crate) enum Step {
     RenameOver { from: FilePath, to: FilePath },
     /// The file is created and half of it written, and there is no room for the rest.
     GiveUp { path: FilePath },
-    /// The file is created and half of it written: write it all, and sync.
-    Finish { path: FilePath, content: Bytes },
+    /// The file is created and half of it written: write it all.
+    Finish {
+        part: FilePath,
+        path: FilePath,
+        content: Bytes,
+    },
+    /// It is whole: give it its name, and sync.
+    Seal { part: FilePath, path: FilePath },
 }
 
 impl Directory {
@@ -113,6 +124,7 @@ impl Directory {
         Directory {
             files: BTreeMap::new(),
             reservations: BTreeMap::new(),
+            unsynced: Vec::new(),
             mount,
             full: false,
             stamp: 0,
@@ -123,11 +135,42 @@ impl Directory {
         self.files.get(path)
     }
 
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&FilePath, &File)> {
-        self.files.iter()
+    pub(crate) fn files(&self) -> &BTreeMap<FilePath, File> {
+        &self.files
     }
 
-    /// A person creates a file, or writes more of it.
+    /// Gives a name a file, or none; returns what had it.
+    fn set(&mut self, path: &FilePath, file: Option<File>) -> Option<File> {
+        match file {
+            Some(file) => self.files.insert(path.clone(), file),
+            None => self.files.remove(path),
+        }
+    }
+
+    /// The machine loses its power: of what was not synced the file system has kept the first part.
+    /// File systems keep the order of their changes, as a journal does.
+    pub(crate) fn lose_power(&mut self, chance: &mut Chance) {
+        let kept = chance.below(self.unsynced.len() + 1);
+        for replaced in self.unsynced.split_off(kept).into_iter().rev() {
+            for (path, file) in replaced {
+                self.set(&path, file);
+            }
+        }
+        self.reservations.clear();
+    }
+
+    /// Somebody else changed something, and syncs what he does.
+    pub(crate) fn synced(&mut self) {
+        self.unsynced.clear();
+    }
+
+    /// A person takes a file away.
+    pub(crate) fn take_away(&mut self, path: &FilePath) {
+        self.files.remove(path);
+        self.synced();
+    }
+
+    /// Somebody creates a file, or writes more of it.
     pub(crate) fn put(
         &mut self,
         path: FilePath,
@@ -143,6 +186,7 @@ impl Directory {
             stamp: self.stamp,
         };
         let before = self.files.insert(path.clone(), file.clone());
+        self.unsynced.push(vec![(path.clone(), before.clone())]);
         Change::Written { path, file, before }
     }
 
@@ -174,13 +218,24 @@ impl Directory {
                 self.remove(path, changes);
                 return Progress::Done(full());
             }
-            Step::Finish { path, content } => {
-                let file = self.files.get(&path);
-                // Somebody may have moved or removed it: the descriptor follows it.
-                if file.is_some() {
-                    changes.push(self.put(path, content, None, false));
+            Step::Finish {
+                part,
+                path,
+                content,
+            } => {
+                // Somebody may have removed it: the descriptor follows it.
+                if self.files.contains_key(&part) {
+                    changes.push(self.put(part.clone(), content, None, false));
                 }
-                return Progress::Done(FileReply::Ok);
+                return Progress::Next(Step::Seal { part, path });
+            }
+            Step::Seal { part, path } => {
+                let sealed = self.rename_over(part, path, changes);
+                if let Progress::Done(FileReply::Absent) = sealed {
+                    let error = "no such file or directory".to_owned();
+                    return Progress::Done(FileReply::Failed(error));
+                }
+                return sealed;
             }
         };
         Progress::Done(match call {
@@ -191,30 +246,37 @@ impl Directory {
                 FileReply::Existing(paths)
             }
             FileCall::Rename { from, to } => return self.rename(life, from, to, changes),
-            FileCall::Read { path, limit } => match self.files.get(&path) {
-                Some(file) => {
-                    let end = file.content.len().min(limit.saturating_add(1));
-                    FileReply::Content(file.content.slice(..end))
-                }
-                None => FileReply::Absent,
-            },
+            FileCall::Read { path, limit, whole } => self.read(&path, limit, whole),
             FileCall::Room { .. } if self.full => full(),
             FileCall::Room { .. } => FileReply::Ok,
-            FileCall::Write { path, content, .. } => {
+            FileCall::Write {
+                path,
+                part,
+                content,
+                ..
+            } => {
+                let part = FilePath::new(path.folder, part);
                 let content: Bytes = content.concat().into();
                 let half = content.slice(..content.len() / 2);
-                changes.push(self.put(path.clone(), half, None, true));
+                changes.push(self.put(part.clone(), half, None, true));
                 return Progress::Next(if self.full {
-                    Step::GiveUp { path }
+                    Step::GiveUp { path: part }
                 } else {
-                    Step::Finish { path, content }
+                    Step::Finish {
+                        part,
+                        path,
+                        content,
+                    }
                 });
             }
             FileCall::Remove(path) => {
                 self.remove(path, changes);
                 FileReply::Ok
             }
-            FileCall::Sync(_) => FileReply::Ok,
+            FileCall::Sync(_) => {
+                self.synced();
+                FileReply::Ok
+            }
         })
     }
 
@@ -245,6 +307,22 @@ impl Directory {
         FileReply::Listed(names)
     }
 
+    fn read(&self, path: &FilePath, limit: usize, whole: bool) -> FileReply {
+        let Some(file) = self.files.get(path) else {
+            return FileReply::Absent;
+        };
+        let end = file.content.len().min(limit.saturating_add(1));
+        let content = file.content.slice(..end);
+        match whole {
+            true if !self.mount.leases => FileReply::Unsettled {
+                content,
+                stamp: file.stamp,
+            },
+            true if file.open => FileReply::Probed(Probe::Busy),
+            _ => FileReply::Content(content),
+        }
+    }
+
     fn probe(&self, path: &FilePath) -> FileReply {
         match self.files.get(path) {
             None => FileReply::Absent,
@@ -252,6 +330,7 @@ impl Directory {
                 FileReply::Probed(Probe::Unknown { stamp: file.stamp })
             }
             Some(File { open: true, .. }) => FileReply::Probed(Probe::Busy),
+            Some(file) if file.content.is_empty() => FileReply::Probed(Probe::Empty),
             Some(_) => FileReply::Probed(Probe::Complete),
         }
     }
@@ -291,6 +370,10 @@ impl Directory {
             return Progress::Done(FileReply::Absent);
         };
         let clobbered = self.files.insert(to.clone(), file.clone());
+        self.unsynced.push(vec![
+            (to.clone(), clobbered.clone()),
+            (from.clone(), Some(file.clone())),
+        ]);
         changes.push(Change::Moved {
             from,
             to,
@@ -302,6 +385,7 @@ impl Directory {
 
     fn remove(&mut self, path: FilePath, changes: &mut Vec<Change>) {
         if let Some(file) = self.files.remove(&path) {
+            self.unsynced.push(vec![(path.clone(), Some(file.clone()))]);
             changes.push(Change::Removed { path, file });
         }
     }

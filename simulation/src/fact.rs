@@ -1,6 +1,6 @@
 //! What happened, as the checkers are told of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use protocol::event::{Action, Event};
@@ -116,10 +116,8 @@ pub enum Fact<'a> {
         /// The highest that it knows now; none if it is dead.
         known: Option<Epoch>,
     },
-    /// A node read a file.
+    /// A node read a file, and was told that it is complete.
     Read {
-        /// When.
-        at: Time,
         /// Who.
         by: Life,
         /// Which.
@@ -127,6 +125,10 @@ pub enum Fact<'a> {
         /// What it is.
         file: &'a File,
     },
+    /// A person took a committed job's text away, and perhaps the job.
+    Collected(&'a FilePath),
+    /// The machine lost its power, and these files are what is left.
+    PowerLost(&'a BTreeMap<FilePath, File>),
     /// The jobs directory changed.
     Changed {
         /// When.

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use protocol::file::{FilePath, Folder};
 use protocol::id::NodeId;
 use protocol::time::Time;
@@ -106,6 +107,7 @@ struct Run {
 enum Doing {
     Deed(Deed),
     WriteOn(usize, usize, usize),
+    Reopen(usize),
     GoOn(NodeId),
     KillOthers(NodeId),
     StallOver(NodeId),
@@ -192,6 +194,7 @@ impl Run {
         match doing {
             Doing::Deed(deed) => return self.deed(&deed),
             Doing::WriteOn(job, part, parts) => return self.write(job, part, parts),
+            Doing::Reopen(job) => return self.reopen(job),
             Doing::GoOn(id) => {
                 if let Some(process) = self.cluster.process(id) {
                     process.interrupt = process.interrupt.filter(|interrupt| interrupt.kills);
@@ -222,6 +225,13 @@ impl Run {
         match *deed {
             Deed::Drop(job) => return self.write(job, 1, 1),
             Deed::Write(job, parts) => return self.write(job, 0, parts),
+            Deed::Save(job, pause) if self.has_place(job) => {
+                self.enter(now + pause, Doing::Reopen(job));
+                return self.put(job, first_content(job), false);
+            }
+            Deed::Save(job, _) => return self.write(job, 1, 1),
+            Deed::Collect(with_jobs) => return self.cluster.collect(with_jobs),
+            Deed::LosePower => return self.cluster.lose_power(),
             Deed::Kill(target, after) => {
                 let id = self.resolve(target);
                 if after == 0 {
@@ -293,27 +303,53 @@ impl Run {
 
     /// Writes so many of the parts of a job's file; the last write closes it.
     fn write(&mut self, job: usize, part: usize, parts: usize) -> Result<(), Violation> {
-        let Some(dropped) = self.scenario.jobs.get(job) else {
-            return Ok(());
-        };
-        let now = self.cluster.now;
-        let known = self.cluster.directory.find_job(job);
-        let inbox = FilePath::new(Folder::Inbox, dropped.file.as_bytes());
-        let path = known.unwrap_or(inbox);
-        let taken = self.cluster.directory.get(&path);
-        if taken.is_some_and(|file| file.job != Some(job)) {
-            // A person who finds the name taken waits.
-            self.enter(now + WRITER_PAUSE, Doing::WriteOn(job, part, parts));
-            return Ok(());
-        }
-        let whole = dropped.content.clone();
+        let whole = self.scenario.jobs[job].content.clone();
         let content = whole.slice(..whole.len() * part / parts.max(1));
         let open = part < parts;
-        let change = self.cluster.directory.put(path, content, Some(job), open);
-        self.cluster.changed(None, &change)?;
-        if open {
-            self.enter(now + WRITER_PAUSE, Doing::WriteOn(job, part + 1, parts));
+        if !self.has_place(job) {
+            let again = self.cluster.now + WRITER_PAUSE;
+            // A person who finds the name taken waits.
+            self.enter(again, Doing::WriteOn(job, part, parts));
+            return Ok(());
         }
+        if open {
+            let next = self.cluster.now + WRITER_PAUSE;
+            self.enter(next, Doing::WriteOn(job, part + 1, parts));
+        }
+        self.put(job, content, open)
+    }
+
+    /// Where a job's file is, or is to be; a writer's descriptor follows it.
+    fn place(&self, job: usize) -> FilePath {
+        let known = self.cluster.directory.find_job(job);
+        let file = self.scenario.jobs[job].file.as_bytes();
+        known.unwrap_or_else(|| FilePath::new(Folder::Inbox, file))
+    }
+
+    fn has_place(&self, job: usize) -> bool {
+        let taken = self.cluster.directory.get(&self.place(job));
+        taken.is_none_or(|file| file.job == Some(job))
+    }
+
+    fn put(&mut self, job: usize, content: Bytes, open: bool) -> Result<(), Violation> {
+        let path = self.place(job);
+        let change = self.cluster.directory.put(path, content, Some(job), open);
+        self.cluster.changed(None, &change)
+    }
+
+    /// A person opens a file by its name again, to save it once more. If it is gone, what he has saved
+    /// is the job.
+    fn reopen(&mut self, job: usize) -> Result<(), Violation> {
+        let known = self.cluster.directory.find_job(job);
+        if known.is_some_and(|path| path.folder == Folder::Inbox) {
+            return self.write(job, 0, 2);
+        }
+        self.scenario.jobs[job].content = first_content(job);
         Ok(())
     }
+}
+
+/// What a job's file has before it is saved again.
+fn first_content(job: usize) -> Bytes {
+    Bytes::from(format!("# first {job}\n5!\n"))
 }

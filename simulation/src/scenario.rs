@@ -44,6 +44,13 @@ pub enum Deed {
     Drop(usize),
     /// A job file is written in the inbox, in so many parts, with pauses.
     Write(usize, usize),
+    /// A job file is dropped with a first content, and after a while opened again, truncated, and
+    /// saved with what it is to have.
+    Save(usize, Duration),
+    /// A person takes away all texts that stand; their jobs too or not.
+    Collect(bool),
+    /// The machine loses its power: all processes die, and so do the latest changes of files.
+    LosePower,
     /// SIGKILL, after so many more actions of the process.
     Kill(Target, usize),
     /// SIGKILL to all nodes.
@@ -109,9 +116,14 @@ impl Scenario {
         Scenario {
             config: Config {
                 small_text: chance.pick(&[0, 100, 10_000]),
-                // The largest job fits, and often no other beside it.
+                // The largest job fits, with what it may have at first, and often no other beside it.
                 max_digits: match chance.percent(40) {
-                    true => jobs.iter().map(digits).max().unwrap_or_default(),
+                    true => jobs
+                        .iter()
+                        .map(digits)
+                        .max()
+                        .max(Some(most_digits(5)))
+                        .unwrap_or_default(),
                     false => u64::MAX,
                 },
                 ..config
@@ -249,7 +261,14 @@ fn job(chance: &mut Chance, number: usize) -> Job {
 }
 
 fn drop_deed(chance: &mut Chance, number: usize) -> Deed {
-    if chance.percent(20) {
+    if chance.percent(15) {
+        let pause = chance.pick(&[
+            Span::us(1, 100),
+            Span::us(50, 5_000),
+            Span::us(1_000, 700_000),
+        ]);
+        Deed::Save(number, chance.duration(pause))
+    } else if chance.percent(20) {
         Deed::Write(number, 1 + chance.below(3))
     } else {
         Deed::Drop(number)
@@ -260,7 +279,7 @@ fn drop_deed(chance: &mut Chance, number: usize) -> Deed {
 struct Kinds([usize; KINDS]);
 
 /// Number of kinds of faults.
-const KINDS: usize = 10;
+const KINDS: usize = 12;
 
 impl Kinds {
     fn draw(chance: &mut Chance) -> Kinds {
@@ -311,6 +330,8 @@ impl Kinds {
                 chance.duration(Span::us(500, 100_000)),
                 chance.duration(Span::us(20_000, 2_000_000)),
             ),
+            9 => Deed::Collect(chance.percent(50)),
+            10 => Deed::LosePower,
             _ if chance.percent(30) => Deed::KillAll,
             _ => Deed::Kill(one, after),
         }

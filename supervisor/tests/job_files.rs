@@ -38,7 +38,7 @@ fn bad_jobs_fail_with_their_reasons() {
         ("float", b"1e5\n", &["line 1", "\"1e5\""]),
         ("huge", b"99999999999999999999!\n", &["line 1", "--max-n"]),
         ("limit", b"10000001\n", &["line 1", "10000000"]),
-        ("empty", b"", &["no factorial"]),
+        ("empty", b"", &["the file is empty"]),
         ("blank", b"\n  \n# nothing\n", &["no factorial"]),
         ("binary", &binary, &["not UTF-8"]),
         ("nul", b"10!\0\n", &["line 1"]),

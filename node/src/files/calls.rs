@@ -1,6 +1,7 @@
 //! The calls on a jobs directory, each relative to a folder that is held open.
 
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -12,7 +13,7 @@ use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use protocol::file::{FileCall, FilePath, FileReply, Folder, Probe};
-use protocol::job::SMALL_TEXT_BYTES;
+use protocol::job::{MAX_JOB_BYTES, SMALL_TEXT_BYTES};
 
 use super::rename::{rename, sweep_reservation};
 use super::sync::Unsynced;
@@ -40,15 +41,16 @@ pub(super) fn make(folders: &JobsFolder, call: FileCall) -> io::Result<Made> {
         FileCall::Probe(path) => probe(folders, &path)?,
         FileCall::Exist(paths) => exist(folders, paths)?,
         FileCall::Rename { from, to } => rename(folders, &from, &to)?,
-        FileCall::Read { path, limit } => read(folders, &path, limit)?,
+        FileCall::Read { path, limit, whole } => read(folders, &path, limit, whole)?,
         FileCall::Remove(path) => remove(folders, &path)?,
         FileCall::Room { bytes } => room(folders, bytes)?,
         FileCall::Write {
             path,
+            part,
             content,
             like,
         } => {
-            let text = begin_text(folders, &path, content, &like)?;
+            let text = begin_text(folders, path, part, content, &like)?;
             return Ok((FileReply::Ok, Some(Unsynced::Text(text))));
         }
         FileCall::Sync(synced) => {
@@ -101,42 +103,72 @@ fn exist(folders: &JobsFolder, mut paths: Vec<FilePath>) -> io::Result<FileReply
     failed.map_or(Ok(FileReply::Existing(paths)), Err)
 }
 
-/// Asks for a read lease, which the system refuses while anybody has the file open for writing. On
-/// file systems that others write to as well it knows of this machine's writers alone, and proves
-/// nothing.
+/// Looks whether a dropped file is complete.
 fn probe(folders: &JobsFolder, path: &FilePath) -> io::Result<FileReply> {
     let file = match open(folders, path)? {
         Opened::File(file) => file,
         // A second name may be about to go, as where a tool links a file to its place.
-        Opened::Linked(found) => return Ok(FileReply::Probed(unknown(&found))),
+        Opened::Linked(found) => {
+            let stamp = stamp(&found, &[]);
+            return Ok(FileReply::Probed(Probe::Unknown { stamp }));
+        }
         Opened::Other(reply) => return Ok(reply),
     };
-    if !folders.is_local(path.folder)? {
-        return Ok(FileReply::Probed(unknown(&fstat(&file)?)));
-    }
-    // SAFETY: fcntl with F_SETLEASE takes an int and touches no memory of ours; the descriptor is
-    // open for the length of the call.
-    let granted = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) };
-    let probe = match Errno::result(granted) {
-        // The lease ends with the descriptor.
-        Ok(_) => Probe::Complete,
-        Err(Errno::EAGAIN) => Probe::Busy,
-        // Not the owner, or a file system without leases.
-        Err(_) => unknown(&fstat(&file)?),
+    let probe = match writer(folders, path.folder, &file)? {
+        Writer::Some => Probe::Busy,
+        _ if fstat(&file)?.st_size == 0 => Probe::Empty,
+        Writer::None => Probe::Complete,
+        Writer::Unknown => {
+            let content = content(&file, MAX_JOB_BYTES)?;
+            let stamp = stamp(&fstat(&file)?, &content);
+            Probe::Unknown { stamp }
+        }
     };
     Ok(FileReply::Probed(probe))
 }
 
-/// Only time will tell whether the file is complete.
-fn unknown(found: &FileStat) -> Probe {
-    let modified = found.st_mtime.unsigned_abs().wrapping_mul(1_000_000_000);
-    let modified = modified.wrapping_add(found.st_mtime_nsec.unsigned_abs());
-    Probe::Unknown {
-        stamp: modified ^ found.st_size.unsigned_abs().rotate_left(32),
-    }
+/// Whether anybody has a file open for writing.
+enum Writer {
+    Some,
+    /// Nobody, and nobody can while this descriptor is open.
+    None,
+    Unknown,
 }
 
-fn read(folders: &JobsFolder, path: &FilePath, limit: usize) -> io::Result<FileReply> {
+/// Asks for a read lease, which the system refuses while anybody has the file open for writing, and
+/// which ends with the descriptor. On file systems that others write to as well it knows of this
+/// machine's writers alone, and proves nothing.
+fn writer(folders: &JobsFolder, folder: Folder, file: &File) -> io::Result<Writer> {
+    if !folders.is_local(folder)? {
+        return Ok(Writer::Unknown);
+    }
+    // SAFETY: fcntl with F_SETLEASE takes an int and touches no memory of ours; the descriptor is
+    // open for the length of the call.
+    let granted = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) };
+    Ok(match Errno::result(granted) {
+        Ok(_) => Writer::None,
+        Err(Errno::EAGAIN) => Writer::Some,
+        // Not the owner, or a file system without leases.
+        Err(_) => Writer::Unknown,
+    })
+}
+
+/// What only time will tell about: whether it stays as it is. The content is in it, since times may be
+/// coarse, and come late from another machine.
+fn stamp(found: &FileStat, content: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (found.st_size, found.st_mtime, found.st_mtime_nsec).hash(&mut hasher);
+    content.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn content(file: &File, limit: usize) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.take(limit as u64 + 1).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+fn read(folders: &JobsFolder, path: &FilePath, limit: usize, whole: bool) -> io::Result<FileReply> {
     let file = match open(folders, path)? {
         Opened::File(file) => file,
         Opened::Linked(_) => {
@@ -145,9 +177,21 @@ fn read(folders: &JobsFolder, path: &FilePath, limit: usize) -> io::Result<FileR
         }
         Opened::Other(reply) => return Ok(reply),
     };
-    let mut content = Vec::new();
-    file.take(limit as u64 + 1).read_to_end(&mut content)?;
-    Ok(FileReply::Content(content.into()))
+    let writer = match whole {
+        true => writer(folders, path.folder, &file)?,
+        false => Writer::None,
+    };
+    if let Writer::Some = writer {
+        return Ok(FileReply::Probed(Probe::Busy));
+    }
+    let content = content(&file, limit)?;
+    Ok(match writer {
+        Writer::Unknown => FileReply::Unsettled {
+            stamp: stamp(&fstat(&file)?, &content),
+            content: content.into(),
+        },
+        _ => FileReply::Content(content.into()),
+    })
 }
 
 pub(super) enum Opened {
@@ -198,7 +242,7 @@ pub(super) fn open(folders: &JobsFolder, path: &FilePath) -> io::Result<Opened> 
         Err(Errno::ENOENT) => Ok(Opened::Other(FileReply::Absent)),
         Err(Errno::ELOOP) => Ok(Opened::Other(FileReply::NotAFile("a symbolic link"))),
         // Somebody holds a lease to write, as a file server does for its client.
-        Err(Errno::EWOULDBLOCK) => Ok(Opened::Other(FileReply::Probed(Probe::Busy))),
+        Err(Errno::EWOULDBLOCK) => Ok(Opened::Other(FileReply::Kept)),
         Err(error @ (Errno::EACCES | Errno::EPERM)) => {
             Ok(Opened::Other(FileReply::Denied(error.desc().to_owned())))
         }
@@ -231,7 +275,8 @@ fn room(folders: &JobsFolder, bytes: u64) -> io::Result<FileReply> {
 /// way of nobody's file: an earlier try of this coordinator has the name, or nobody.
 fn begin_text(
     folders: &JobsFolder,
-    path: &FilePath,
+    path: FilePath,
+    part: Vec<u8>,
     content: Vec<Bytes>,
     like: &FilePath,
 ) -> io::Result<Text> {
@@ -242,10 +287,10 @@ fn begin_text(
     let folder = folders.get(path.folder)?;
     let flags =
         OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let create = || openat(folder, &path.name[..], flags, PRIVATE);
+    let create = || openat(folder, &part[..], flags, PRIVATE);
     let file: OwnedFd = match create() {
         Err(Errno::EEXIST) => {
-            remove(folders, path)?;
+            remove(folders, &FilePath::new(path.folder, part.clone()))?;
             create()
         }
         created => created,
@@ -253,9 +298,10 @@ fn begin_text(
     Ok(Text {
         file: file.into(),
         folder: folders.share(path.folder)?,
-        name: path.name.clone(),
+        part,
+        name: path.name,
         readers: Readers::of(folders, like)?,
-        content,
+        content: Some(content),
     })
 }
 

@@ -1,5 +1,6 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
@@ -31,7 +32,7 @@ impl Reply for JobsFolder {
             }
             Ok(reply)
         });
-        made.unwrap_or_else(|error| FileReply::Failed(error.to_string()))
+        made.unwrap_or_else(|error| failed(&error))
     }
 }
 
@@ -52,7 +53,8 @@ fn rename_to_running(folders: &JobsFolder, name: &str) -> FileReply {
 
 fn write(content: Vec<Bytes>, like: FilePath) -> FileCall {
     FileCall::Write {
-        path: running(".text.part"),
+        path: running(".text"),
+        part: ".text.part".into(),
         content,
         like,
     }
@@ -151,13 +153,13 @@ fn lease(file: &File, kind: libc::c_int) {
 }
 
 #[test]
-fn a_file_on_which_somebody_has_a_lease_to_write_is_busy() {
+fn a_file_on_which_somebody_has_a_lease_to_write_is_kept() {
     ignore_broken_leases().unwrap();
     let (directory, folders) = folders();
     let writer = File::create(directory.path().join("a")).unwrap();
     lease(&writer, libc::F_WRLCK);
     let probed = folders.reply(FileCall::Probe(inbox("a")));
-    assert_eq!(probed, FileReply::Probed(Probe::Busy));
+    assert_eq!(probed, FileReply::Kept);
 }
 
 #[test]
@@ -182,11 +184,46 @@ fn a_file_that_is_open_for_writing_is_busy() {
         folders.reply(FileCall::Probe(inbox("a"))),
         FileReply::Probed(Probe::Busy)
     );
+    let read = || {
+        folders.reply(FileCall::Read {
+            path: inbox("a"),
+            limit: 100,
+            whole: true,
+        })
+    };
+    assert_eq!(read(), FileReply::Probed(Probe::Busy));
+    (&writer).write_all(b"10!").unwrap();
     drop(writer);
     assert_eq!(
         folders.reply(FileCall::Probe(inbox("a"))),
         FileReply::Probed(Probe::Complete)
     );
+    assert_eq!(read(), FileReply::Content("10!".into()));
+}
+
+#[test]
+fn a_file_with_nothing_in_it_is_told_from_a_complete_one() {
+    let (directory, folders) = folders();
+    fs::write(directory.path().join("a"), "").unwrap();
+    let probed = folders.reply(FileCall::Probe(inbox("a")));
+    assert_eq!(probed, FileReply::Probed(Probe::Empty));
+}
+
+#[test]
+fn a_name_that_does_not_fit_never_will() {
+    let (directory, folders) = folders();
+    fs::write(directory.path().join("a"), "10!").unwrap();
+    let long = inbox(&"n".repeat(300));
+    for call in [
+        FileCall::Exist(vec![long.clone()]),
+        FileCall::Rename {
+            from: inbox("a"),
+            to: long,
+        },
+    ] {
+        let reply = folders.reply(call);
+        assert!(matches!(reply, FileReply::Never(_)), "{reply:?}");
+    }
 }
 
 #[test]
@@ -207,6 +244,7 @@ fn nothing_but_a_regular_file_is_opened() {
         let read = FileCall::Read {
             path: inbox(name),
             limit: 100,
+            whole: true,
         };
         assert_eq!(folders.reply(read), FileReply::NotAFile(kind));
         assert_eq!(
@@ -228,6 +266,7 @@ fn a_read_takes_one_byte_more_than_the_limit_at_most() {
         folders.reply(FileCall::Read {
             path: inbox("a"),
             limit,
+            whole: false,
         })
     };
     assert_eq!(read(3), FileReply::Content("1234".into()));
@@ -245,7 +284,7 @@ fn parts_are_written_one_after_the_other_however_many_and_large() {
     for content in [many, large.collect(), Vec::new()] {
         let write = write(content.clone(), running("none.job"));
         assert_eq!(folders.reply(write), FileReply::Ok);
-        let written = fs::read(directory.path().join("running/.text.part")).unwrap();
+        let written = fs::read(directory.path().join("running/.text")).unwrap();
         assert!(written == content.concat(), "{} parts", content.len());
     }
 }
@@ -345,7 +384,7 @@ fn no_call_is_made_in_a_folder_that_was_replaced_by_a_link() {
         Ok(Told::Replaced(Folder::Running))
     ));
     assert_eq!(reply(&mut told), FileReply::Ok);
-    assert!(folder.join(".text.part").exists());
+    assert!(folder.join(".text").exists());
 }
 
 #[test]
@@ -353,20 +392,23 @@ fn a_text_overwrites_nothing_that_stands_under_its_name() {
     let (directory, folders) = folders();
     let victim = directory.path().join("victim");
     fs::write(&victim, "precious").unwrap();
-    let text = directory.path().join("running/.text.part");
-    let fifo = || nix::unistd::mkfifo(&text, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let in_the_way: [&dyn Fn(); 3] = [
-        &|| symlink(&victim, &text).unwrap(),
-        &|| fs::hard_link(&victim, &text).unwrap(),
-        &fifo,
-    ];
-    for put in in_the_way {
-        put();
-        let written = folders.reply(write(vec!["5!=120\n".into()], running("a.job")));
-        assert_eq!(written, FileReply::Ok);
-        assert_eq!(fs::read(&text).unwrap(), b"5!=120\n");
-        assert_eq!(fs::read(&victim).unwrap(), b"precious");
-        fs::remove_file(&text).unwrap();
+    let text = directory.path().join("running/.text");
+    for name in [".text.part", ".text"] {
+        let name = directory.path().join("running").join(name);
+        let fifo = || nix::unistd::mkfifo(&name, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let in_the_way: [&dyn Fn(); 3] = [
+            &|| symlink(&victim, &name).unwrap(),
+            &|| fs::hard_link(&victim, &name).unwrap(),
+            &fifo,
+        ];
+        for put in in_the_way {
+            put();
+            let written = folders.reply(write(vec!["5!=120\n".into()], running("a.job")));
+            assert_eq!(written, FileReply::Ok);
+            assert_eq!(fs::read(&text).unwrap(), b"5!=120\n");
+            assert_eq!(fs::read(&victim).unwrap(), b"precious");
+            fs::remove_file(&text).unwrap();
+        }
     }
 }
 
@@ -378,7 +420,7 @@ fn a_text_is_as_readable_as_the_file_of_its_job_and_no_more() {
     if nix::unistd::geteuid().is_root() {
         chown(&job, None, Some(4_711)).unwrap();
     }
-    let text = directory.path().join("running/.text.part");
+    let text = directory.path().join("running/.text");
     for mode in [0o600, 0o640, 0o644, 0o664, 0o755, 0o400, 0o4777] {
         fs::set_permissions(&job, Permissions::from_mode(mode)).unwrap();
         let written = folders.reply(write(vec!["5!=120\n".into()], running("a.job")));
@@ -434,7 +476,7 @@ fn a_list_of_the_jobs_file_lets_its_group_read_nothing() {
     }
     assert_eq!(fs::metadata(&job).unwrap().mode() & 0o777, 0o640);
     folders.reply(write(vec!["5!=120\n".into()], running("a.job")));
-    let text = fs::metadata(directory.path().join("running/.text.part")).unwrap();
+    let text = fs::metadata(directory.path().join("running/.text")).unwrap();
     assert_eq!(text.mode() & 0o777, 0o600);
 }
 
@@ -446,7 +488,13 @@ fn a_file_of_several_names_is_not_read_before_its_job_has_ended() {
         let link = directory.path().join(folder).join("a.job");
         fs::hard_link(directory.path().join("secret"), link).unwrap();
     }
-    let read = |path| folders.reply(FileCall::Read { path, limit: 100 });
+    let read = |path| {
+        folders.reply(FileCall::Read {
+            path,
+            limit: 100,
+            whole: false,
+        })
+    };
     let FileReply::NotAFile(kind) = read(running("a.job")) else {
         panic!("it is read")
     };

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nix::errno::Errno;
+use nix::fcntl::renameat;
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, UnlinkatFlags, fchown, unlinkat};
 use protocol::file::{FilePath, Folder};
@@ -30,9 +31,11 @@ const LARGE: usize = 1 << 20;
 pub(super) struct Text {
     pub(super) file: File,
     pub(super) folder: Arc<OwnedFd>,
-    /// Its name in the folder.
+    /// Its name in the folder until it is whole, and then.
+    pub(super) part: Vec<u8>,
     pub(super) name: Vec<u8>,
-    pub(super) content: Vec<Bytes>,
+    /// None once it is written.
+    pub(super) content: Option<Vec<Bytes>>,
     pub(super) readers: Readers,
 }
 
@@ -97,22 +100,30 @@ fn has_acl(folders: &JobsFolder, path: &FilePath) -> io::Result<bool> {
 impl Text {
     /// Whether it is written beside the other calls.
     pub(super) fn is_large(&self) -> bool {
-        self.content.iter().map(Bytes::len).sum::<usize>() > LARGE
+        let parts = self.content.iter().flatten();
+        parts.map(Bytes::len).sum::<usize>() > LARGE
     }
 
-    /// Writes it, and then lets its readers in. What cannot be written whole is removed at once.
+    /// Writes it, lets its readers in, and gives it its name, before it is synced: so that the sync is
+    /// of the name too. What cannot be written whole is removed at once.
     ///
     /// # Errors
     ///
     /// What the system says; nothing of it is left then.
     pub(super) fn write(&mut self) -> io::Result<()> {
-        let content = std::mem::take(&mut self.content);
+        let Some(content) = self.content.take() else {
+            return Ok(());
+        };
         let written = write_parts(&mut self.file, &content);
         written
             .and_then(|()| self.readers.admit_to(&self.file))
+            .and_then(|()| {
+                let (folder, part, name) = (&self.folder, &self.part[..], &self.name[..]);
+                Ok(renameat(folder, part, folder, name)?)
+            })
             .inspect_err(|_| {
                 // Else it is swept later.
-                let _ = unlinkat(&self.folder, &self.name[..], UnlinkatFlags::NoRemoveDir);
+                let _ = unlinkat(&self.folder, &self.part[..], UnlinkatFlags::NoRemoveDir);
             })
     }
 }

@@ -80,7 +80,8 @@ fn the_size_of_a_text_is_known_before_it_is_made() {
 
 #[test]
 fn rejects_what_is_no_job_at_all() {
-    assert!(reasons(b"")[0].contains("no factorial"));
+    assert!(reasons(b"")[0].contains("empty"));
+    assert!(reasons(b"\n")[0].contains("no factorial"));
     assert!(reasons(b"\n# nothing\n")[0].contains("no factorial"));
     assert!(reasons(&[0xff, 0xfe, 0])[0].contains("not UTF-8"));
     assert!(reasons(&vec![b' '; MAX_JOB_BYTES + 1])[0].contains("larger than 65536 bytes"));

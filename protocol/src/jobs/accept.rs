@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::Stage;
 use crate::coordinator::Coordinator;
 use crate::core::Core;
-use crate::file::{FileReply, Folder, Probe};
+use crate::file::{FileReply, Folder};
+use crate::inbox::{Seen, Still};
 use crate::job;
 use crate::time::Untimed;
 use crate::trace::{ReassignCause, Trace, WaitCause};
@@ -16,28 +17,22 @@ use crate::trace::{ReassignCause, Trace, WaitCause};
 const KEPT_AT_MOST: Duration = Duration::from_secs(60);
 
 impl Coordinator {
-    /// A dropped file was claimed under this name.
-    pub(crate) fn claimed(&mut self, core: &mut Core, name: String, rejected: Option<String>) {
+    /// A dropped file was claimed under this name, after this was seen of it.
+    pub(crate) fn claimed(
+        &mut self,
+        core: &mut Core,
+        name: String,
+        rejected: Option<String>,
+        still: Option<Still>,
+    ) {
         let key = self.jobs.add(name, Folder::Running, Stage::Reading);
+        if let Some(job) = self.jobs.open.get_mut(&key) {
+            job.still = still;
+        }
         match rejected {
             Some(reason) => self.reject(core, key, vec![reason]),
             None => self.issue(core, key),
         }
-    }
-
-    /// A job's file was looked at. Where only a quiet time could tell whether it is complete, it has
-    /// had that before it was claimed, and the work does not wait for another.
-    pub(crate) fn probed_found(&mut self, core: &mut Core, key: u64, reply: &FileReply) {
-        let Some(job) = self.jobs.open.get_mut(&key) else {
-            return;
-        };
-        if *reply != FileReply::Probed(Probe::Busy) {
-            job.stage = Stage::Reading;
-            self.issue(core, key);
-            return;
-        }
-        self.stall(core, key, WaitCause::Writer);
-        self.leave_unread(core, key);
     }
 
     /// A job waits for something, and tells so once.
@@ -61,61 +56,66 @@ impl Coordinator {
         self.wait(core, key, why);
     }
 
-    /// Somebody keeps a job's file from being read: for so long it waits, and no longer, or whoever
-    /// drops files could stop all intake.
-    pub(crate) fn kept_from_reading(&mut self, core: &mut Core, key: u64) {
-        let now = core.now();
-        let Some(job) = self.jobs.open.get_mut(&key) else {
-            return;
-        };
-        let since = job.kept_since.get_or_insert(Untimed(now)).0;
-        if now.since(since) < KEPT_AT_MOST {
-            self.stall(core, key, WaitCause::Writer);
-            self.leave_unread(core, key);
-        } else {
-            let kind = "a file that somebody keeps from being read by a lease";
-            self.read(core, key, FileReply::NotAFile(kind));
-        }
-    }
-
     /// A job's file cannot be read yet. That may last for ever, and the other jobs do not wait for it.
     pub(crate) fn leave_unread(&mut self, core: &mut Core, key: u64) {
         self.jobs.recovery.unread.remove(&key);
         self.settle(core);
     }
 
-    /// A job's file was read.
+    /// Somebody may still be writing a job's file, or keeps it from being read.
+    fn wait_for_writer(&mut self, core: &mut Core, key: u64) {
+        self.stall(core, key, WaitCause::Writer);
+        self.leave_unread(core, key);
+    }
+
+    /// A job's file was looked at, and read if it was complete.
     pub(crate) fn read(&mut self, core: &mut Core, key: u64, reply: FileReply) {
-        let failed = self
-            .jobs
-            .get(key)
-            .is_some_and(|job| job.home == Folder::Failed);
+        let now = core.now();
+        let Some(job) = self.jobs.open.get_mut(&key) else {
+            return;
+        };
         match reply {
             FileReply::Absent => {
                 // Its commit by an earlier coordinator came late, perhaps after `done/` was listed.
-                let running = self
-                    .jobs
-                    .get(key)
-                    .is_some_and(|job| job.home == Folder::Running);
-                if running {
+                if job.home == Folder::Running {
                     self.recover_jobs(core);
                 }
                 self.drop_job(core, key);
             }
-            _ if failed => self.finish_failed(core, key, &reply),
-            FileReply::Content(content) => match core.parse_job(&content) {
-                Ok(factorials) => self.accept(core, key, factorials),
-                Err(reasons) => self.reject(core, key, reasons),
-            },
-            FileReply::NotAFile(kind) => {
-                self.reject(
-                    core,
-                    key,
-                    vec![format!("it is {kind}: only regular files are read")],
-                );
+            FileReply::Content(content) => {
+                job.still = None;
+                match core.parse_job(&content) {
+                    Ok(factorials) => self.accept(core, key, factorials),
+                    Err(reasons) => self.reject(core, key, reasons),
+                }
+            }
+            FileReply::Unsettled { content, stamp } => {
+                if Still::sees(&mut job.still, Seen::Stamp(stamp), now) {
+                    return self.read(core, key, FileReply::Content(content));
+                }
+                match core.parse_job(&content) {
+                    // Others may have computed much of it: it is only not committed yet.
+                    Ok(factorials) if job.is_found => self.accept(core, key, factorials),
+                    _ => return self.wait_for_writer(core, key),
+                }
             }
             FileReply::Denied(error) => {
-                self.reject(core, key, vec![format!("it cannot be read: {error}")])
+                if !Still::sees(&mut job.still, Seen::Denied, now) {
+                    return self.wait_for_writer(core, key);
+                }
+                let reason = format!("it cannot be read: {error}");
+                self.reject(core, key, vec![reason]);
+            }
+            FileReply::NotAFile(kind) => self.reject_unread(core, key, kind),
+            FileReply::Probed(_) => return self.wait_for_writer(core, key),
+            FileReply::Kept => {
+                // Whoever drops files could else stop all intake.
+                let since = job.kept_since.get_or_insert(Untimed(now)).0;
+                if now.since(since) < KEPT_AT_MOST {
+                    return self.wait_for_writer(core, key);
+                }
+                let kind = "a file that somebody keeps from being read by a lease";
+                self.reject_unread(core, key, kind);
             }
             _ => {}
         }
@@ -129,6 +129,11 @@ impl Coordinator {
             self.jobs.recovery.unread.remove(&key);
         }
         self.settle(core);
+    }
+
+    fn reject_unread(&mut self, core: &mut Core, key: u64, kind: &str) {
+        let reason = format!("it is {kind}: only regular files are read");
+        self.reject(core, key, vec![reason]);
     }
 
     /// Has a job computed when there is room for its results; where an earlier coordinator left a
@@ -203,11 +208,13 @@ impl Coordinator {
     /// A job cannot be done: its text gives the reasons.
     pub(crate) fn reject(&mut self, core: &mut Core, key: u64, reasons: Vec<String>) {
         self.release_all(core, key);
+        self.sweep_text(core, key);
         if let Some(job) = self.jobs.open.get_mut(&key) {
             core.trace(Trace::JobRejected {
                 job: job.name.clone(),
             });
             job.reasons = reasons;
+            job.still = None;
             job.stage = Stage::Writing;
             self.issue(core, key);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol::config::Config;
 use protocol::event::{Action, ChildState, Event};
-use protocol::file::{FileCall, FileReply, FileTag, Folder, Probe};
+use protocol::file::{FileCall, FileReply, FileTag, Folder};
 use protocol::id::{Epoch, Incarnation, NodeId, Term};
 use protocol::message::{Inventory, Message, Product};
 use protocol::node::Node;
@@ -83,8 +83,7 @@ impl Solo {
             self.file_done(FileTag::Folder(Folder::Done), folder(&[])),
             self.file_done(FileTag::Folder(Folder::Failed), folder(&[])),
         ];
-        let job = found.probe();
-        all.push(self.file_done(job.clone(), FileReply::Probed(Probe::Complete)));
+        let job = found.read();
         all.push(self.file_done(job, FileReply::Content(text.to_owned().into())));
         all
     }
@@ -188,17 +187,17 @@ impl Actions {
         (0..16).filter(|&peer| self.sent(peer, name)).collect()
     }
 
-    /// What the probe of a running job that was found is for.
-    pub(crate) fn probe(&self) -> FileTag {
-        let probe = self.0.iter().find_map(|action| match action {
+    /// What the reading of a running job that was found is for.
+    pub(crate) fn read(&self) -> FileTag {
+        let read = self.0.iter().find_map(|action| match action {
             Action::File {
                 tag,
-                call: FileCall::Probe(_),
+                call: FileCall::Read { .. },
                 ..
             } => Some(tag.clone()),
             _ => None,
         });
-        probe.expect("the running job is looked at")
+        read.expect("the running job is read")
     }
 
     pub(crate) fn traced(&self, is: impl Fn(&Trace) -> bool) -> bool {

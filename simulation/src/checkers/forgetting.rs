@@ -45,6 +45,20 @@ impl Checker for Forgetting {
                 self.held.remove(life);
             }
             Fact::Changed { at, change, .. } => self.changed(*at, change),
+            Fact::PowerLost(files) => {
+                let is_running = |path: &FilePath| path.folder == Folder::Running;
+                let running = files.iter().filter(|(path, _)| is_running(path));
+                self.open.clear();
+                self.hidden.clear();
+                for (path, file) in running {
+                    match file.job {
+                        Some(job) => self.moved(Time::default(), job, path, file),
+                        None => {
+                            self.hidden.insert(path.name.clone());
+                        }
+                    }
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -59,7 +73,13 @@ impl Forgetting {
                 self.hidden.remove(&path.name);
                 return;
             }
-            Change::Written { .. } => return,
+            Change::Written { file, .. } => {
+                if let Some(open) = file.job.and_then(|job| self.open.get_mut(&job)) {
+                    open.numbers = Job::numbers(&file.content).unwrap_or_default();
+                    open.since = at;
+                }
+                return;
+            }
         };
         self.hidden.remove(&from.name);
         match (file.job, to.folder) {

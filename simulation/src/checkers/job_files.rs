@@ -21,6 +21,11 @@ impl Checker for JobFiles {
     }
 
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        if let Fact::PowerLost(files) = fact {
+            let homes = files.iter();
+            let homes = homes.filter_map(|(path, file)| Some((file.job?, path.folder)));
+            self.homes = homes.collect();
+        }
         on_change(fact, |change| self.changed(change))
     }
 }
@@ -45,7 +50,7 @@ impl JobFiles {
                 };
                 let may = matches!(
                     (from.folder, to.folder),
-                    (Folder::Inbox, Folder::Running)
+                    (Folder::Inbox | Folder::Running, Folder::Running)
                         | (Folder::Running, Folder::Done | Folder::Failed)
                 );
                 if !may || !to.name.ends_with(b".job") {

@@ -48,6 +48,9 @@ pub fn unwell(scenario: &Scenario, cluster: &Cluster) -> Option<Violation> {
 }
 
 fn ended(cluster: &Cluster, number: usize, job: &Job) -> Result<(), String> {
+    if cluster.collected.contains(&number) {
+        return Ok(());
+    }
     let Some(path) = cluster.directory.find_job(number) else {
         return Err(format!("job {number} is nowhere"));
     };
@@ -74,7 +77,7 @@ fn ended(cluster: &Cluster, number: usize, job: &Job) -> Result<(), String> {
 pub fn left_over(scenario: &Scenario, cluster: &Cluster) -> Option<Violation> {
     let violation = |property, message| Some(Violation { property, message });
     let left = |path: &&FilePath| matches!(path.folder, Folder::Inbox | Folder::Running);
-    if let Some(path) = cluster.directory.files().map(|(path, _)| path).find(left) {
+    if let Some(path) = cluster.directory.files().keys().find(left) {
         return violation("S9", format!("{} was left over", show(path)));
     }
     for (id, node) in cluster.nodes() {

@@ -1,6 +1,6 @@
 //! S4: one published result per job, equal to n!.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use protocol::file::{FilePath, Folder};
@@ -15,6 +15,8 @@ use crate::job::{Job, Verdict};
 pub struct Results {
     /// Committed job files, by folder and name.
     committed: BTreeMap<(Folder, Vec<u8>), Bytes>,
+    /// Those whose texts were taken away.
+    collected: BTreeSet<(Folder, Vec<u8>)>,
 }
 
 impl Checker for Results {
@@ -23,7 +25,22 @@ impl Checker for Results {
     }
 
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        on_change(fact, |change| self.changed(change))
+        match fact {
+            Fact::Collected(text) => {
+                let name = text.name.strip_suffix(b".txt").unwrap_or_default();
+                self.collected.insert((text.folder, name.to_vec()));
+                Ok(())
+            }
+            Fact::PowerLost(files) => {
+                let jobs = files.iter().filter_map(|(path, file)| {
+                    let name = path.name.strip_suffix(b".job")?;
+                    Some(((path.folder, name.to_vec()), file.content.clone()))
+                });
+                self.committed = jobs.collect();
+                Ok(())
+            }
+            _ => on_change(fact, |change| self.changed(change)),
+        }
     }
 }
 
@@ -37,7 +54,8 @@ impl Results {
                 clobbered,
             } => {
                 unless_text(from, "was renamed")?;
-                if clobbered.is_some() {
+                // A hidden text may be written again.
+                if clobbered.is_some() && to.folder != Folder::Running {
                     return Err(format!("{} was renamed over {}", show(from), show(to)));
                 }
                 self.appeared(to, file)
@@ -59,13 +77,18 @@ impl Results {
         }
         if let Some(name) = path.name.strip_suffix(b".job") {
             let key = (path.folder, name.to_vec());
+            self.collected.remove(&key);
             self.committed.insert(key, file.content.clone());
             return Ok(());
         }
         let Some(name) = path.name.strip_suffix(b".txt") else {
             return Err(format!("{} is neither a job nor a text", show(path)));
         };
-        let Some(job) = self.committed.get(&(path.folder, name.to_vec())) else {
+        let key = (path.folder, name.to_vec());
+        if self.collected.contains(&key) {
+            return Err(format!("{} was collected, and came back", show(path)));
+        }
+        let Some(job) = self.committed.get(&key) else {
             return Err(format!(
                 "{} appeared, and no such job was committed",
                 show(path)

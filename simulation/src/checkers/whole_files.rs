@@ -49,19 +49,30 @@ impl Checker for WholeFiles {
                 }
                 Ok(())
             }
-            Fact::Read { at, by, path, file } if path.folder == Folder::Running => {
+            Fact::Changed {
+                at,
+                change: Change::Moved { to, file, .. },
+                ..
+            } if !self.leases && matches!(to.folder, Folder::Done | Folder::Failed) => {
                 let Some(job) = file.job else {
                     return Ok(());
                 };
-                let still_for = at.since(self.written.get(&job).copied().unwrap_or_default());
-                if file.open && (self.leases || still_for < QUIET) {
+                let written = self.written.get(&job).copied().unwrap_or_default();
+                if file.open && at.since(written) < QUIET {
                     return Err(format!(
-                        "{by} reads {} (job {job}) while it is being written",
-                        show(path)
+                        "{} (job {job}) ends while it is being written",
+                        show(to)
                     ));
                 }
                 Ok(())
             }
+            Fact::Read { by, path, file } => match file.job.filter(|_| file.open) {
+                Some(job) => Err(format!(
+                    "{by} reads {} (job {job}) while it is being written",
+                    show(path)
+                )),
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
     }

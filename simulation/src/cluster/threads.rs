@@ -1,7 +1,7 @@
 //! The two threads of a process beside its loop: arithmetic, and calls on the jobs directory.
 
 use protocol::event::Event;
-use protocol::file::FileCall;
+use protocol::file::{FileCall, FileReply};
 use protocol::time::Time;
 
 use super::{Cluster, Happening};
@@ -143,16 +143,13 @@ impl Cluster {
                 FileCall::List(_) | FileCall::Probe(_) | FileCall::Exist(_) | FileCall::Sync(_)
             )
         );
-        if let Step::Call(FileCall::Read { path, .. }) = &step
-            && let Some(file) = self.directory.get(path).cloned()
-        {
-            self.check(&Fact::Read {
-                at: self.now,
-                by: life,
-                path,
-                file: &file,
-            })?;
-        }
+        let read = match &step {
+            Step::Call(FileCall::Read { path, .. }) => {
+                let file = self.directory.get(path).cloned();
+                file.map(|file| (path.clone(), file))
+            }
+            _ => None,
+        };
         let mut changes = std::mem::take(&mut self.changes);
         let text = self.record.is_on().then(|| format!("{step:?}"));
         let made = self
@@ -168,6 +165,15 @@ impl Cluster {
         }
         changes.clear();
         self.changes = changes;
+        if let Some((path, file)) = read
+            && let Progress::Done(FileReply::Content(_)) = &made
+        {
+            self.check(&Fact::Read {
+                by: life,
+                path: &path,
+                file: &file,
+            })?;
+        }
         Ok(made)
     }
 
@@ -179,6 +185,9 @@ impl Cluster {
             by,
             change,
         })?;
+        if by.is_none() {
+            self.directory.synced();
+        }
         if self.surroundings.mount.events && change.touches_inbox() {
             for id in 0..self.processes.len() {
                 self.tell_watcher(id);

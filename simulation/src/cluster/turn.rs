@@ -179,7 +179,7 @@ impl Cluster {
             held: process.node.held().map(|(id, _)| id).collect(),
         };
         let others: Vec<Standing> = others.map(standing).collect();
-        let jobs = self.directory.files();
+        let jobs = self.directory.files().iter();
         let running =
             jobs.filter(|(path, file)| path.folder == Folder::Running && file.job.is_some());
         let needed = running.filter_map(|(_, file)| Job::numbers(&file.content));

@@ -134,25 +134,51 @@ fn s10_reading_a_file_that_is_being_written() {
     let mut half = file("3", Some(0));
     half.open = true;
     let path = FilePath::new(Folder::Running, "a.job");
-    let read = |checker: &mut WholeFiles, ms, file: &File| {
-        checker.see(&Fact::Read {
-            at: at(ms),
+    let read = |file: &File| {
+        WholeFiles::new(true).see(&Fact::Read {
             by: life(2, 3),
             path: &path,
             file,
         })
     };
+    assert!(read(&half).is_err());
+    assert_eq!(read(&file("3!\n", Some(0))), Ok(()));
+}
+
+#[test]
+fn s10_a_job_that_ends_while_its_file_is_being_written() {
+    let mut half = file("3", Some(0));
+    half.open = true;
     let written = Change::Written {
         path: FilePath::new(Folder::Inbox, "a.job"),
         file: half.clone(),
         before: None,
     };
-    for leases in [true, false] {
-        let mut checker = WholeFiles::new(leases);
-        assert_eq!(show(&mut checker, 100, &written), Ok(()));
-        assert!(read(&mut checker, 200, &half).is_err());
-        // Without a lease a quiet time is all that can be asked for.
-        assert_eq!(read(&mut checker, 700, &half).is_ok(), !leases);
-        assert_eq!(read(&mut checker, 200, &file("3!\n", Some(0))), Ok(()));
-    }
+    let commit = |file| moved((Folder::Running, "a.job"), (Folder::Done, "a.job"), file);
+    let mut checker = WholeFiles::new(false);
+    assert_eq!(show(&mut checker, 100, &written), Ok(()));
+    assert!(show(&mut checker, 200, &commit(half.clone())).is_err());
+    // A quiet time is all that can be asked for.
+    assert_eq!(show(&mut checker, 700, &commit(half)), Ok(()));
+    assert_eq!(
+        show(&mut checker, 200, &commit(file("3!\n", Some(0)))),
+        Ok(())
+    );
+}
+
+#[test]
+fn s4_a_text_that_was_collected_and_comes_back() {
+    let mut results = committed();
+    assert_eq!(show(&mut results, 2, &published("3!=6\n5!=120\n")), Ok(()));
+    let text = FilePath::new(Folder::Done, "a.txt");
+    assert_eq!(results.see(&Fact::Collected(&text)), Ok(()));
+    assert!(show(&mut results, 3, &published("3!=6\n5!=120\n")).is_err());
+    // A later job may have the name.
+    let job = moved(
+        (Folder::Running, "a.job"),
+        (Folder::Done, "a.job"),
+        file("3!\n", Some(1)),
+    );
+    assert_eq!(show(&mut results, 4, &job), Ok(()));
+    assert_eq!(show(&mut results, 5, &published("3!=6\n")), Ok(()));
 }
