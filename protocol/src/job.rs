@@ -8,6 +8,10 @@ use glob::Pattern;
 use crate::plan::conversion::most_digits;
 use crate::printable::printable;
 
+pub use self::ignored::is_ignored;
+
+mod ignored;
+
 /// Largest job file, in bytes.
 pub const MAX_JOB_BYTES: usize = 64 * 1024;
 /// Most factorials of one job.
@@ -159,16 +163,6 @@ pub fn parse_factorial(text: &str, max_n: u32) -> Result<u32, String> {
             quoted()
         )),
     }
-}
-
-/// Whether the inbox leaves a file of this name alone: dotfiles, and what editors, downloads and
-/// copies in progress leave.
-pub fn is_ignored(file_name: &[u8]) -> bool {
-    file_name.starts_with(b".")
-        || file_name.ends_with(b"~")
-        || [b".tmp".as_slice(), b".part", b".filepart", b".swp"]
-            .iter()
-            .any(|ending| file_name.ends_with(ending))
 }
 
 /// Whether a dropped file of this name is a job: it ends in `.job`, in any case of letters, or

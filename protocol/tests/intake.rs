@@ -80,7 +80,7 @@ fn a_busy_file_keeps_no_other_from_being_taken() {
 #[test]
 fn what_is_ignored_stays_where_it_is() {
     let mut cluster = ready();
-    for name in [".keep", "x.tmp", "x.part", "x~"] {
+    for name in [".keep", "x.TMP", "~$x.job", "x~"] {
         cluster.drop_job(name, "5!");
     }
     cluster.run_for(Duration::from_secs(5));

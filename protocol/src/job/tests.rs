@@ -118,22 +118,6 @@ fn a_job_is_named_after_its_file() {
 }
 
 #[test]
-fn the_inbox_leaves_alone_what_is_in_progress() {
-    for name in [
-        ".ten.tmp",
-        ".keep",
-        "ten.tmp",
-        "ten.part",
-        "ten.filepart",
-        "ten~",
-        "ten.swp",
-    ] {
-        assert!(is_ignored(name.as_bytes()), "{name}");
-    }
-    assert!(!is_ignored(b"ten.job") && !is_ignored(b"ten"));
-}
-
-#[test]
 fn a_text_answers_exactly_its_factorials() {
     let digits = Bytes::from_static(b"120");
     let text = result_text([(5, vec![digits.clone()]), (5, vec![digits])].into_iter()).concat();

@@ -44,7 +44,9 @@ pub(super) fn check_name(name: &str) -> Result<String, SubmitError> {
     } else if stem.contains('/') {
         Err(refused("a slash would lead to another folder"))
     } else if is_ignored(file_name.as_bytes()) {
-        Err(refused("files that begin with a dot are ignored"))
+        Err(refused(
+            "the service leaves such files alone, see \"Job files\" in the README",
+        ))
     } else if stem.len() > MAX_NAME_BYTES {
         Err(refused("it is longer than 200 bytes"))
     } else if name_of(file_name.as_bytes()).is_ok_and(|accepted| accepted == stem) {
