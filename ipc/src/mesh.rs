@@ -93,6 +93,8 @@ pub struct Mesh {
     /// The peer whose link is read first, so that a busy one does not starve the others.
     first: usize,
     accept_at: Instant,
+    /// No connection can be accepted, and somebody was told.
+    accept_told: bool,
     last_turn: Instant,
     alarm: Pin<Box<Sleep>>,
 }
@@ -163,6 +165,7 @@ impl Mesh {
             changes: VecDeque::new(),
             first: 0,
             accept_at: now,
+            accept_told: false,
             last_turn: now,
             alarm: Box::pin(sleep_until(now)),
         })

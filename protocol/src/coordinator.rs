@@ -20,6 +20,7 @@ use crate::pool::Pool;
 use crate::products::Insertion;
 use crate::timer::Timer;
 use crate::trace::{ReassignCause, Trace};
+use crate::trouble::Trouble;
 use crate::work::Work;
 
 /// File calls that failed are made again after this time.
@@ -227,11 +228,19 @@ impl Coordinator {
     /// A file call ended.
     pub(crate) fn file_done(&mut self, core: &mut Core, tag: FileTag, reply: FileReply) {
         match tag {
-            FileTag::Folder(Folder::Inbox) => self.inbox_listed(core, reply),
-            FileTag::Folder(folder) => self.folder_listed(core, folder, reply),
+            FileTag::Folder(folder) => {
+                core.note(Trouble::List(folder), &reply);
+                match folder {
+                    Folder::Inbox => self.inbox_listed(core, reply),
+                    _ => self.folder_listed(core, folder, reply),
+                }
+            }
             FileTag::Dropped(name) => self.dropped_done(core, name, reply),
             FileTag::Job(key) => self.job_done(core, key, reply),
-            FileTag::Sync => self.synced(core, &reply),
+            FileTag::Sync => {
+                core.note(Trouble::Sync, &reply);
+                self.synced(core);
+            }
             FileTag::Sweep => {}
         }
     }

@@ -1,6 +1,6 @@
 //! What every role of a node shares: identity, fence, peers, checkpoint, timers, outbox.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use glob::Pattern;
@@ -19,6 +19,7 @@ use crate::takeover::COLLECT_PATIENCE;
 use crate::time::{Time, Untimed};
 use crate::timer::{Timer, Timers};
 use crate::trace::Trace;
+use crate::trouble::Trouble;
 
 /// The part of a node that survives its changes of role.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +43,8 @@ pub(crate) struct Core {
     /// What is to be traced of commits, and of texts that get their names, if calls succeed that were on
     /// their way when a coordinatorship of this node ended.
     pub(crate) late_calls: BTreeMap<(Epoch, u64), Trace>,
+    /// What fails at every try, and was told.
+    pub(crate) troubles: BTreeSet<Trouble>,
     /// When this node last woke from a time in which nothing happened to it; the origin of time if
     /// it never did.
     pub(crate) woke: Untimed,

@@ -1,5 +1,7 @@
 //! The jobs directory as the protocol sees it: folders, names, single calls and their replies.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 /// The folders of a jobs directory.
@@ -13,6 +15,17 @@ pub enum Folder {
     Done,
     /// `failed/`: rejected jobs and the reasons.
     Failed,
+}
+
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Folder::Inbox => "the jobs directory",
+            Folder::Running => "the folder running/",
+            Folder::Done => "the folder done/",
+            Folder::Failed => "the folder failed/",
+        })
+    }
 }
 
 /// A name inside one of the folders: the raw bytes of a file name, with no `/` in it.

@@ -24,6 +24,8 @@ const QUIET: Duration = Duration::from_millis(500);
 const EMPTY: Duration = Duration::from_secs(5);
 /// So many numbers are tried in their order for a name that is taken.
 const IN_ORDER: u32 = 3;
+/// Most files that are named, of those that cannot be claimed: a folder may be in the way of all.
+const MOST_NAMED: usize = 10;
 /// Most names of which the last number is known.
 const NUMBERED_NAMES: usize = 1_024;
 /// Most jobs that are open, or about to be, at once. The rest stay in the inbox.
@@ -42,7 +44,7 @@ pub(crate) struct Inbox {
     dropped: BTreeMap<Vec<u8>, Dropped>,
     /// Files of which only time can tell what they are.
     unsettled: BTreeMap<Vec<u8>, Still>,
-    /// Files that could not be claimed, and of which somebody was told.
+    /// Files that could not be claimed; of the first few somebody was told.
     unclaimable: BTreeSet<Vec<u8>>,
     /// What is no job; none before the first listing.
     ignored: Option<Ignored>,
@@ -185,25 +187,19 @@ impl Coordinator {
         let took = asked.map_or(DEBOUNCE, |asked| now.since(asked.0));
         let due = core.after(took.min(DEBOUNCE));
         core.timers.arm_if_idle(Timer::Debounce, due);
-        match reply {
-            FileReply::Listed(mut names) => {
-                names.retain(|name| !job::is_ignored(name));
-                names.sort_unstable();
-                let is_job = |name: &Vec<u8>| job::is_job(name, &core.accept);
-                let (names, others): (Vec<_>, Vec<_>) = names.into_iter().partition(is_job);
-                self.inbox.ignored = Some(Ignored::of(&others));
-                let present: BTreeSet<&Vec<u8>> = names.iter().collect();
-                self.inbox
-                    .unsettled
-                    .retain(|name, _| present.contains(name));
-                self.inbox.unclaimable.retain(|name| present.contains(name));
-                self.inbox.backlog = names.into();
-                self.take_in(core);
-            }
-            FileReply::Failed(error) => {
-                core.warn(format!("cannot list the jobs directory: {error}"))
-            }
-            _ => {}
+        if let FileReply::Listed(mut names) = reply {
+            names.retain(|name| !job::is_ignored(name));
+            names.sort_unstable();
+            let is_job = |name: &Vec<u8>| job::is_job(name, &core.accept);
+            let (names, others): (Vec<_>, Vec<_>) = names.into_iter().partition(is_job);
+            self.inbox.ignored = Some(Ignored::of(&others));
+            let present: BTreeSet<&Vec<u8>> = names.iter().collect();
+            self.inbox
+                .unsettled
+                .retain(|name, _| present.contains(name));
+            self.inbox.unclaimable.retain(|name| present.contains(name));
+            self.inbox.backlog = names.into();
+            self.take_in(core);
         }
     }
 
@@ -268,10 +264,10 @@ impl Coordinator {
         self.take_in(core);
     }
 
-    /// Tells once of a file that stays in the inbox; the next scan tries again.
+    /// Tells once of a file that stays in the inbox, unless of many; the next scan tries again.
     fn cannot_claim(&mut self, core: &mut Core, file: Vec<u8>, error: &str) {
         let name = file.escape_ascii().to_string();
-        if self.inbox.unclaimable.insert(file) {
+        if self.inbox.unclaimable.insert(file) && self.inbox.unclaimable.len() <= MOST_NAMED {
             core.warn(format!(
                 "cannot claim the dropped file {name}, trying again: {error}"
             ));

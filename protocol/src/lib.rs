@@ -43,5 +43,6 @@ mod takeover;
 pub mod time;
 pub mod timer;
 pub mod trace;
+mod trouble;
 mod work;
 mod worker;

@@ -2,7 +2,7 @@
 
 mod receive;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -79,6 +79,7 @@ impl Node {
                 stopping: false,
                 now: Untimed::default(),
                 late_calls: BTreeMap::new(),
+                troubles: BTreeSet::new(),
                 woke: Untimed::default(),
                 role_name: RoleName::Recovering,
                 outbox: Vec::new(),

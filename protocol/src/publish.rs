@@ -370,10 +370,7 @@ impl Coordinator {
     }
 
     /// A sync ended. Its failure leaves nothing to do: the files have their names.
-    pub(crate) fn synced(&mut self, core: &mut Core, reply: &FileReply) {
-        if let FileReply::Failed(error) = reply {
-            core.warn(format!("cannot sync the jobs directory: {error}"));
-        }
+    pub(crate) fn synced(&mut self, core: &mut Core) {
         for key in self.jobs.end_sync() {
             self.drop_job(core, key);
         }

@@ -94,14 +94,8 @@ impl Coordinator {
                 }
                 self.settle(core);
             }
-            FileReply::Failed(error) => {
-                core.warn(format!(
-                    "cannot list a folder of the jobs directory, trying again: {error}"
-                ));
-                self.retry_folder(core, folder);
-            }
             // Whoever runs the cluster was told.
-            FileReply::Unusable => self.retry_folder(core, folder),
+            FileReply::Failed(_) | FileReply::Unusable => self.retry_folder(core, folder),
             _ => {}
         }
     }

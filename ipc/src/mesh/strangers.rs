@@ -33,13 +33,16 @@ impl Mesh {
                 Poll::Pending => return,
                 Poll::Ready(Ok((stream, _))) => match socket::check_user(&stream) {
                     Ok(()) => {
+                        self.accept_told = false;
                         let link = Inbound::new(stream);
                         self.greetings.push((link, now + GREETING_LIMIT));
                     }
                     Err(error) => tracing::warn!(%error, "connection refused"),
                 },
                 Poll::Ready(Err(error)) => {
-                    tracing::warn!(%error, "cannot accept connections");
+                    if !std::mem::replace(&mut self.accept_told, true) {
+                        tracing::warn!(%error, "cannot accept connections, trying again");
+                    }
                     self.accept_at = now + ACCEPT_PAUSE;
                 }
             }

@@ -54,7 +54,9 @@ pub(super) fn make(folders: &JobsFolder, call: FileCall) -> io::Result<Made> {
             return Ok((FileReply::Ok, Some(Unsynced::Text(text))));
         }
         FileCall::Sync(synced) => {
-            let synced = synced.into_iter().map(|folder| folders.share(folder));
+            let synced = synced
+                .into_iter()
+                .map(|folder| Ok((folder, folders.share(folder)?)));
             let synced: io::Result<Vec<_>> = synced.collect();
             return Ok((FileReply::Ok, Some(Unsynced::Folders(synced?))));
         }

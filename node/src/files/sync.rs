@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use nix::unistd::fsync;
+use protocol::file::Folder;
 
 use super::text::Text;
 
@@ -22,7 +23,7 @@ pub(super) enum Unsynced {
     /// A text, to be written before if it has not been.
     Text(Text),
     /// Folders in which something was renamed.
-    Folders(Vec<Arc<OwnedFd>>),
+    Folders(Vec<(Folder, Arc<OwnedFd>)>),
 }
 
 /// Called with the result, on whichever thread has it.
@@ -102,9 +103,20 @@ impl Unsynced {
                 write_back(&text.file)?;
                 text.file.sync_all()
             }
-            Unsynced::Folders(folders) => folders.iter().try_for_each(|folder| Ok(fsync(folder)?)),
+            Unsynced::Folders(folders) => {
+                // Each of them, whatever becomes of the others.
+                let results: Vec<io::Result<()>> = folders.iter().map(sync_folder).collect();
+                results.into_iter().collect()
+            }
         }
     }
+}
+
+fn sync_folder((folder, fd): &(Folder, Arc<OwnedFd>)) -> io::Result<()> {
+    fsync(fd).map_err(|error| {
+        let error = io::Error::from(error);
+        io::Error::new(error.kind(), format!("{folder}: {error}"))
+    })
 }
 
 /// Has the data of a large file written, and waits for each piece by itself, which leaves little for
@@ -156,7 +168,18 @@ mod tests {
     }
 
     fn folders(path: &Path) -> Unsynced {
-        Unsynced::Folders(vec![Arc::new(File::open(path).unwrap().into())])
+        Unsynced::Folders(vec![(
+            Folder::Done,
+            Arc::new(File::open(path).unwrap().into()),
+        )])
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_synced_is_named_and_keeps_no_other_from_it() {
+        let null = || Arc::new(File::open("/dev/null").unwrap().into());
+        let mut folders = Unsynced::Folders(vec![(Folder::Failed, null()), (Folder::Done, null())]);
+        let error = folders.sync().unwrap_err().to_string();
+        assert!(error.starts_with("the folder failed/: "), "{error}");
     }
 
     #[test]

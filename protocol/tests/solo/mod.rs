@@ -200,6 +200,15 @@ impl Actions {
         read.expect("the running job is read")
     }
 
+    /// The sentences for whoever runs the cluster.
+    pub(crate) fn warnings(&self) -> Vec<&str> {
+        let warnings = self.0.iter().filter_map(|action| match action {
+            Action::Warn(sentence) => Some(sentence.as_str()),
+            _ => None,
+        });
+        warnings.collect()
+    }
+
     pub(crate) fn traced(&self, is: impl Fn(&Trace) -> bool) -> bool {
         self.0
             .iter()

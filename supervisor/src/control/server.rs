@@ -25,6 +25,8 @@ pub(crate) struct Server {
     clients: Vec<Client>,
     /// Set after a failure to accept, such as for want of descriptors: not tried again before.
     pause: Option<Instant>,
+    /// No client can be accepted, and somebody was told.
+    told: bool,
 }
 
 /// Names a client until the next call of [`Server::receive`].
@@ -60,6 +62,7 @@ impl Server {
             listener: bind_private(&run_dir.join(SOCKET))?,
             clients: Vec::new(),
             pause: None,
+            told: false,
         })
     }
 
@@ -110,6 +113,7 @@ impl Server {
         while self.clients.len() < MAX_CLIENTS {
             match self.listener.accept() {
                 Ok((stream, _)) => {
+                    self.told = false;
                     if stream.set_nonblocking(true).is_ok() {
                         self.clients.push(Client {
                             stream,
@@ -121,7 +125,9 @@ impl Server {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) => {
-                    tracing::warn!("cannot accept a command on the control socket: {error}");
+                    if !std::mem::replace(&mut self.told, true) {
+                        tracing::warn!("cannot accept a command on the control socket: {error}");
+                    }
                     self.pause = Some(now + CLIENT_TIME);
                     return;
                 }

@@ -1,0 +1,100 @@
+//! What standard error says while something is in the way, and how often.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod harness;
+mod trial;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::time::{Duration, Instant};
+
+use harness::{Cluster, Home, PATIENCE, eventually};
+use nix::unistd::geteuid;
+use trial::Trial;
+
+/// Longer than several tries of what fails.
+const SEVERAL_TRIES: Duration = Duration::from_secs(3);
+/// The owner of the jobs directory.
+const OWNER: u32 = 64_001;
+
+fn start(home: Home) -> Trial {
+    let trial = Trial::begin(home, &[]);
+    trial.await_agreement();
+    trial
+}
+
+fn await_told(trial: &Cluster, sentence: &str) {
+    eventually(PATIENCE, sentence, || {
+        trial.stderr().contains(sentence).then_some(())
+    });
+}
+
+fn lines_with(trial: &Cluster, words: &str) -> Vec<String> {
+    let stderr = trial.stderr();
+    let lines = stderr.lines().filter(|line| line.contains(words));
+    lines.map(str::to_owned).collect()
+}
+
+fn let_several_tries_pass() {
+    let begin = Instant::now();
+    eventually(PATIENCE, "several tries", || {
+        (begin.elapsed() > SEVERAL_TRIES).then_some(())
+    });
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_told_of_once_and_once_when_it_can() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: only root can take a right from another user");
+        return;
+    }
+    let home = Home::new();
+    fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(home.jobs()).unwrap();
+    chown(home.jobs(), Some(OWNER), None).unwrap();
+    let trial = start(home);
+    let failed = trial.home.jobs().join("failed");
+    eventually(PATIENCE, "failed/", || failed.exists().then_some(()));
+    trial.drop_job("first", "10!\n");
+    trial.await_results("first", PATIENCE);
+
+    fs::set_permissions(&failed, Permissions::from_mode(0o000)).unwrap();
+    // A job of which the coordinator does not know makes it look into all folders.
+    fs::write(trial.home.jobs().join("running/found.job"), "11!\n").unwrap();
+    await_told(&trial, "cannot list the folder failed/");
+    let_several_tries_pass();
+    fs::set_permissions(&failed, Permissions::from_mode(0o755)).unwrap();
+    await_told(&trial, "the folder failed/ can be listed again");
+    trial.await_results("found", PATIENCE);
+    for words in ["cannot list", "can be listed again"] {
+        let lines = lines_with(&trial, words);
+        assert!(
+            lines.len() == 1 && lines[0].contains("failed/"),
+            "{lines:?}"
+        );
+    }
+    trial.conclude();
+}
+
+#[test]
+fn a_jobs_directory_that_is_gone_for_a_while_is_told_of_once_and_once_when_it_is_back() {
+    let trial = start(Home::new());
+    trial.drop_job("first", "10!\n");
+    trial.await_results("first", PATIENCE);
+    let away = trial.home.path().join("away");
+    fs::rename(trial.home.jobs(), &away).unwrap();
+    await_told(&trial, "all jobs wait until then");
+    let_several_tries_pass();
+    fs::rename(&away, trial.home.jobs()).unwrap();
+    await_told(&trial, "can be used again");
+    trial.drop_job("second", "11!\n");
+    trial.await_results("second", PATIENCE);
+    let path = trial.home.jobs().display().to_string();
+    for words in ["all jobs wait until then", "can be used again"] {
+        let lines = lines_with(&trial, words);
+        assert!(lines.len() == 1 && lines[0].contains(&path), "{lines:?}");
+    }
+    assert_eq!(lines_with(&trial, "cannot list"), [""; 0]);
+    trial.conclude();
+}
