@@ -136,6 +136,12 @@ impl Run {
             && job_files::names(&self.jobs.join("running")).is_empty()
     }
 
+    /// Whether somebody deleted the file of a job, as a coordinator tells.
+    fn is_deleted(&self, job: &str) -> bool {
+        let mut deleted = self.log.named("job_deleted");
+        deleted.any(|event| event.text("job") == job)
+    }
+
     /// The processes of nodes that live still, long after the end: S11.
     pub fn judge_survivors(&self, run_dir: &Path) -> Vec<Violation> {
         let spawned = self.log.named("node_spawned");

@@ -38,6 +38,7 @@ pub fn words(event: &Event) -> String {
         "job_accepted" => format!("accepted job {}", event.text("job")),
         "job_rejected" => format!("rejected job {}", event.text("job")),
         "job_waits" => format!("has job {} wait: {}", event.text("job"), text("why")),
+        "job_deleted" => format!("misses the file of job {}", event.text("job")),
         "folder_replaced" => format!("found another folder in the place of {}", text("folder")),
         "result_published" => format!("published the result of job {}", event.text("job")),
         "job_done" => format!("is done with job {}", event.text("job")),

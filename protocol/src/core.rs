@@ -130,7 +130,6 @@ impl Core {
     pub(crate) fn warn(&mut self, sentence: String) {
         self.outbox.push(Action::Warn(sentence));
     }
-
     /// Whether the cluster has a node of this ID.
     pub(crate) fn is_member(&self, node: NodeId) -> bool {
         node == self.id || self.peers.contains_key(&node)

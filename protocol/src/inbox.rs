@@ -22,9 +22,12 @@ const DEBOUNCE: Duration = Duration::from_millis(5);
 const QUIET: Duration = Duration::from_millis(500);
 /// A file with nothing in it is taken for a job after this time, and rejected.
 const EMPTY: Duration = Duration::from_secs(5);
+/// A dropped file that is not complete for so long is mentioned.
+const MENTION_AFTER: Duration = Duration::from_secs(5);
 /// So many numbers are tried in their order for a name that is taken.
 const IN_ORDER: u32 = 3;
-/// Most files that are named, of those that cannot be claimed: a folder may be in the way of all.
+/// Most files that are named, of those that cannot be claimed and of those that are not complete: one
+/// thing may be in the way of all.
 const MOST_NAMED: usize = 10;
 /// Most names of which the last number is known.
 const NUMBERED_NAMES: usize = 1_024;
@@ -44,6 +47,8 @@ pub(crate) struct Inbox {
     dropped: BTreeMap<Vec<u8>, Dropped>,
     /// Files of which only time can tell what they are.
     unsettled: BTreeMap<Vec<u8>, Still>,
+    /// Files that are not complete: since when, and whether somebody was told.
+    incomplete: BTreeMap<Vec<u8>, (Untimed, bool)>,
     /// Files that could not be claimed; of the first few somebody was told.
     unclaimable: BTreeSet<Vec<u8>>,
     /// What is no job; none before the first listing.
@@ -197,6 +202,9 @@ impl Coordinator {
             self.inbox
                 .unsettled
                 .retain(|name, _| present.contains(name));
+            self.inbox
+                .incomplete
+                .retain(|name, _| present.contains(name));
             self.inbox.unclaimable.retain(|name| present.contains(name));
             self.inbox.backlog = names.into();
             self.take_in(core);
@@ -281,9 +289,31 @@ impl Coordinator {
                 self.name(core, file);
             }
             // Its close will be seen; if not, the rescan finds it.
-            Probe::Busy => {}
+            Probe::Busy => self.note_incomplete(core, &file, "nobody has it open for writing"),
             Probe::Empty => self.wait_and_see(core, file, Seen::Empty),
-            Probe::Unknown { stamp } => self.wait_and_see(core, file, Seen::Stamp(stamp)),
+            Probe::Unknown { stamp } => {
+                self.note_incomplete(core, &file, "it has held still for 500 ms");
+                self.wait_and_see(core, file, Seen::Stamp(stamp));
+            }
+        }
+    }
+
+    /// Tells once, unless of many, of a file that is not complete for long.
+    fn note_incomplete(&mut self, core: &mut Core, file: &[u8], taken_when: &str) {
+        let now = core.now();
+        let incomplete = &mut self.inbox.incomplete;
+        let (since, told) = incomplete
+            .entry(file.to_vec())
+            .or_insert((Untimed(now), false));
+        if *told || now.since(since.0) < MENTION_AFTER {
+            return;
+        }
+        *told = true;
+        if incomplete.values().filter(|(_, told)| *told).count() <= MOST_NAMED {
+            let name = file.escape_ascii();
+            core.warn(format!(
+                "{name}: somebody still writes it; it is taken when {taken_when}"
+            ));
         }
     }
 
@@ -304,6 +334,7 @@ impl Coordinator {
     }
 
     fn name(&mut self, core: &mut Core, file: Vec<u8>) {
+        self.inbox.incomplete.remove(&file);
         let (name, rejected) = match job::name_of(&file) {
             Ok(name) => (name, None),
             Err((name, reason)) => (name, Some(reason)),

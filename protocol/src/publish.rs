@@ -13,6 +13,7 @@ use crate::hidden_text::{TextState, hidden_path};
 use crate::inbox::{Seen, Still, suffixed};
 use crate::job;
 use crate::jobs::{Job, Stage, job_file, text_file};
+use crate::printable::printable;
 use crate::trace::{Trace, WaitCause};
 
 /// A text of an earlier coordinator that is longer than this is not read, but made again: that takes
@@ -182,7 +183,7 @@ impl Coordinator {
             (Stage::Renaming(suffix), FileReply::Ok) => self.renamed(core, key, suffix),
             (Stage::Renaming(_) | Stage::Committing, FileReply::Absent) => {
                 // Another has committed it, or somebody took it away.
-                self.recover_jobs(core);
+                self.miss(core, key);
                 self.drop_job(core, key);
             }
             (Stage::Verifying, reply) => self.verified(core, key, reply),
@@ -355,6 +356,15 @@ impl Coordinator {
         core.trace(Trace::JobDone {
             job: job.name.clone(),
         });
+        // Under `compute` the command tells it.
+        if let Some(reason) = job.reasons.first()
+            && core.config.log_results
+        {
+            let name = printable(&job.name);
+            core.warn(format!(
+                "job {name} failed: {reason}; all reasons are in failed/{name}.txt"
+            ));
+        }
         self.sweep_spared(core, key);
         self.advance(core, key, Stage::Syncing);
         self.sync(core);

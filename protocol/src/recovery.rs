@@ -8,6 +8,8 @@ use crate::core::Core;
 use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder};
 use crate::hidden_text::{HiddenText, TextState};
 use crate::jobs::{Stage, job_name, text_file};
+use crate::printable::printable;
+use crate::trace::Trace;
 
 /// The search for the jobs that earlier coordinators left.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -26,6 +28,10 @@ pub(crate) struct Recovery {
     again: bool,
     /// A regular look at the running jobs is on its way.
     looking: bool,
+    /// Jobs whose file was gone, to be looked for by the next search.
+    missed: BTreeSet<String>,
+    /// Those that the search that is on its way looks for.
+    sought: BTreeSet<String>,
 }
 
 impl Recovery {
@@ -42,8 +48,42 @@ impl Coordinator {
             self.jobs.recovery.again = true;
             return;
         }
+        let missed = std::mem::take(&mut self.jobs.recovery.missed);
+        self.jobs.recovery.sought.extend(missed);
         for folder in [Folder::Running, Folder::Done, Folder::Failed] {
             self.call(core, FileTag::Folder(folder), FileCall::List(folder));
+        }
+    }
+
+    /// The file of a running job is gone. Whether another coordinator has committed it, or somebody
+    /// has deleted it, is what all folders tell when they are listed after that.
+    pub(crate) fn miss(&mut self, core: &mut Core, key: u64) {
+        if let Some(job) = self.jobs.get(key) {
+            let name = job.name.clone();
+            self.jobs.recovery.missed.insert(name);
+        }
+        self.recover_jobs(core);
+    }
+
+    /// Tells of each job that was looked for and stands nowhere.
+    fn tell_deleted(&mut self, core: &mut Core, listed: &BTreeMap<Folder, Vec<Vec<u8>>>) {
+        let sought = std::mem::take(&mut self.jobs.recovery.sought);
+        if sought.is_empty() {
+            return;
+        }
+        let found = listed.values().flatten().filter_map(|file| job_name(file));
+        let found: BTreeSet<String> = found.collect();
+        for job in sought {
+            // The commit may have given it a number.
+            let numbered = format!("{job}.");
+            let mut others = found
+                .range(numbered.clone()..)
+                .map_while(|name| name.strip_prefix(&numbered));
+            if !found.contains(&job) && !others.any(|number| number.parse::<u32>().is_ok()) {
+                let name = printable(&job);
+                core.warn(format!("job {name}: its file was taken away while it ran"));
+                core.trace(Trace::JobDeleted { job });
+            }
         }
     }
 
@@ -86,6 +126,7 @@ impl Coordinator {
                 self.jobs.recovery.listed.insert(folder, names);
                 if self.jobs.recovery.listed.len() == 3 {
                     let listed = std::mem::take(&mut self.jobs.recovery.listed);
+                    self.tell_deleted(core, &listed);
                     self.finish_commits(core, &listed);
                     self.jobs.recovery.searching = false;
                     if std::mem::take(&mut self.jobs.recovery.again) {

@@ -77,6 +77,11 @@ pub enum Trace {
         /// What it waits for.
         why: WaitCause,
     },
+    /// A job's file was taken away before its text had its name, by somebody who is no node.
+    JobDeleted {
+        /// The job's name.
+        job: String,
+    },
     /// A job's commit was won here.
     ResultPublished {
         /// The job's name.

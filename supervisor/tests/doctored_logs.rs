@@ -237,6 +237,26 @@ fn s9_a_dropped_file_that_nobody_has_accepted_and_that_is_nowhere() {
 }
 
 #[test]
+fn s9_a_job_that_somebody_deleted_is_not_lost_and_another_is() {
+    let mut made = Made::new();
+    for job in ["gone", "gone.2"] {
+        made.job(600, "job_accepted", job);
+        made.job(610, "result_published", job);
+    }
+    // Two coordinators may tell of one.
+    made.job(620, "job_deleted", "gone");
+    made.job(630, "job_deleted", "gone");
+    let mut run = made.run();
+    run.dropped = vec!["gone".to_owned(); 2];
+    let broken: Vec<&str> = run.judge().iter().map(|found| found.invariant).collect();
+    assert_eq!(broken, ["S4", "S9", "S9"]);
+    made.job(640, "job_deleted", "gone.2");
+    let mut run = made.run();
+    run.dropped = vec!["gone".to_owned(); 2];
+    trial::assert_sound(&run.judge());
+}
+
+#[test]
 fn s11_two_lives_of_a_node_at_once() {
     breaks("S11", |made| {
         made.add_of(600, 0, 9, 1, json!({"event": "node_spawned"}));

@@ -5,7 +5,8 @@
 mod harness;
 mod trial;
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,11 @@ const SEVERAL_TRIES: Duration = Duration::from_secs(3);
 const OWNER: u32 = 64_001;
 
 fn start(home: Home) -> Trial {
-    let trial = Trial::begin(home, &[]);
+    start_with(home, &[])
+}
+
+fn start_with(home: Home, args: &[&str]) -> Trial {
+    let trial = Trial::begin(home, args);
     trial.await_agreement();
     trial
 }
@@ -96,5 +101,56 @@ fn a_jobs_directory_that_is_gone_for_a_while_is_told_of_once_and_once_when_it_is
         assert!(lines.len() == 1 && lines[0].contains(&path), "{lines:?}");
     }
     assert_eq!(lines_with(&trial, "cannot list"), [""; 0]);
+    trial.conclude();
+}
+
+#[test]
+fn a_rejected_job_says_why_and_where_the_rest_of_the_reasons_is() {
+    let trial = start(Home::new());
+    trial.drop_job("b\u{202e}d", "abc\nxyz\n");
+    await_told(
+        &trial,
+        "job b\\u{202e}d failed: line 1: \"abc\": expected N or N!",
+    );
+    let lines = lines_with(&trial, "failed: line 1");
+    assert!(
+        lines.len() == 1 && lines[0].contains("failed/b\\u{202e}d.txt"),
+        "{lines:?}"
+    );
+    trial.conclude();
+}
+
+#[test]
+fn a_file_that_is_held_open_is_mentioned_once_and_taken_when_it_is_closed() {
+    let trial = start(Home::new());
+    let mut open = File::create(trial.home.jobs().join("slow.job")).unwrap();
+    open.write_all(b"10!\n").unwrap();
+    await_told(
+        &trial,
+        "slow.job: somebody still writes it; it is taken when",
+    );
+    assert!(trial.home.jobs().join("slow.job").exists());
+    drop(open);
+    trial.await_results("slow", PATIENCE);
+    assert_eq!(lines_with(&trial, "slow.job: somebody").len(), 1);
+    trial.conclude();
+}
+
+#[test]
+fn a_running_job_that_somebody_deletes_is_told_of_and_no_job_is_lost() {
+    let trial = start_with(Home::new(), &["--delay", "50ms"]);
+    trial.drop_job("doomed", "100!\n");
+    trial.await_job("job_accepted", "doomed");
+    fs::remove_file(trial.home.jobs().join("running/doomed.job")).unwrap();
+    trial.await_job("job_deleted", "doomed");
+    let lines = lines_with(&trial, "doomed");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(
+        lines[0].contains("its file was taken away while it ran"),
+        "{lines:?}"
+    );
+    assert_eq!(trial.in_folder("done"), [""; 0]);
+    trial.drop_job("other", "10!\n");
+    trial.await_results("other", PATIENCE);
     trial.conclude();
 }

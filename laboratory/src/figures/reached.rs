@@ -88,7 +88,7 @@ impl<'a> Course<'a> {
                 let job = event.text("job");
                 self.open.insert(job, lines(&run.jobs, job));
             }
-            "job_done" | "job_rejected" => self.end(event.text("job")),
+            "job_done" | "job_rejected" | "job_deleted" => self.end(event.text("job")),
             "checkpointed" => self.begun.extend(event.op().map(|op| op.n)),
             "acting" => {
                 let others = self.stopped.iter_mut().filter(|(other, _)| **other != life);

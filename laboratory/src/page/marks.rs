@@ -12,7 +12,7 @@ use crate::words::words;
 
 /// The kinds of events, the most telling first: where two would cover each other, the first is
 /// drawn, and where there are too many events, the last are left out.
-pub(super) const KINDS: [&str; 25] = [
+pub(super) const KINDS: [&str; 26] = [
     "values_differ",
     "node_exited",
     "node_stopped",
@@ -24,6 +24,7 @@ pub(super) const KINDS: [&str; 25] = [
     "stepped_down",
     "gap",
     "job_rejected",
+    "job_deleted",
     "job_done",
     "result_published",
     "job_accepted",

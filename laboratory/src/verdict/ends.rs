@@ -33,7 +33,8 @@ fn accepted(run: &Run) -> Vec<Violation> {
             continue;
         }
         let places = usize::from(done.contains(name)) + usize::from(failed.contains(name));
-        if places != 1 && !(run.cut_short && places == 0) {
+        let may_be_nowhere = run.cut_short || run.is_deleted(name);
+        if places != 1 && !(may_be_nowhere && places == 0) {
             let message = format!("job {name} was taken and has ended in {places} places");
             violations.push(Violation::new(NAME, message, &[event]));
         }
@@ -83,7 +84,7 @@ fn leftovers(run: &Run) -> Vec<Violation> {
     violations
 }
 
-/// What was dropped is somewhere: where it has not ended, `leftovers` tells of it.
+/// What was dropped is somewhere, unless somebody deleted it: where it has not ended, `leftovers` tells of it.
 fn gone(run: &Run) -> Vec<Violation> {
     let folders = FOLDERS.iter();
     let mut there: Vec<String> = folders
@@ -98,6 +99,13 @@ fn gone(run: &Run) -> Vec<Violation> {
     let mut missing: Vec<&String> = run.dropped.iter().collect();
     missing.retain(|dropped| !take(&|name| name == dropped.as_str()));
     missing.retain(|dropped| !take(&|name| is_numbered(dropped, name)));
+    let deleted = run.log.named("job_deleted").map(|event| event.text("job"));
+    for name in deleted.collect::<BTreeSet<&str>>() {
+        let is_it = |dropped: &&String| *dropped == name || is_numbered(dropped, name);
+        if let Some(found) = missing.iter().position(is_it) {
+            missing.swap_remove(found);
+        }
+    }
     let gone = missing.into_iter().map(|name| {
         let message = format!("the dropped job {name} has vanished");
         Violation::new(NAME, message, &about(run, name))

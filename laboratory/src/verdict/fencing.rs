@@ -54,6 +54,7 @@ fn is_authority(name: &str) -> bool {
             | "job_accepted"
             | "job_rejected"
             | "job_waits"
+            | "job_deleted"
             | "result_published"
             | "job_done"
             | "product_done"

@@ -135,7 +135,7 @@ impl Needed {
                         needed.begin(n, event.at());
                     }
                 }
-                "job_done" | "job_rejected" => {
+                "job_done" | "job_rejected" | "job_deleted" => {
                     for (n, jobs) in &mut open {
                         if jobs.remove(job) && jobs.is_empty() {
                             let times = needed.idle.entry(*n).or_default();

@@ -64,7 +64,11 @@ pub(super) fn publications(run: &Run) -> Vec<Violation> {
         let is_done = done
             .get(name)
             .is_some_and(|done| done.at() >= events[0].at());
-        if !is_done && !run.cut_short && !is_excused(run, events[0].at(), &ENDS) {
+        if !is_done
+            && !run.is_deleted(name)
+            && !run.cut_short
+            && !is_excused(run, events[0].at(), &ENDS)
+        {
             let message = format!("job {name} was published, and nobody says that it is done");
             violations.push(Violation::new(NAME, message, events));
         }

@@ -78,7 +78,7 @@ impl Coordinator {
             FileReply::Absent => {
                 // Its commit by an earlier coordinator came late, perhaps after `done/` was listed.
                 if job.home == Folder::Running {
-                    self.recover_jobs(core);
+                    self.miss(core, key);
                 }
                 self.drop_job(core, key);
             }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use protocol::event::Action;
 use protocol::file::Folder;
+use protocol::trace::Trace;
 
 use super::results::show;
 use super::{Checker, on_change};
@@ -13,6 +15,8 @@ use crate::fact::Fact;
 #[derive(Debug, Default)]
 pub struct JobFiles {
     homes: BTreeMap<usize, Folder>,
+    /// Somebody took jobs away that had ended.
+    collected: bool,
 }
 
 impl Checker for JobFiles {
@@ -25,6 +29,24 @@ impl Checker for JobFiles {
             let homes = files.iter();
             let homes = homes.filter_map(|(path, file)| Some((file.job?, path.folder)));
             self.homes = homes.collect();
+        }
+        if let Fact::Collected(_) = fact {
+            self.collected = true;
+        }
+        if let Fact::Step(step) = fact {
+            let deleted = step.actions.iter().find_map(|action| match action {
+                Action::Trace {
+                    trace: Trace::JobDeleted { job },
+                    ..
+                } => Some(job),
+                _ => None,
+            });
+            // Nobody deletes jobs here, but somebody may collect those that are done.
+            return deleted.filter(|_| !self.collected).map_or(Ok(()), |job| {
+                Err(format!(
+                    "job {job} is said to be deleted, and stands somewhere"
+                ))
+            });
         }
         on_change(fact, |change| self.changed(change))
     }

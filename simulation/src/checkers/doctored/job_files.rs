@@ -4,8 +4,9 @@ use protocol::file::{FilePath, Folder};
 use protocol::id::NodeId;
 use protocol::message::{Message, Update};
 use protocol::plan::Plan;
+use protocol::trace::Trace;
 
-use super::{Doctored, at, epoch, file, life, moved, show};
+use super::{Doctored, epoch, file, life, moved, show};
 use crate::checkers::Checker;
 use crate::checkers::forgetting::Forgetting;
 use crate::checkers::job_files::JobFiles;
@@ -181,4 +182,14 @@ fn s4_a_text_that_was_collected_and_comes_back() {
     );
     assert_eq!(show(&mut results, 4, &job), Ok(()));
     assert_eq!(show(&mut results, 5, &published("3!=6\n")), Ok(()));
+}
+
+#[test]
+fn s9_a_job_that_is_said_to_be_deleted_where_nobody_deletes() {
+    let mut step = Doctored::acting(life(2, 3), 1);
+    let shown = |step: &Doctored| step.shown_to(&mut JobFiles::default());
+    assert_eq!(shown(&step), Ok(()));
+    let job = "a".to_owned();
+    step = step.trace(Trace::JobDeleted { job });
+    assert!(shown(&step).is_err());
 }
