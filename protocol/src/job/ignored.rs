@@ -10,6 +10,8 @@
 //! that is left of a job that somebody dropped elsewhere. To compute a job twice harms nobody. So it is
 //! with copies by hand (`Copy of ten.job`, `ten (1).job`).
 
+use std::sync::LazyLock;
+
 /// Patterns in any case of letters: at most one `*` for any bytes, `?` for any one.
 const PATTERNS: &[&str] = &[
     // Hidden files. This is also where most programs write before they rename: rsync, Syncthing, Unison,
@@ -99,10 +101,29 @@ const PATTERNS: &[&str] = &[
     "~$*",
 ];
 
+/// The patterns that a name may match, by its last byte: an inbox of many names is listed often.
+static BY_LAST_BYTE: LazyLock<Vec<Vec<&str>>> = LazyLock::new(|| {
+    let may_end = |pattern: &str, last: u8| {
+        let end = pattern.as_bytes().last();
+        end.is_some_and(|end| matches!(end, b'*' | b'?') || end.eq_ignore_ascii_case(&last))
+    };
+    let of = |last| {
+        PATTERNS
+            .iter()
+            .copied()
+            .filter(move |&pattern| may_end(pattern, last))
+    };
+    (0..=u8::MAX).map(|last| of(last).collect()).collect()
+});
+
 /// Whether the inbox leaves a file of this name alone, in silence: hidden files, and what editors,
 /// downloads, sync clients and desktops leave.
 pub fn is_ignored(file_name: &[u8]) -> bool {
-    PATTERNS.iter().any(|pattern| matches(pattern, file_name))
+    let Some(&last) = file_name.last() else {
+        return false;
+    };
+    let mut candidates = BY_LAST_BYTE[usize::from(last)].iter();
+    candidates.any(|pattern| matches(pattern, file_name))
 }
 
 fn matches(pattern: &str, name: &[u8]) -> bool {
