@@ -1,0 +1,233 @@
+//! A jobs directory on a FUSE mount, as containers on a desktop, network clients and unions have it:
+//! nothing tells of what happens below the mount, no lease knows who writes there, and a rename that
+//! replaces nothing may not be there.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod harness;
+mod trial;
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::fuse::{Kind, Mount};
+use harness::{Home, PATIENCE, command, eventually, is_alive, kill_node};
+use nix::sys::signal::Signal;
+use trial::dropping::value;
+use trial::{Trial, now_ns};
+
+/// Time for a job that is interrupted, on a busy machine too.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Makes a test of a function for each file system.
+macro_rules! over_each {
+    ($($function:ident: $($over:ident)+;)+) => {$(
+        mod $function {
+            use crate::harness::fuse::Kind;
+            $(
+                #[test]
+                #[allow(non_snake_case, reason = "the name of the file system")]
+                fn $over() {
+                    super::$function(Kind::$over);
+                }
+            )+
+        }
+    )+};
+}
+
+over_each! {
+    jobs_dropped_on_either_side_are_done_once: Bindfs Mergerfs;
+    what_is_written_slowly_below_the_mount_is_taken_whole: Bindfs Mergerfs;
+    all_results_are_right_after_every_process_was_killed: Bindfs Mergerfs;
+    the_longest_name_that_the_mount_takes_is_a_job: Bindfs Mergerfs Encfs Gocryptfs;
+    a_job_of_every_outcome_is_handed_in_and_waited_for: Bindfs Mergerfs Unionfs Sshfs Encfs Gocryptfs;
+}
+
+/// A cluster whose jobs directory is on the mount.
+fn start(mount: &Mount, args: &[&str]) -> Trial {
+    let home = Home::new();
+    mount.hold_jobs_of(&home);
+    let trial = Trial::begin(home, args);
+    trial.await_agreement();
+    trial
+}
+
+/// Drops a job whole, in the folder that a mount shows.
+fn drop_into(folder: &Path, name: &str, text: &str) {
+    let part = folder.join(format!(".{name}.tmp"));
+    fs::write(&part, text).unwrap();
+    fs::rename(part, folder.join(format!("{name}.job"))).unwrap();
+}
+
+/// The names of all jobs that have ended, with their folders, in order.
+fn ended(trial: &Trial) -> Vec<String> {
+    let jobs = ["done", "failed"].map(|folder| {
+        let names = trial.in_folder(folder).into_iter();
+        let jobs = names.filter(|name| name.ends_with(".job"));
+        jobs.map(|name| format!("{folder}/{name}"))
+            .collect::<Vec<_>>()
+    });
+    jobs.concat()
+}
+
+fn jobs_dropped_on_either_side_are_done_once(kind: Kind) {
+    let Some(mount) = Mount::new(kind) else {
+        return;
+    };
+    let trial = start(&mount, &[]);
+    for (side, folder) in [("here", mount.path()), ("there", mount.source())] {
+        drop_into(&folder, side, "10!\n20!\n");
+        drop_into(&folder, &format!("bad-{side}"), "ten\n");
+    }
+    for side in ["here", "there"] {
+        let results = trial.await_results(side, PATIENCE);
+        assert_eq!(results, value(10) + &value(20), "{side}");
+        let reasons = trial.await_failure(&format!("bad-{side}"));
+        assert!(reasons.contains("line 1: \"ten\""), "{side}: {reasons}");
+        assert_eq!(trial.publications(side), 1, "{side}");
+    }
+    let jobs = [
+        "done/here.job",
+        "done/there.job",
+        "failed/bad-here.job",
+        "failed/bad-there.job",
+    ];
+    assert_eq!(ended(&trial), jobs);
+    trial.conclude();
+}
+
+/// What a writer pauses is part of what it does: its file never holds still for a quiet time.
+fn what_is_written_slowly_below_the_mount_is_taken_whole(kind: Kind) {
+    let Some(mount) = Mount::new(kind) else {
+        return;
+    };
+    let trial = start(&mount, &[]);
+    let mut writer = File::create(mount.source().join("slow.job")).unwrap();
+    let mut expected = value(12);
+    writer.write_all(b"12\n").unwrap();
+    let often = (20..28).map(|n| (200, n));
+    for (pause, n) in often.chain([(400, 30), (400, 31)]) {
+        thread::sleep(Duration::from_millis(pause));
+        writeln!(writer, "{n}").unwrap();
+        expected += &value(n);
+    }
+    drop(writer);
+    trial.settle(PATIENCE);
+    assert_eq!(ended(&trial), ["done/slow.job"]);
+    assert_eq!(trial.await_results("slow", PATIENCE), expected);
+    trial.conclude();
+}
+
+fn all_results_are_right_after_every_process_was_killed(kind: Kind) {
+    let Some(mount) = Mount::new(kind) else {
+        return;
+    };
+    let slowly = ["--nodes", "4", "--delay", "2ms"];
+    let trial = start(&mount, &slowly);
+    drop_into(&mount.source(), "there", "3000!\n");
+    drop_into(&mount.path(), "here", "2000!\n2001!\n");
+    trial.await_progress(2_000);
+    let (coordinator, killed_at) = (trial.await_coordinator(), now_ns());
+    kill_node(coordinator);
+    trial.await_acting_after(2, killed_at);
+    trial.await_return(3);
+
+    // It ends in the middle of a job, and takes its nodes along.
+    drop_into(&mount.source(), "last", "4000!\n");
+    trial.await_progress(4_000);
+    let nodes = trial.nodes();
+    let mut cluster = trial.cluster;
+    cluster.signal(Signal::SIGKILL);
+    cluster.await_exit(PATIENCE);
+    eventually(PATIENCE, "the nodes end", || {
+        (!nodes.iter().any(|&(_, pid)| is_alive(pid))).then_some(())
+    });
+    let published = cluster.events_named("result_published").len();
+    cluster.start_again(&[&slowly[..], &["--trace-operations"]].concat());
+    let trial = Trial::of(cluster);
+    assert!(trial.await_results("there", LONG) == value(3_000));
+    assert!(trial.await_results("here", LONG) == value(2_000) + &value(2_001));
+    assert!(trial.await_results("last", LONG) == value(4_000));
+    trial.settle(LONG);
+    let again = trial.count("result_published");
+    assert_eq!(published + again, 3, "one publication a job");
+    assert_eq!(
+        ended(&trial),
+        ["done/here.job", "done/last.job", "done/there.job"]
+    );
+    trial.conclude();
+}
+
+/// Less than a mount says it takes, if it takes less.
+fn the_longest_name_that_the_mount_takes_is_a_job(kind: Kind) {
+    let Some(mount) = Mount::new(kind) else {
+        return;
+    };
+    let trial = start(&mount, &["--nodes", "2"]);
+    let takes = |length: usize| {
+        let path = mount.path().join(format!("{}.tmp", "x".repeat(length)));
+        File::create(&path).is_ok_and(|_| fs::remove_file(path).is_ok())
+    };
+    let longest = (100..=200).rev().find(|&length| takes(length)).unwrap();
+    let name = "x".repeat(longest);
+    for (file, text) in [("first.tmp", "10!\n"), ("second.tmp", "11!\n")] {
+        let part = mount.path().join(file);
+        fs::write(&part, text).unwrap();
+        fs::rename(part, mount.path().join(format!("{name}.job"))).unwrap();
+        eventually(PATIENCE, "it is taken", || {
+            (!mount.path().join(format!("{name}.job")).exists()).then_some(())
+        });
+    }
+    trial.settle(PATIENCE);
+    let texts: Vec<String> = ["done", "failed"]
+        .into_iter()
+        .flat_map(|folder| {
+            let names = trial.in_folder(folder).into_iter();
+            let texts = names.filter(|name| name.ends_with(".txt"));
+            texts.map(move |name| format!("{folder}/{name}"))
+        })
+        .map(|text| fs::read_to_string(mount.path().join(text)).unwrap())
+        .collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    for n in [10, 11] {
+        assert!(texts.contains(&value(n)), "{n}: {texts:?}");
+    }
+    trial.conclude();
+}
+
+/// On a mount whose directory entries have other inode numbers than the files, too.
+fn a_job_of_every_outcome_is_handed_in_and_waited_for(kind: Kind) {
+    let Some(mount) = Mount::new(kind) else {
+        return;
+    };
+    let trial = start(&mount, &["--nodes", "2", "--max-n", "1000"]);
+    // Of the first name there is one already, so the others get a number.
+    for (n, code) in [("10", 0), ("10", 0), ("2000", 1)] {
+        let mut submit = command(&trial.home, "submit", &[n, "--name", "ten", "--wait"]);
+        submit.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let begin = Instant::now();
+        let mut child = submit.spawn().unwrap();
+        let ended = loop {
+            match child.try_wait().unwrap() {
+                None if begin.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(5)),
+                ended => break ended,
+            }
+        };
+        if ended.is_none() {
+            child.kill().unwrap();
+        }
+        let output = child.wait_with_output().unwrap();
+        let said = harness::stderr(&output);
+        assert_eq!(ended.and_then(|status| status.code()), Some(code), "{said}");
+        if code == 0 {
+            assert_eq!(harness::stdout(&output), value(10));
+        } else {
+            assert!(said.contains("--max-n"), "{said}");
+        }
+    }
+    trial.conclude();
+}
