@@ -3,6 +3,7 @@
 pub(crate) mod drop_file;
 pub(crate) mod folder;
 mod follow;
+mod search;
 mod warnings;
 
 use std::io::{self, Write};

@@ -1,7 +1,7 @@
 //! A job file that appears in the jobs directory whole, and replaces nothing.
 
 use std::ffi::OsStr;
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
@@ -25,6 +25,10 @@ pub(crate) struct Dropped {
     pub(crate) name: String,
     /// The job file, open: while it is, its inode number is nobody else's.
     pub(crate) file: File,
+    /// What is in it.
+    pub(crate) text: String,
+    /// How its file was found before it had its name, and anybody could rename it.
+    pub(crate) found: Metadata,
 }
 
 /// Accepts what can be the name of a job file in the inbox, without the `.job` at its end.
@@ -64,13 +68,23 @@ pub(super) fn check_name(name: &str) -> Result<String, SubmitError> {
 pub(crate) fn drop_file(jobs: &JobsFolder, name: &str, text: &str) -> Result<Dropped, SubmitError> {
     let failed = |error| SubmitError::drop(jobs.path(), error);
     let (part, file) = write_part(jobs, text).map_err(failed)?;
-    let named = give_name(jobs, name, &part);
+    let found = file.metadata();
+    let named = match &found {
+        Ok(_) => give_name(jobs, name, &part),
+        Err(_) => Ok(None),
+    };
     if !matches!(named, Ok(Some(_))) {
         // Ignored by the cluster, so it does no harm if this fails.
         let _ = remove(jobs, &part);
     }
+    let found = found.map_err(failed)?;
     match named.map_err(failed)? {
-        Some(name) => Ok(Dropped { name, file }),
+        Some(name) => Ok(Dropped {
+            name,
+            file,
+            text: text.to_owned(),
+            found,
+        }),
         None => Err(SubmitError::NoFreeName {
             jobs: jobs.path().to_owned(),
             name: name.to_owned(),
@@ -152,6 +166,9 @@ fn give_name(jobs: &JobsFolder, name: &str, part: &str) -> io::Result<Option<Str
         match rename(jobs, part, &file) {
             Ok(()) => return Ok(Some(numbered)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            // Somebody took the reservation away: whoever works below a mount may do so.
+            Err(error)
+                if error.kind() == ErrorKind::NotFound && look(jobs, OsStr::new(part)).is_ok() => {}
             Err(error) => return Err(error),
         }
     }

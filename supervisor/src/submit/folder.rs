@@ -2,7 +2,7 @@
 //! followed, which anybody who may hand in a job could have made.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -31,7 +31,8 @@ pub(super) enum Stage {
     Failed,
 }
 
-/// What tells a file from every other, as long as somebody has it open: device and inode.
+/// What tells a file from every other, as long as somebody has it open: device and inode. Some mounts
+/// give a file another inode when it is renamed below them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity(u64, u64);
 
@@ -98,32 +99,38 @@ impl Identity {
     ///
     /// What the system says.
     pub(super) fn of(file: &File) -> io::Result<Identity> {
-        let found = file.metadata()?;
-        Ok(Identity(found.dev(), found.ino()))
+        Ok(Identity::in_metadata(&file.metadata()?))
+    }
+
+    /// That of a file that was looked at.
+    pub(super) fn in_metadata(found: &Metadata) -> Identity {
+        Identity(found.dev(), found.ino())
     }
 
     /// Whether the file has this name in a folder.
     pub(super) fn is_at(self, folder: impl AsFd, name: &OsStr) -> bool {
         look(folder, name).is_ok_and(|found| self == Identity(found.st_dev, found.st_ino))
     }
+}
 
-    /// The name that the file has in a folder, if it has one there.
-    ///
-    /// # Errors
-    ///
-    /// The folder cannot be read.
-    pub(super) fn name_in(self, folder: impl AsFd) -> nix::Result<Option<OsString>> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut entries = Dir::openat(&folder, ".", flags, Mode::empty())?;
-        for entry in entries.iter() {
-            let entry = entry?;
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if entry.ino() == self.1 && self.is_at(&folder, name) {
-                return Ok(Some(name.to_owned()));
-            }
+/// The names of the job files in a folder. Nothing else of its entries is told: there are file systems
+/// whose entries have other inode numbers than their files.
+///
+/// # Errors
+///
+/// The folder cannot be read.
+pub(super) fn jobs_in(folder: impl AsFd) -> nix::Result<Vec<OsString>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut entries = Dir::openat(&folder, ".", flags, Mode::empty())?;
+    let mut names = Vec::new();
+    for entry in entries.iter() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name.ends_with(b".job") {
+            names.push(OsStr::from_bytes(name).to_owned());
         }
-        Ok(None)
     }
+    Ok(names)
 }
 
 /// What has a name in a folder; of a link, the link.

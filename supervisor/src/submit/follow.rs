@@ -1,12 +1,9 @@
 //! Follows one job file through the jobs directory, whatever it is called on the way.
 //!
-//! The claim and the commit may add a number to its name, and each is a rename, which keeps the
-//! inode: the file is known by that.
+//! The claim and the commit may add a number to its name: [`Search`] finds it.
 
-use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Seek};
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,7 +12,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::SubmitError;
 use super::drop_file::Dropped;
-use super::folder::{Identity, JobsFolder, Stage};
+use super::folder::{JobsFolder, Stage};
+use super::search::{Place, Search};
 use super::warnings::{Warnings, warn_if_nobody_serves};
 use crate::failure::Failure;
 use crate::results::{self, Found, Outcome};
@@ -27,13 +25,6 @@ const LOOK_EVERY_MS: u16 = 25;
 const UNCLAIMED_AFTER: Duration = Duration::from_secs(3);
 /// How the content of a name begins that is reserved for a rename and not taken yet.
 const RESERVATION: &[u8] = b"bullpen: this name is reserved";
-
-/// Where a job file stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
-    stage: Stage,
-    file_name: OsString,
-}
 
 /// Waits until the text of a job stands.
 ///
@@ -50,7 +41,7 @@ pub(super) fn follow(
         jobs: jobs.path().to_owned(),
         error,
     };
-    let file = Identity::of(&dropped.file).map_err(lost)?;
+    let mut search = Search::of(dropped);
     let since = Instant::now();
     let mut warnings = Warnings::default();
     let mut place = Place {
@@ -58,10 +49,10 @@ pub(super) fn follow(
         file_name: format!("{}.job", dropped.name).into(),
     };
     loop {
-        match find(jobs, file, &place, &mut warnings) {
+        match search.find(jobs, &place, &mut warnings) {
             Some(found) => place = found,
             // It was renamed while the folders were read one after the other, unless it is gone.
-            None if dropped.file.metadata().map_err(lost)?.nlink() == 0 => {
+            None if search.is_removed().map_err(lost)? => {
                 let name = dropped.name.clone();
                 return Err(SubmitError::Removed { name }.into());
             }
@@ -79,37 +70,6 @@ pub(super) fn follow(
             return Err(SubmitError::Interrupted { name, results }.into());
         }
     }
-}
-
-/// Where the file is now, looked for first where it was; none if it is nowhere. In a folder that this
-/// user may not read, it is looked for by its name alone.
-fn find(jobs: &JobsFolder, file: Identity, last: &Place, warnings: &mut Warnings) -> Option<Place> {
-    let is_in = |folder| file.is_at(folder, &last.file_name);
-    if jobs.stage(last.stage).is_ok_and(is_in) {
-        return Some(last.clone());
-    }
-    for stage in [Stage::Inbox, Stage::Running, Stage::Done, Stage::Failed] {
-        let file_name = match jobs
-            .stage(stage)
-            .map(|folder| (file.name_in(&folder), folder))
-        {
-            Ok((Ok(found), _)) => found,
-            Ok((Err(error), folder)) => {
-                warnings.cannot_look(jobs.path(), stage, error);
-                is_in(folder).then(|| last.file_name.clone())
-            }
-            // No cluster has ever been here.
-            Err(Errno::ENOENT) => None,
-            Err(error) => {
-                warnings.cannot_look(jobs.path(), stage, error);
-                None
-            }
-        };
-        if let Some(file_name) = file_name {
-            return Some(Place { stage, file_name });
-        }
-    }
-    None
 }
 
 /// The end of a committed job, once its text has its name: then the text is whole.
@@ -155,74 +115,11 @@ fn wait(signals: &mut Signals) -> io::Result<bool> {
     }
 }
 
-impl Place {
-    fn name(&self) -> String {
-        let stem = Path::new(&self.file_name).file_stem();
-        stem.unwrap_or(OsStr::new(""))
-            .to_string_lossy()
-            .into_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
-    use std::os::unix::fs::symlink;
+    use std::fs;
 
     use super::*;
-
-    fn found(path: &Path, file: &File, last: &Place) -> Option<Place> {
-        let jobs = JobsFolder::open(path).unwrap();
-        let file = Identity::of(file).unwrap();
-        find(&jobs, file, last, &mut Warnings::default())
-    }
-
-    fn in_inbox() -> Place {
-        Place {
-            stage: Stage::Inbox,
-            file_name: "ten.job".into(),
-        }
-    }
-
-    #[test]
-    fn a_file_is_found_under_whatever_name_it_was_moved_to() {
-        let jobs = tempfile::tempdir().unwrap();
-        let path = jobs.path();
-        fs::create_dir(path.join("done")).unwrap();
-        fs::write(path.join("ten.job"), "10!\n").unwrap();
-        let file = File::open(path.join("ten.job")).unwrap();
-        assert_eq!(found(path, &file, &in_inbox()), Some(in_inbox()));
-
-        fs::rename(path.join("ten.job"), path.join("done/ten.7.job")).unwrap();
-        // Another of the old name is not taken for it.
-        fs::write(path.join("ten.job"), "10!\n").unwrap();
-        let place = found(path, &file, &in_inbox()).unwrap();
-        assert_eq!(place.stage, Stage::Done);
-        assert_eq!(place.name(), "ten.7");
-
-        fs::remove_file(path.join("done/ten.7.job")).unwrap();
-        assert_eq!(found(path, &file, &place), None);
-    }
-
-    #[test]
-    fn what_is_no_folder_is_passed_over() {
-        let jobs = tempfile::tempdir().unwrap();
-        let path = jobs.path();
-        let elsewhere = tempfile::tempdir().unwrap();
-        fs::write(path.join("running"), "").unwrap();
-        fs::create_dir(path.join("failed")).unwrap();
-        fs::write(path.join("failed/ten.job"), "10!\n").unwrap();
-        let file = File::open(path.join("failed/ten.job")).unwrap();
-        // A link to where the file is as well.
-        fs::hard_link(
-            path.join("failed/ten.job"),
-            elsewhere.path().join("ten.job"),
-        )
-        .unwrap();
-        symlink(elsewhere.path(), path.join("done")).unwrap();
-        let place = found(path, &file, &in_inbox()).unwrap();
-        assert_eq!(place.stage, Stage::Failed);
-    }
 
     #[test]
     fn a_text_counts_once_it_is_more_than_a_reservation() {
