@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::fuse::{Kind, Mount};
-use harness::{Home, PATIENCE, command, eventually, is_alive, kill_node};
+use harness::{Home, PATIENCE, eventually, is_alive, kill_node};
 use nix::sys::signal::Signal;
 use trial::dropping::value;
 use trial::{Trial, now_ns};
@@ -45,6 +45,7 @@ over_each! {
     all_results_are_right_after_every_process_was_killed: Bindfs Mergerfs;
     the_longest_name_that_the_mount_takes_is_a_job: Bindfs Mergerfs Encfs Gocryptfs;
     a_job_of_every_outcome_is_handed_in_and_waited_for: Bindfs Mergerfs Unionfs Sshfs Encfs Gocryptfs;
+    a_job_is_waited_for_above_where_the_cluster_works: Bindfs Mergerfs Unionfs;
 }
 
 /// A cluster whose jobs directory is on the mount.
@@ -205,15 +206,38 @@ fn a_job_of_every_outcome_is_handed_in_and_waited_for(kind: Kind) {
         return;
     };
     let trial = start(&mount, &["--nodes", "2", "--max-n", "1000"]);
-    // Of the first name there is one already, so the others get a number.
+    hand_in_and_wait(&mount.path(), PATIENCE);
+    trial.conclude();
+}
+
+/// As where a desktop mounts the folder of a server: the mount does not see the renames, and may give
+/// the file another inode after each.
+fn a_job_is_waited_for_above_where_the_cluster_works(kind: Kind) {
+    let Some(mount) = Mount::new(kind) else {
+        return;
+    };
+    let home = Home::new();
+    std::os::unix::fs::symlink(mount.source(), home.jobs()).unwrap();
+    let trial = Trial::begin(home, &["--nodes", "2", "--max-n", "1000"]);
+    trial.await_agreement();
+    hand_in_and_wait(&mount.path(), LONG);
+    trial.conclude();
+}
+
+/// Hands in three jobs of one name, one after the other: of the later ones the name has a number.
+fn hand_in_and_wait(jobs: &Path, patience: Duration) {
     for (n, code) in [("10", 0), ("10", 0), ("2000", 1)] {
-        let mut submit = command(&trial.home, "submit", &[n, "--name", "ten", "--wait"]);
-        submit.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut submit = harness::bullpen();
+        submit.args(["submit", n, "--name", "ten", "--wait", "--jobs"]);
+        submit
+            .arg(jobs)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let begin = Instant::now();
         let mut child = submit.spawn().unwrap();
         let ended = loop {
             match child.try_wait().unwrap() {
-                None if begin.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(5)),
+                None if begin.elapsed() < patience => thread::sleep(Duration::from_millis(5)),
                 ended => break ended,
             }
         };
@@ -228,6 +252,6 @@ fn a_job_of_every_outcome_is_handed_in_and_waited_for(kind: Kind) {
         } else {
             assert!(said.contains("--max-n"), "{said}");
         }
+        println!("{n}: {:?}", begin.elapsed());
     }
-    trial.conclude();
 }

@@ -168,6 +168,10 @@ fn start(kind: Kind, folder: &Path) -> Result<Child, String> {
             command.arg(format!("ssh_command={}", server.display()));
             command.arg(format!("nobody@localhost:{}", source.display()));
         }
+        // Else it may only be read.
+        Kind::Unionfs => {
+            command.arg(format!("{}=RW", source.display()));
+        }
         _ => {
             command.arg(&source);
         }
@@ -190,10 +194,6 @@ fn start(kind: Kind, folder: &Path) -> Result<Child, String> {
         .spawn()
         .map_err(|error| format!("{program}: {error}"))?;
     // Some read none.
-    let _ = process
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(PASSWORD.as_bytes());
+    let _ = process.stdin.take().unwrap().write_all(PASSWORD.as_bytes());
     Ok(process)
 }
