@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use harness::fuse::{Kind, Mount};
 use harness::{Home, copy_of_the_binary, run, stderr, stdout};
 use protocol::config::Config;
 
@@ -77,6 +78,38 @@ fn a_jobs_directory_that_cannot_be_written() {
     }
     refused(&mut up, 3, &["cannot write", "--jobs"]);
     fs::set_permissions(home.jobs(), Permissions::from_mode(0o755)).unwrap();
+}
+
+/// No job could be renamed into it, or its text would appear somewhere else.
+#[test]
+fn a_folder_for_jobs_that_is_a_link_to_one() {
+    for name in ["running", "done", "failed"] {
+        let home = Home::new();
+        fs::create_dir(home.jobs()).unwrap();
+        fs::create_dir(home.path().join("elsewhere")).unwrap();
+        let link = home.jobs().join(name);
+        std::os::unix::fs::symlink(home.path().join("elsewhere"), &link).unwrap();
+        let link = link.display().to_string();
+        refused(&mut home.up(), 3, &[&link, "is a symbolic link", "--jobs"]);
+    }
+}
+
+#[test]
+fn a_folder_for_jobs_on_another_file_system() {
+    for name in ["running", "done", "failed"] {
+        let home = Home::new();
+        let folder = home.jobs().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let Some(_mount) = Mount::on(Kind::Bindfs, &folder) else {
+            return;
+        };
+        let folder = folder.display().to_string();
+        refused(
+            &mut home.up(),
+            3,
+            &[&folder, "another file system", "--jobs"],
+        );
+    }
 }
 
 #[test]
