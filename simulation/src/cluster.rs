@@ -277,7 +277,10 @@ impl Cluster {
             let mut job = text.clone();
             job.name.truncate(text.name.len() - b"txt".len());
             job.name.extend_from_slice(b"job");
-            if self.directory.get(&text).is_none_or(File::is_reservation) {
+            // What is taken away in the instant in which it has two names may come once more.
+            if self.directory.has_two_names(&text)
+                || self.directory.get(&text).is_none_or(File::is_reservation)
+            {
                 continue;
             }
             let number = self.directory.get(&job).and_then(|file| file.job);

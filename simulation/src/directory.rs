@@ -107,6 +107,8 @@ pub(crate) enum Step {
     Call(FileCall),
     /// The target's name is reserved: rename over it.
     RenameOver { from: FilePath, to: FilePath },
+    /// A text has both names: take the hidden one away.
+    Unlink(FilePath),
     /// The file is created and half of it written, and there is no room for the rest.
     GiveUp { path: FilePath },
     /// The file is created and half of it written: write it all.
@@ -164,6 +166,14 @@ impl Directory {
         self.unsynced.clear();
     }
 
+    /// Whether a text still has its hidden name too, since its writer is at it, or died.
+    pub(crate) fn has_two_names(&self, text: &FilePath) -> bool {
+        let mut hidden = self.files.iter().filter(|(path, _)| is_hidden(path));
+        self.files
+            .get(text)
+            .is_some_and(|text| hidden.any(|(_, file)| file.stamp == text.stamp))
+    }
+
     /// A person takes a file away.
     pub(crate) fn take_away(&mut self, path: &FilePath) {
         self.files.remove(path);
@@ -214,6 +224,10 @@ impl Directory {
         let call = match step {
             Step::Call(call) => call,
             Step::RenameOver { from, to } => return self.rename_over(from, to, changes),
+            Step::Unlink(path) => {
+                self.remove(path, changes);
+                return Progress::Done(FileReply::Ok);
+            }
             Step::GiveUp { path } => {
                 self.remove(path, changes);
                 return Progress::Done(full());
@@ -349,6 +363,18 @@ impl Directory {
         if self.files.contains_key(&to) {
             return Progress::Done(FileReply::Taken);
         }
+        if !self.mount.renames_in_one_step && is_hidden(&from) {
+            let file = self.files[&from].clone();
+            self.unsynced.push(vec![(to.clone(), None)]);
+            self.files.insert(to.clone(), file.clone());
+            changes.push(Change::Moved {
+                from: from.clone(),
+                to,
+                file,
+                clobbered: None,
+            });
+            return Progress::Next(Step::Unlink(from));
+        }
         if !self.mount.renames_in_one_step {
             changes.push(self.put(to.clone(), Bytes::from_static(RESERVATION), None, false));
             self.reservations.insert(to.clone(), life);
@@ -389,6 +415,10 @@ impl Directory {
             changes.push(Change::Removed { path, file });
         }
     }
+}
+
+fn is_hidden(path: &FilePath) -> bool {
+    path.folder == Folder::Running && path.name.starts_with(b".")
 }
 
 fn full() -> FileReply {

@@ -7,8 +7,8 @@ use std::os::fd::BorrowedFd;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{Mode, fstatat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
-use protocol::file::{FilePath, FileReply};
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+use protocol::file::{FilePath, FileReply, Folder};
 
 use crate::jobs_folder::JobsFolder;
 
@@ -18,8 +18,9 @@ const RESERVATION: &[u8] = b"bullpen: this name is reserved for a rename\n";
 /// Renames a file; `Absent` if it does not exist, `Taken` if the new name does.
 ///
 /// The kernel does it in one step. Some network and FUSE mounts refuse that, each in its own way and
-/// only when it comes to it: there the new name is reserved by creating it, which fails if it exists,
-/// and then renamed over.
+/// only when it comes to it: there a text, whose hidden name nobody else can have, gets its own as a
+/// second one, so that nobody sees anything else under it; for all else the new name is reserved by
+/// creating it, which fails if it exists, and then renamed over.
 pub(super) fn rename(
     folders: &JobsFolder,
     from: &FilePath,
@@ -36,11 +37,11 @@ pub(super) fn rename(
     );
     let renamed = match in_one_step {
         Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
-            rename_over_reservation(source, target)
+            rename_in_two_steps(is_hidden(from), source, target)
         }
         // On a local disk it means what it says.
         Err(Errno::EPERM) if folders.has_reservations(to.folder)? => {
-            rename_over_reservation(source, target)
+            rename_in_two_steps(is_hidden(from), source, target)
         }
         renamed => renamed.map_err(io::Error::from),
     };
@@ -70,6 +71,32 @@ pub(super) fn sweep_reservation(folder: BorrowedFd<'_>, name: &[u8]) -> bool {
 
 /// A name in a folder.
 type Name<'a> = (BorrowedFd<'a>, &'a [u8]);
+
+/// A name that only this coordinatorship gives.
+fn is_hidden(path: &FilePath) -> bool {
+    path.folder == Folder::Running && path.name.starts_with(b".")
+}
+
+fn rename_in_two_steps(is_hidden: bool, from: Name<'_>, to: Name<'_>) -> io::Result<()> {
+    if is_hidden {
+        match rename_by_link(from, to) {
+            // There are no second names here.
+            Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EMLINK) => {}
+            renamed => return Ok(renamed?),
+        }
+    }
+    rename_over_reservation(from, to)
+}
+
+/// A file that has both names, since its owner died in between, was delivered.
+pub(super) fn rename_by_link(from: Name<'_>, to: Name<'_>) -> nix::Result<()> {
+    linkat(from.0, from.1, to.0, to.1, AtFlags::empty())?;
+    match unlinkat(from.0, from.1, UnlinkatFlags::NoRemoveDir) {
+        // The next coordinator has swept it.
+        Err(Errno::ENOENT) => Ok(()),
+        removed => removed,
+    }
+}
 
 pub(super) fn rename_over_reservation(from: Name<'_>, to: Name<'_>) -> io::Result<()> {
     fstatat(from.0, from.1, AtFlags::AT_SYMLINK_NOFOLLOW)?;

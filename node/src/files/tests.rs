@@ -9,7 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 use protocol::file::{FilePath, Probe};
 
-use super::rename::{rename_over_reservation, sweep_reservation};
+use super::rename::{rename_by_link, rename_over_reservation, sweep_reservation};
 use super::text::AT_ONCE;
 use super::*;
 
@@ -103,6 +103,27 @@ fn a_rename_over_a_reservation_is_won_once_and_clobbers_nothing() {
 fn is_reserved(folders: &JobsFolder, path: &Path) -> bool {
     let name = path.file_name().unwrap_or(OsStr::new(""));
     sweep_reservation(folders.get(Folder::Inbox).unwrap(), name.as_bytes())
+}
+
+/// Where renames that replace nothing cannot be had in one step.
+#[test]
+fn a_text_that_gets_its_name_as_a_second_one_replaces_nothing() {
+    let (directory, folders) = folders();
+    let path = |name| directory.path().join(name);
+    let held = |folder| folders.get(folder).unwrap();
+    let give = || {
+        let hidden = (held(Folder::Running), b".text".as_slice());
+        rename_by_link(hidden, (held(Folder::Done), b"a.txt"))
+    };
+    fs::write(path("running/.text"), "1!=1\n").unwrap();
+    assert_eq!(give(), Ok(()));
+    assert_eq!(fs::read(path("done/a.txt")).unwrap(), b"1!=1\n");
+    assert!(!path("running/.text").exists());
+    assert_eq!(give(), Err(Errno::ENOENT));
+    fs::write(path("running/.text"), "2!=2\n").unwrap();
+    assert_eq!(give(), Err(Errno::EEXIST));
+    assert_eq!(fs::read(path("done/a.txt")).unwrap(), b"1!=1\n");
+    assert!(path("running/.text").exists());
 }
 
 #[test]
