@@ -9,6 +9,7 @@ use crate::core::Core;
 use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
 use crate::job;
 use crate::jobs::{job_file, text_file};
+use crate::printable::printable;
 use crate::status::Ignored;
 use crate::time::{Time, Untimed};
 use crate::timer::Timer;
@@ -255,10 +256,14 @@ impl Coordinator {
                 self.claimed(core, name, claim.rejected, still);
             }
             (Some(Dropped::Naming(claim) | Dropped::Claiming(claim)), FileReply::Never(error))
-                if claim.rejected.is_none() =>
+                if claim.name.len() > job::SHORT_NAME_BYTES =>
             {
-                let (name, reason) = job::substitute_name(&file, &error);
-                self.check_name(core, file, Claim::new(name, Some(reason)));
+                let name = job::shortened(&claim.name);
+                core.warn(format!(
+                    "job {}: its name does not fit here ({error}), so it is called {name}",
+                    printable(&claim.name)
+                ));
+                self.check_name(core, file, Claim::new(name, claim.rejected));
             }
             (
                 Some(_),

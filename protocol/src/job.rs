@@ -19,6 +19,9 @@ pub const MAX_FACTORIALS: usize = 1_000;
 /// Longest name of a job, in bytes.
 pub const MAX_NAME_BYTES: usize = 200;
 
+/// Longest name that a job gets instead of one that it cannot have, in bytes.
+pub(crate) const SHORT_NAME_BYTES: usize = 109;
+
 /// A text of no more bytes is written without asking first whether there is room for it, unless the
 /// settings say otherwise.
 pub const SMALL_TEXT_BYTES: u64 = 64 * 1024;
@@ -182,35 +185,33 @@ pub fn is_job(file_name: &[u8], accept: &[Pattern]) -> bool {
 /// For a name that cannot be one (not UTF-8, control characters, over [`MAX_NAME_BYTES`]), a
 /// printable name with a hash of the original in it, and the reason.
 pub fn name_of(file_name: &[u8]) -> Result<String, (String, String)> {
-    let stem = stem(file_name);
+    let stem = match file_name.iter().rposition(|&byte| byte == b'.') {
+        Some(dot) if dot > 0 => &file_name[..dot],
+        _ => file_name,
+    };
     let reason = match std::str::from_utf8(stem) {
         Err(_) => "is not UTF-8",
         Ok(name) if name.chars().any(char::is_control) => "holds control characters",
         Ok(name) if name.len() > MAX_NAME_BYTES => "is longer than 200 bytes",
         Ok(name) => return Ok(name.to_owned()),
     };
-    Err(substitute_name(
-        file_name,
-        &format!("the file name {reason}"),
+    let escaped = stem.escape_ascii().to_string();
+    Err((
+        with_hash(&escaped, file_name),
+        format!("the file name {reason}: rename the file and drop it again"),
     ))
 }
 
-/// A printable, short name, with a hash of the original in it, for a job that cannot have its own, and
-/// the reason why it is rejected.
-pub(crate) fn substitute_name(file_name: &[u8], why: &str) -> (String, String) {
-    let mut escaped: String = stem(file_name).escape_ascii().to_string();
-    escaped.truncate(MAX_NAME_BYTES / 2);
-    let name = format!("{escaped}-{:08x}", short_hash(file_name));
-    let reason = format!("{why}: rename the file and drop it again");
-    (name, reason)
+/// A name for a job whose own does not fit where it is kept.
+pub(crate) fn shortened(name: &str) -> String {
+    with_hash(name, name.as_bytes())
 }
 
-/// A file name without its last extension.
-fn stem(file_name: &[u8]) -> &[u8] {
-    match file_name.iter().rposition(|&byte| byte == b'.') {
-        Some(dot) if dot > 0 => &file_name[..dot],
-        _ => file_name,
-    }
+/// A name of at most [`SHORT_NAME_BYTES`], with a hash of the original in it.
+fn with_hash(name: &str, original: &[u8]) -> String {
+    let hash = format!("-{:08x}", short_hash(original));
+    let cut = name.floor_char_boundary(SHORT_NAME_BYTES - hash.len());
+    format!("{}{hash}", &name[..cut])
 }
 
 /// FNV-1a: tells two mangled names apart; it protects nothing.

@@ -199,3 +199,26 @@ fn results_that_are_too_long_together_are_refused_and_one_value_counts_once() {
         assert_eq!(all.iter().any(rejected), !fits, "{text}");
     }
 }
+
+#[test]
+fn a_job_whose_name_does_not_fit_gets_a_shorter_one() {
+    let (mut node, _) = found(config(), &[], &[]);
+    let name = "n".repeat(200);
+    let inbox = FileTag::Folder(Folder::Inbox);
+    let actions = node.file_done(inbox, listed(&[&format!("{name}.job")]));
+    let dropped = called(&actions, |call| matches!(call, FileCall::Probe(_))).unwrap();
+    node.file_done(dropped.clone(), FileReply::Probed(Probe::Complete));
+    let too_long = || FileReply::Never("file name too long".to_owned());
+    let actions = node.file_done(dropped.clone(), too_long());
+    assert_eq!(actions.warnings().len(), 1, "{actions:?}");
+    let asked = actions.0.iter().find_map(|action| match action {
+        Action::File {
+            call: FileCall::Exist(paths),
+            ..
+        } => Some(paths[0].name.len()),
+        _ => None,
+    });
+    assert_eq!(asked, Some(109 + ".job".len()));
+    let actions = node.file_done(dropped, too_long());
+    assert!(!actions.acts(), "{actions:?}");
+}
