@@ -19,6 +19,8 @@ const RESCAN: Duration = Duration::from_secs(2);
 /// After a scan the next one waits as long as the scan took, and at most this long, however often the
 /// directory changes: the small file that somebody writes and renames must not wait for nothing.
 const DEBOUNCE: Duration = Duration::from_millis(5);
+/// Where listings take longer than [`DEBOUNCE`] and find no job, one time in so many is spent on them.
+const SHARE: u32 = 20;
 /// Where the system cannot tell whether a file is complete: it held still for this long.
 const QUIET: Duration = Duration::from_millis(500);
 /// A file with nothing in it is taken for a job after this time, and rejected.
@@ -42,6 +44,8 @@ pub(crate) struct Inbox {
     listing: Option<Untimed>,
     /// The directory changed since the listing was asked for.
     changed: bool,
+    /// The last listing took long and found no job. One alone may have waited for something else.
+    slow: bool,
     /// Names of the last listing that are still to be looked at.
     backlog: VecDeque<Vec<u8>>,
     /// Files on their way to being claimed.
@@ -191,7 +195,15 @@ impl Coordinator {
         let now = core.now();
         let asked = self.inbox.listing.take();
         let took = asked.map_or(DEBOUNCE, |asked| now.since(asked.0));
-        let due = core.after(took.min(DEBOUNCE));
+        let is_job = |name: &Vec<u8>| !job::is_ignored(name) && job::is_job(name, &core.accept);
+        let found = matches!(&reply, FileReply::Listed(names) if names.iter().any(is_job));
+        let slow = took > DEBOUNCE && !found;
+        let pause = if std::mem::replace(&mut self.inbox.slow, slow) && slow {
+            (took * SHARE).min(RESCAN)
+        } else {
+            took.min(DEBOUNCE)
+        };
+        let due = core.after(pause);
         core.timers.arm_if_idle(Timer::Debounce, due);
         if let FileReply::Listed(mut names) = reply {
             names.retain(|name| !job::is_ignored(name));

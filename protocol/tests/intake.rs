@@ -291,3 +291,26 @@ fn the_next_scan_waits_as_long_as_the_last_one_took_and_five_milliseconds_at_mos
         Duration::from_millis(5)
     );
 }
+
+#[test]
+fn hints_take_a_twentieth_of_the_time_where_listings_are_slow_and_find_no_job() {
+    let mut node = Solo::coordinating(2, config(3));
+    node.find_job("8!");
+    let nothing = || FileReply::Listed(vec![b"notes.txt".to_vec()]);
+    node.file_done(FileTag::Folder(Folder::Inbox), nothing());
+    node.pass(Duration::from_millis(20));
+    for _ in 0..2 {
+        assert!(scans(&node.step(Event::InboxChanged)));
+        node.stand_still(Duration::from_millis(10));
+        node.file_done(FileTag::Folder(Folder::Inbox), nothing());
+        // One alone may have waited for something else than the folder.
+        node.pass(Duration::from_millis(5));
+    }
+    assert!(!scans(&node.step(Event::InboxChanged)), "not at once");
+    let step = Duration::from_millis(5);
+    let waited = (1..=1_000).find(|_| scans(&node.pass(step)));
+    assert_eq!(
+        step * (waited.expect("another scan") + 1),
+        Duration::from_millis(200)
+    );
+}
