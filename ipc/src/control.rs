@@ -1,4 +1,4 @@
-//! The link between the supervisor and each node: one MessagePack message a packet.
+//! The link between the supervisor and each process that it starts: one MessagePack message a packet.
 //!
 //! Both ends are non-blocking and close-on-exec. Nothing is queued here: what is told is state,
 //! so a sender that finds the link full keeps the latest and tries again.
@@ -42,6 +42,11 @@ pub type SupervisorEnd = ControlLink<ToNode, ToSupervisor>;
 /// A node's end.
 pub type NodeEnd = ControlLink<ToSupervisor, ToNode>;
 
+/// The supervisor's end of the link to the process that watches the jobs directory.
+pub type WatchedEnd = ControlLink<(), WatchReport>;
+/// The end of that process.
+pub type WatchEnd = ControlLink<WatchReport, ()>;
+
 /// What the supervisor says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToNode {
@@ -51,6 +56,8 @@ pub enum ToNode {
     Hints(Vec<Hint>),
     /// The cluster stops: no elections from now on.
     Stopping,
+    /// Something may have been dropped into the jobs directory. Told to whoever coordinates.
+    InboxChanged,
 }
 
 /// The state of one node's process, as its parent sees it.
@@ -74,6 +81,8 @@ pub struct News {
     hints: Vec<Hint>,
     /// The start signal was given. Comes last: an election then begins among those who live.
     pub start: bool,
+    /// Something may have been dropped, however often that was said.
+    pub inbox_changed: bool,
 }
 
 impl News {
@@ -83,6 +92,7 @@ impl News {
             ToNode::Start => self.start = true,
             ToNode::Stopping => self.stopping = true,
             ToNode::Hints(hints) => self.hints = hints,
+            ToNode::InboxChanged => self.inbox_changed = true,
         }
     }
 
@@ -112,6 +122,27 @@ pub enum ToSupervisor {
     FaultFired(usize),
     /// A job has ended, and its text has its name: whoever waits for one looks at the files.
     JobEnded,
+}
+
+/// What the process that watches the jobs directory says, and each time, that something may have been
+/// dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchReport {
+    /// How it notices what is dropped.
+    pub mode: WatchMode,
+    /// Why it does not go by events, though nobody asked it not to. One sentence.
+    pub why: Option<String>,
+}
+
+/// How a dropped file is noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WatchMode {
+    /// By the events of the system.
+    Notify,
+    /// By looking from time to time.
+    #[default]
+    Poll,
 }
 
 /// What became of a message that was to be sent.
@@ -154,13 +185,13 @@ pub enum ControlError {
     Io(#[from] io::Error),
 }
 
-/// A new link: the supervisor's end, and the node's, to be inherited. Both are close-on-exec;
-/// clear it on the node's end in the child alone, or siblings inherit it.
+/// A new link: the supervisor's end, and the child's, to be inherited. Both are close-on-exec;
+/// clear it on the child's end in the child alone, or siblings inherit it.
 ///
 /// # Errors
 ///
 /// The kernel gives no socket pair.
-pub fn pair() -> io::Result<(SupervisorEnd, OwnedFd)> {
+pub fn pair<Out, In>() -> io::Result<(ControlLink<Out, In>, OwnedFd)> {
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
         SockType::SeqPacket,

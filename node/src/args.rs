@@ -23,10 +23,6 @@ pub struct NodeArgs {
     /// The inherited descriptor of the control link.
     #[arg(long)]
     pub control_fd: RawFd,
-    /// The inherited descriptor of an inotify instance that watches the jobs directory; without
-    /// it the directory is only looked at from time to time.
-    #[arg(long)]
-    pub inbox_fd: Option<RawFd>,
     /// Process ID of the supervisor: a node that has another parent ends.
     #[arg(long)]
     pub supervisor: i32,

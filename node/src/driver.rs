@@ -24,7 +24,6 @@ use crate::identity::name_process;
 use crate::inject::{Passing, begins_election};
 use crate::jobs_folder;
 use crate::output::Output;
-use crate::watch::{Inbox, Watch};
 
 /// Most messages that are handled before the links are read again.
 const TURN: usize = 256;
@@ -43,14 +42,10 @@ pub(crate) struct Driver {
     pub(crate) output: Output,
     pub(crate) log: EventLog,
     pub(crate) header: Header,
-    /// The role that this process is named for, and watches the inbox for or not.
+    /// The role that this process is named for.
     pub(crate) shown: Option<RoleName>,
     /// The origin of the protocol's time.
     pub(crate) origin: Instant,
-    /// What watches the inbox, for whoever coordinates; none if it is only looked at.
-    pub(crate) inbox: Option<Inbox>,
-    /// This node coordinates, and listens.
-    pub(crate) watch: Option<Watch>,
     pub(crate) report: Report,
     pub(crate) faults: Faults,
     /// What injection has to remember between steps.
@@ -152,7 +147,6 @@ impl Driver {
             _ = self.mesh.recv_many(mail, TURN) => Wake::Mesh,
             Some(products) = self.arithmetic.finished() => Wake::Event(Event::Computed { products }),
             Some(told) = self.files.told() => Wake::Files(told),
-            () = changed(self.watch.as_ref()) => Wake::Event(Event::InboxChanged),
             _ = terminate.recv() => Wake::Terminate,
             () = sleep_until(due) => Wake::Timer,
         }
@@ -321,10 +315,13 @@ impl Driver {
         if news.start {
             self.step(Event::Start);
         }
+        if news.inbox_changed {
+            self.step(Event::InboxChanged);
+        }
         Ok(false)
     }
 
-    /// After a change of role: the process's name, the watch on the inbox, a report.
+    /// After a change of role: the process's name, a report.
     fn follow_up(&mut self) {
         let role = self.node.role();
         if self.shown.replace(role) != Some(role) {
@@ -332,34 +329,12 @@ impl Driver {
             if role == RoleName::Coordinator {
                 self.arithmetic.rest();
             }
-            self.watch = (role == RoleName::Coordinator)
-                .then(|| self.start_watch())
-                .flatten();
         }
         self.tell_supervisor();
     }
 
-    fn start_watch(&self) -> Option<Watch> {
-        match self.inbox.as_ref()?.watch() {
-            Ok(watch) => Some(watch),
-            Err(error) => {
-                tracing::warn!(
-                    "cannot watch the jobs directory, so it is only looked at every 2 s: {error}"
-                );
-                None
-            }
-        }
-    }
-
     fn now(&self) -> Time {
         Time(u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
-    }
-}
-
-async fn changed(watch: Option<&Watch>) {
-    match watch {
-        Some(watch) => watch.changed().await,
-        None => std::future::pending().await,
     }
 }
 

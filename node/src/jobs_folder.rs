@@ -165,8 +165,7 @@ impl JobsFolder {
     ///
     /// What the system says.
     pub fn is_local(&self, folder: Folder) -> io::Result<bool> {
-        let kind = self.held(folder)?.file_system;
-        Ok(LOCAL.contains(&kind) || LOCAL_BY_RESERVATION.contains(&kind))
+        Ok(is_local(self.held(folder)?.file_system))
     }
 
     /// Whether names may be reserved in a folder, since its file system may refuse a rename that
@@ -260,6 +259,20 @@ impl JobsFolder {
         }
         Ok(())
     }
+}
+
+/// Whether the file system at a path is one of this machine's own, so that all that happens there gives
+/// events.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn is_local_path(path: &Path) -> io::Result<bool> {
+    Ok(is_local(statfs::statfs(path)?.filesystem_type()))
+}
+
+fn is_local(kind: FsType) -> bool {
+    LOCAL.contains(&kind) || LOCAL_BY_RESERVATION.contains(&kind)
 }
 
 /// The name of a folder in the jobs directory; of the directory itself, how events call it.

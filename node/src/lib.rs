@@ -20,10 +20,8 @@ use crate::driver::{Driver, Report};
 use crate::event_log::{EventLog, Header};
 use crate::faults::Faults;
 use crate::files::Files;
-use crate::inherited::Inherited;
 use crate::inject::Passing;
 use crate::output::Output;
-use crate::watch::Inbox;
 
 mod acl;
 pub mod args;
@@ -33,19 +31,18 @@ pub mod event_log;
 pub mod faults;
 mod files;
 mod identity;
-mod inherited;
+pub mod inherited;
 mod inject;
 pub mod jobs_folder;
 mod output;
-mod watch;
 
 /// Why a node could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
 enum NodeError {
     #[error(
-        "{what}, descriptor {fd}, was not passed to it: nodes are started by `bullpen up`, not by hand"
+        "the control link, descriptor {fd}, was not passed to it: nodes are started by `bullpen up`, not by hand"
     )]
-    NotInherited { what: &'static str, fd: RawFd },
+    NotInherited { fd: RawFd },
     #[error(transparent)]
     Mesh(#[from] MeshError),
     #[error("the node cannot go on: {0}")]
@@ -79,7 +76,8 @@ pub fn run(args: NodeArgs) -> ExitCode {
 }
 
 fn start(args: NodeArgs) -> Result<(), NodeError> {
-    let inherited = Inherited::take(args.control_fd, args.inbox_fd)?;
+    let fd = args.control_fd;
+    let control = inherited::take(fd).ok_or(NodeError::NotInherited { fd })?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -87,8 +85,7 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
         let id = NodeId(args.id);
         let incarnation = Incarnation(args.incarnation);
         let term = Term(args.term);
-        let control = open_control(inherited.control)?;
-        let inbox = inherited.inbox.map(Inbox::new);
+        let control = open_control(control)?;
         let mut mesh = Mesh::bind(MeshConfig {
             run_dir: args.run_dir.clone(),
             nodes: args.config.nodes,
@@ -118,8 +115,6 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
             },
             shown: None,
             origin: Instant::now(),
-            inbox,
-            watch: None,
             report: Report::default(),
             faults: Faults::new(args.faults.unwrap_or_default(), id, incarnation),
             passing: Passing::default(),
@@ -131,11 +126,7 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
 
 fn open_control(control: OwnedFd) -> Result<AsyncFd<NodeEnd>, NodeError> {
     let fd = control.as_raw_fd();
-    let not_inherited = |_| NodeError::NotInherited {
-        what: inherited::CONTROL,
-        fd,
-    };
-    let link = ControlLink::from_fd(control).map_err(not_inherited)?;
+    let link = ControlLink::from_fd(control).map_err(|_| NodeError::NotInherited { fd })?;
     // SAFETY: the link owns its descriptor and gives the same one at every call, for as long as it
     // lives; nothing takes it out of the AsyncFd.
     unsafe { AsyncFd::register(link) }.map_err(|refused| NodeError::System(refused.into()))

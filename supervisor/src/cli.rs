@@ -16,6 +16,7 @@ use node::args::NodeArgs;
 
 use crate::control::Target;
 use crate::kill::{parse_signal, parse_target};
+use crate::watch::WatchArgs;
 
 pub(crate) use crate::cli::cluster::ClusterArgs;
 pub(crate) use crate::cli::completions::CompletionsArgs;
@@ -25,6 +26,8 @@ pub(crate) use crate::cli::top::TopArgs;
 
 /// The hidden command that makes this executable a node.
 pub(crate) const NODE: &str = "node";
+/// The hidden command that makes it what watches the jobs directory.
+pub(crate) const WATCH: &str = "watch";
 
 /// Factorials by a cluster of processes that survives the death of any of them.
 ///
@@ -139,6 +142,9 @@ pub(crate) enum Command {
     /// Be a node; started by the supervisor alone.
     #[command(name = NODE, hide = true)]
     Node(Box<NodeArgs>),
+    /// Watch the jobs directory; started by the supervisor alone.
+    #[command(name = WATCH, hide = true)]
+    Watch(WatchArgs),
 }
 
 /// The arguments of `up`.
@@ -154,8 +160,8 @@ pub(crate) struct UpArgs {
     /// directory]
     #[arg(long, value_name = "DIR", env = "BULLPEN_RUN_DIR")]
     pub(crate) run_dir: Option<PathBuf>,
-    /// How a dropped file is noticed: by the events of the system, or only by looking every 2 s,
-    /// which is done in any case
+    /// How a dropped file is noticed: by the events of the system, or by looking every 0.5 s, as is
+    /// done anyway where a mount may not tell of all that others drop
     #[arg(
         long,
         value_name = "events|poll",
@@ -193,7 +199,7 @@ pub(crate) struct UpArgs {
 /// How a dropped file is noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WatchArg {
-    /// By inotify, and by looking from time to time.
+    /// By the events of the system, where there are any, and by looking from time to time.
     Events,
     /// By looking from time to time.
     Poll,

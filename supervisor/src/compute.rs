@@ -61,9 +61,8 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
             config,
             run_dir: run_dir.path().to_owned(),
             jobs: jobs.path().to_owned(),
-            // The job is there before the first look, and no other comes. To end a watch takes the
-            // kernel 10 to 20 ms, a tenth of a small computation.
-            inbox: None,
+            // The job is there before the first look, and no other comes.
+            watch: None,
             log_format: args.cluster.log_format,
             faults,
         };

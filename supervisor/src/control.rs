@@ -9,6 +9,7 @@ pub(crate) mod server;
 
 use std::fmt;
 
+use ipc::control::WatchMode;
 use protocol::id::{Incarnation, NodeId, Term};
 use protocol::status::{JobStatus, RoleName};
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,9 @@ pub(crate) struct ClusterStatus {
     pub(crate) term: Term,
     /// The node that coordinates and runs; none in the middle of an election.
     pub(crate) coordinator: Option<NodeId>,
+    /// How a dropped file is noticed now.
+    #[serde(default)]
+    pub(crate) watch: WatchMode,
     /// All nodes, by ID.
     pub(crate) nodes: Vec<NodeStatus>,
     /// The open jobs, as the coordinator has reported them.
@@ -164,6 +168,7 @@ mod tests {
         let status = ClusterStatus {
             term: Term(3),
             coordinator: Some(NodeId(5)),
+            watch: WatchMode::Notify,
             nodes: vec![NodeStatus {
                 id: NodeId(5),
                 pid: Some(41),
@@ -188,7 +193,7 @@ mod tests {
         };
         assert_eq!(
             serde_json::to_string(&status).unwrap(),
-            r#"{"term":3,"coordinator":5,"nodes":[{"id":5,"pid":41,"incarnation":6,"role":"coordinator","state":"running","restarts":0,"uptime_ms":812,"term":3,"held_bytes":40,"peak_held_bytes":95}],"jobs":[{"name":"ten","state":"running","done":2,"total":5}],"ignored":["notes.txt"]}"#
+            r#"{"term":3,"coordinator":5,"watch":"notify","nodes":[{"id":5,"pid":41,"incarnation":6,"role":"coordinator","state":"running","restarts":0,"uptime_ms":812,"term":3,"held_bytes":40,"peak_held_bytes":95}],"jobs":[{"name":"ten","state":"running","done":2,"total":5}],"ignored":["notes.txt"]}"#
         );
     }
 

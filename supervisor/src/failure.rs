@@ -42,6 +42,9 @@ pub(crate) enum Failure {
     /// The signals cannot be handled.
     #[error("cannot install the signal handlers: {0}")]
     Signals(std::io::Error),
+    /// What the supervisor starts was started by somebody else.
+    #[error("what watches the jobs directory is started by `bullpen up`, not by hand")]
+    ByHand,
     /// The cluster cannot be started or watched.
     #[error(transparent)]
     Supervise(#[from] SuperviseError),
@@ -132,6 +135,7 @@ impl Failure {
             | Failure::JobsDir(_)
             | Failure::Owner(_)
             | Failure::Signals(_)
+            | Failure::ByHand
             | Failure::Supervise(_)
             | Failure::Memory(_)
             | Failure::Metrics(_)

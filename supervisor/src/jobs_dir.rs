@@ -3,13 +3,10 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::unistd::{AccessFlags, eaccess, getegid, geteuid};
 use node::jobs_folder::{FOLDERS, FolderError, JobsFolder};
 use protocol::file::Folder;
@@ -137,27 +134,6 @@ impl JobsDir {
             path: path.to_owned(),
             _folder: folder,
         })
-    }
-
-    /// An inotify instance that tells when a file may have been dropped; none, with a warning,
-    /// where the system refuses it.
-    pub(crate) fn watch(&self) -> Option<OwnedFd> {
-        let dropped = AddWatchFlags::IN_CREATE
-            | AddWatchFlags::IN_MOVED_TO
-            | AddWatchFlags::IN_CLOSE_WRITE
-            | AddWatchFlags::IN_ATTRIB;
-        let watch = || {
-            let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-            inotify.add_watch(&self.path, dropped)?;
-            Ok::<_, Errno>(inotify.into())
-        };
-        watch()
-            .inspect_err(|error| {
-                tracing::warn!(
-                    "cannot watch the jobs directory, so it is only looked at every 2 s: {error}"
-                );
-            })
-            .ok()
     }
 
     /// Where it is.

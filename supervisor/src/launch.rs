@@ -1,4 +1,4 @@
-//! How a node's process is started: this executable again, in its second role.
+//! How a process is started: this executable again, as a node or as what watches the jobs directory.
 
 mod inheritance;
 
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::ptr;
 
 use clap::ValueEnum;
-use ipc::control::SupervisorEnd;
+use ipc::control::{SupervisorEnd, WatchedEnd};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::{ForkResult, Pid};
 use node::args::LogFormat;
@@ -21,13 +21,13 @@ use node::faults::FaultConfig;
 use protocol::config::Config;
 use protocol::id::{Incarnation, NodeId, Term};
 
-use crate::cli;
+use crate::cli::{self, WatchArg};
 
 /// This executable, even if its file was replaced or removed meanwhile.
 const SELF: &CStr = c"/proc/self/exe";
-/// The name in front of a node's arguments, as `ps` shows them.
+/// The name in front of the arguments, as `ps` shows them.
 const NAME: &str = "bullpen";
-/// Exit code of a child that could not become a node, as of shells for what they cannot execute.
+/// Exit code of a child that could not execute it, as of shells for what they cannot execute.
 const NOT_STARTED: libc::c_int = 127;
 const STDIN: RawFd = 0;
 const STDOUT: RawFd = 1;
@@ -41,12 +41,12 @@ pub(crate) struct Launch {
     pub(crate) run_dir: PathBuf,
     /// The jobs directory.
     pub(crate) jobs: PathBuf,
-    /// Watches the jobs directory, for whichever node coordinates; none if nobody does.
+    /// How a process of its own watches the jobs directory; none if nobody does.
     ///
-    /// One instance that all processes share: the kernel takes some 15 ms to dismantle the last
-    /// reference to one, before it closes the other files of a dead process, and so long its peers
-    /// would not learn of the death.
-    pub(crate) inbox: Option<OwnedFd>,
+    /// Never a node: the kernel takes some 15 ms to dismantle the last reference to an inotify instance,
+    /// before it closes the other files of a dead process, and so long its peers would not learn of the
+    /// death.
+    pub(crate) watch: Option<WatchArg>,
     /// How the nodes' messages on standard error look.
     pub(crate) log_format: LogFormat,
     /// The faults that nodes inject into themselves, and those of them that have fired.
@@ -63,14 +63,11 @@ pub(crate) struct Spawned {
 }
 
 impl Launch {
-    /// Starts a node. Its standard input is empty, its standard error ours, and so is its
-    /// standard output where results are logged to it. It leads a session of its own, so it has no
-    /// terminal to type into, has nothing of our environment but what it needs, and dies with this
-    /// process.
+    /// Starts a node.
     ///
     /// # Errors
     ///
-    /// What the calls up to the fork say. What fails after it ends the child with [`NOT_STARTED`].
+    /// As [`start`].
     pub(crate) fn spawn(
         &self,
         id: NodeId,
@@ -79,26 +76,35 @@ impl Launch {
     ) -> io::Result<Spawned> {
         let (link, control) = ipc::control::pair()?;
         let arguments = self.arguments(id, incarnation, term, &control)?;
-        let null = File::options().read(true).write(true).open("/dev/null")?;
-        let output = if self.config.log_results {
-            STDOUT
-        } else {
-            null.as_raw_fd()
-        };
-        let inherited = [Some(&control), self.inbox.as_ref()].map(|fd| fd.map(AsRawFd::as_raw_fd));
-        // What we were started with may lack it.
-        inheritance::close_all_on_exec()?;
-        let plan = ChildPlan {
-            arguments: Strings::new(iter::once(NAME.into()).chain(arguments))?,
-            environment: Strings::new(inheritance::environment())?,
-            standard: [null.as_raw_fd(), output],
-            inherited,
-            supervisor: nix::unistd::getpid(),
-        };
         Ok(Spawned {
-            pid: fork(&plan)?,
+            pid: start(arguments, &control, self.config.log_results)?,
             link,
         })
+    }
+
+    /// Starts the process that watches the jobs directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`].
+    pub(crate) fn spawn_watch(&self, how: WatchArg) -> io::Result<(Pid, WatchedEnd)> {
+        let (link, control) = ipc::control::pair()?;
+        let mut arguments = vec![
+            cli::WATCH.into(),
+            "--control-fd".into(),
+            control.as_raw_fd().to_string().into(),
+            "--supervisor".into(),
+            nix::unistd::getpid().to_string().into(),
+            "--jobs".into(),
+            self.jobs.clone().into(),
+        ];
+        let accept = self.config.accept.iter();
+        arguments.extend(accept.map(|pattern| format!("--accept={pattern}").into()));
+        if how == WatchArg::Poll {
+            arguments.push("--poll".into());
+        }
+        arguments.extend(not_dumpable()?);
+        Ok((start(arguments, &control, false)?, link))
     }
 
     /// An injected fault has fired: unless it is meant to repeat, later lives do not have it.
@@ -141,13 +147,7 @@ impl Launch {
             "--config".into(),
             config.into(),
         ];
-        // A supervisor that has become another user is not: then its nodes must not be either.
-        if !nix::sys::prctl::get_dumpable()? {
-            arguments.push("--not-dumpable".into());
-        }
-        if let Some(inbox) = &self.inbox {
-            arguments.extend(["--inbox-fd".into(), inbox.as_raw_fd().to_string().into()]);
-        }
+        arguments.extend(not_dumpable()?);
         if let Some(faults) = &self.faults {
             arguments.extend(["--faults".into(), serde_json::to_string(faults)?.into()]);
         }
@@ -155,15 +155,43 @@ impl Launch {
     }
 }
 
-/// What a child does before it executes the node. Made before the fork, since the child may only
+/// A supervisor that has become another user is not dumpable: then what it starts must not be either.
+fn not_dumpable() -> io::Result<Option<OsString>> {
+    let dumpable = nix::sys::prctl::get_dumpable()?;
+    Ok((!dumpable).then(|| "--not-dumpable".into()))
+}
+
+/// Starts this executable with these arguments. Its standard input is empty, its standard error ours,
+/// and so is its standard output if it `logs`. It leads a session of its own, so it has no terminal to
+/// type into, has nothing of our environment but what it needs, inherits its end of the `control` link
+/// alone, and dies with this process.
+///
+/// # Errors
+///
+/// What the calls up to the fork say. What fails after it ends the child with [`NOT_STARTED`].
+fn start(arguments: Vec<OsString>, control: &OwnedFd, logs: bool) -> io::Result<Pid> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    let output = if logs { STDOUT } else { null.as_raw_fd() };
+    // What we were started with may lack it.
+    inheritance::close_all_on_exec()?;
+    fork(&ChildPlan {
+        arguments: Strings::new(iter::once(NAME.into()).chain(arguments))?,
+        environment: Strings::new(inheritance::environment())?,
+        standard: [null.as_raw_fd(), output],
+        control: control.as_raw_fd(),
+        supervisor: nix::unistd::getpid(),
+    })
+}
+
+/// What a child does before it executes this file. Made before the fork, since the child may only
 /// make async-signal-safe calls.
 struct ChildPlan {
     arguments: Strings,
     environment: Strings,
     /// What becomes standard input and standard output.
     standard: [RawFd; 2],
-    /// What the node inherits beside the standard streams.
-    inherited: [Option<RawFd>; 2],
+    /// What it inherits beside the standard streams.
+    control: RawFd,
     supervisor: Pid,
 }
 
@@ -188,16 +216,16 @@ impl Strings {
     }
 }
 
-/// Forks, and does not wait until the child executes the node, as [`std::process::Command`] would:
+/// Forks, and does not wait until the child executes this file, as [`std::process::Command`] would:
 /// on a busy machine that takes many milliseconds, in which nobody would be told of a death.
 fn fork(plan: &ChildPlan) -> io::Result<Pid> {
     // A handler of ours that ran in the child would report the signal to this process.
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    // SAFETY: the child calls nothing but `become_node`, which allocates nothing, takes no lock,
+    // SAFETY: the child calls nothing but `become_child`, which allocates nothing, takes no lock,
     // and makes async-signal-safe calls only.
     let forked = unsafe { nix::unistd::fork() };
     if let Ok(ForkResult::Child) = forked {
-        let _ = become_node(plan);
+        let _ = become_child(plan);
         // SAFETY: async-signal-safe, and returns to nobody.
         unsafe { libc::_exit(NOT_STARTED) };
     }
@@ -209,9 +237,9 @@ fn fork(plan: &ChildPlan) -> io::Result<Pid> {
 }
 
 /// Makes the child die with its parent, lead a session, and inherit nothing but the standard streams
-/// and what it is given; then executes the node. Returns only what failed. Must stay
+/// and its control link; then executes this file. Returns only what failed. Must stay
 /// async-signal-safe.
-fn become_node(plan: &ChildPlan) -> io::Result<Infallible> {
+fn become_child(plan: &ChildPlan) -> io::Result<Infallible> {
     /// Linux knows signals 1 to 64.
     const LAST_SIGNAL: libc::c_int = 64;
 
@@ -233,11 +261,9 @@ fn become_node(plan: &ChildPlan) -> io::Result<Infallible> {
         // SAFETY: takes numbers only; both are open in the parent across the fork.
         check(unsafe { libc::dup2(fd, stream) })?;
     }
-    for fd in plan.inherited.into_iter().flatten() {
-        // In the child alone: in the parent the mark keeps a link from later siblings.
-        // SAFETY: takes numbers only; `fd` is open, for the parent holds it across the fork.
-        check(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) })?;
-    }
+    // In the child alone: in the parent the mark keeps a link from later siblings.
+    // SAFETY: takes numbers only; it is open, for the parent holds it across the fork.
+    check(unsafe { libc::fcntl(plan.control, libc::F_SETFD, 0) })?;
     let (arguments, environment) = (&plan.arguments.pointers, &plan.environment.pointers);
     // SAFETY: the path and every string of both lists are terminated, and so are the lists.
     unsafe { libc::execve(SELF.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };

@@ -10,7 +10,8 @@
 //!                 ├── timeline      (reads the event log, whether or not the cluster runs)
 //!                 ├── submit        (drops a file; the jobs directory is all it needs)
 //!                 ├── completions   (for shells)
-//!                 └── node          (the other role of this executable; see the crate `node`)
+//!                 ├── node          (what the supervisor starts; see the crate `node`)
+//!                 └── watch         (the same: what notices changes of the jobs directory)
 //! ```
 //!
 //! The supervisor starts one process per node by executing itself, restarts what dies and tells
@@ -45,6 +46,7 @@ mod supervise;
 mod timeline;
 mod top;
 mod up;
+mod watch;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
         Command::Top(args) => report(top::run(&args)),
         Command::Completions(args) => report(completions::run(&args)),
         Command::Metrics(args) => report(metrics::run(&args)),
+        Command::Watch(args) => report(watch::run(&args)),
         Command::Node(args) => {
             // Where results are not logged, a person waits for them and wants no chatter.
             let level = if args.config.log_results {

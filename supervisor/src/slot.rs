@@ -190,8 +190,13 @@ impl Life {
     }
 
     /// Says that the cluster stops. Lost if the link is full: the signal that follows says it too.
-    pub(crate) fn tell_stopping(&mut self) {
+    pub(crate) fn tell_stopping(&self) {
         self.send(&ToNode::Stopping);
+    }
+
+    /// Says that something may have been dropped. False if the link takes nothing now.
+    pub(crate) fn tell_inbox_changed(&self) -> bool {
+        self.send(&ToNode::InboxChanged)
     }
 
     /// What to wait for: reports, and room for what is due.
@@ -205,7 +210,7 @@ impl Life {
     }
 
     /// True if the message went out; also when it never can, so that nobody waits for it.
-    fn send(&mut self, message: &ToNode) -> bool {
+    fn send(&self, message: &ToNode) -> bool {
         let Some(link) = &self.link else {
             return true;
         };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use humantime::format_duration;
+use ipc::control::WatchMode;
 use protocol::printable::{printable, printable_json};
 use protocol::status::JobStatus;
 use protocol::trace::WaitCause;
@@ -75,6 +76,10 @@ fn page(status: &ClusterStatus) -> String {
         jobs.extend(status.jobs.iter().map(job_row));
         page.push_str(&table(&jobs, &[2, 3]));
     }
+    page.push_str(match status.watch {
+        WatchMode::Notify => "\nwatch notify: the system tells of dropped files\n",
+        WatchMode::Poll => "\nwatch poll: dropped files are found by looking\n",
+    });
     if !status.ignored.is_empty() {
         let names: Vec<_> = status.ignored.iter().map(|name| printable(name)).collect();
         let more = match status.ignored_more {
@@ -170,6 +175,7 @@ mod tests {
         let status = ClusterStatus {
             term: Term(3),
             coordinator: Some(NodeId(10)),
+            watch: WatchMode::Notify,
             nodes: vec![
                 node(0, None, RoleName::Recovering, NodeState::Waiting, 12, 0),
                 node(
@@ -199,6 +205,7 @@ mod tests {
                10  coordinator  running  41000         0  1m 1s\n\n\
              JOB  STATE    OPERATIONS  DONE\n\
              ten  running         2/5  40 %\n\n\
+             watch notify: the system tells of dropped files\n\n\
              no jobs, since their names do not end in .job (or match --accept): notes.txt and 2 more\n"
         );
     }
@@ -208,6 +215,7 @@ mod tests {
         let status = ClusterStatus {
             term: Term(1),
             coordinator: None,
+            watch: WatchMode::Poll,
             nodes: Vec::new(),
             jobs: Vec::new(),
             ignored: Vec::new(),
@@ -215,6 +223,7 @@ mod tests {
         };
         let page = page(&status);
         assert!(page.starts_with("term 1, no coordinator now\n"), "{page}");
-        assert!(page.ends_with("\nno open jobs\n"), "{page}");
+        let end = "\nno open jobs\n\nwatch poll: dropped files are found by looking\n";
+        assert!(page.ends_with(end), "{page}");
     }
 }

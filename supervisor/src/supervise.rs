@@ -11,6 +11,7 @@
 mod answer;
 mod error;
 mod shutdown;
+mod watch;
 pub(crate) mod watchdog;
 
 use std::os::fd::AsFd;
@@ -33,6 +34,7 @@ use crate::reap::{self, Change, Ending};
 use crate::signals::Signals;
 use crate::slot::{Life, Slot};
 use crate::supervise::shutdown::Phase;
+use crate::supervise::watch::Watch;
 
 pub(crate) use crate::supervise::error::SuperviseError;
 
@@ -49,6 +51,7 @@ pub(crate) struct Supervisor<'a> {
     log: EventLog,
     control: Server,
     slots: Vec<Slot>,
+    watch: Watch,
     phase: Phase,
     /// Whether the nodes are told what became of the others.
     hints: bool,
@@ -101,6 +104,7 @@ impl<'a> Supervisor<'a> {
         let ids = 0..launch.config.nodes;
         Ok(Supervisor {
             slots: ids.map(|id| Slot::new(NodeId(id), now)).collect(),
+            watch: Watch::new(launch.watch, now),
             launch,
             signals,
             log,
@@ -128,13 +132,14 @@ impl<'a> Supervisor<'a> {
         }
         self.reap()?;
         self.read_reports();
-        if self.is_stopping() && self.lives().next().is_none() {
+        if self.has_ended() {
             return Ok(Turn::Ended);
         }
         self.end_grace();
         self.kill_silent();
         // Before a restart, so that no peer learns of a death later than it must.
         self.tell();
+        self.pass_on_drop();
         self.restart_due()?;
         self.serve_control();
         self.sleep(wake)?;
@@ -155,6 +160,8 @@ impl<'a> Supervisor<'a> {
                     Change::Stopped => self.changed(index, pid, ChildState::Stopped),
                     Change::Continued => self.changed(index, pid, ChildState::Running),
                 }
+            } else if self.watch.pid() == Some(pid) {
+                self.watch_changed(change);
             }
         }
         Ok(())
@@ -207,6 +214,7 @@ impl<'a> Supervisor<'a> {
                 self.spawn(index)?;
             }
         }
+        self.watch.start_if_due(&self.launch);
         Ok(())
     }
 
@@ -241,6 +249,7 @@ impl<'a> Supervisor<'a> {
         for index in 0..self.slots.len() {
             self.read_reports_of(index);
         }
+        self.watch.read_reports();
     }
 
     /// True if there may be more.
@@ -259,6 +268,8 @@ impl<'a> Supervisor<'a> {
             self.term = self.term.max(status.highest.term);
             if status.role == RoleName::Coordinator && status.highest > self.announced {
                 self.announced = status.highest;
+                // What was told to its predecessor may have come after its own first look.
+                self.watch.owe_hint();
                 let (node, term) = (status.highest.node, status.highest.term);
                 tracing::info!("node {node} is coordinator (term {term})");
             }
@@ -302,6 +313,7 @@ impl<'a> Supervisor<'a> {
     fn sleep(&self, wake: Option<Instant>) -> Result<(), SuperviseError> {
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         fds.extend(self.lives().filter_map(|life| life.poll_fd(self.started)));
+        fds.extend(self.watch.poll_fd());
         fds.extend(self.control.poll_fds());
         let timeout = match self.deadlines().chain(wake).min() {
             None => PollTimeout::NONE,
@@ -333,6 +345,7 @@ impl<'a> Supervisor<'a> {
             .chain(other)
             .chain(looks.filter(|_| !self.is_stopping()))
             .chain(self.control.deadline())
+            .chain(self.watch.deadline(self.is_stopping()))
     }
 
     fn lives(&self) -> impl Iterator<Item = &Life> {

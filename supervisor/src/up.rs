@@ -5,8 +5,8 @@ use std::path::Path;
 use humantime::format_duration;
 use nix::errno::Errno;
 
+use crate::cli::UpArgs;
 use crate::cli::cluster::how_to_repeat;
-use crate::cli::{UpArgs, WatchArg};
 use crate::failure::Failure;
 use crate::jobs_dir::{self, JobsDir};
 use crate::launch::Launch;
@@ -55,10 +55,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
         config,
         run_dir: run_dir.path().to_owned(),
         jobs: jobs.path().to_owned(),
-        inbox: match args.watch {
-            WatchArg::Events => jobs.watch(),
-            WatchArg::Poll => None,
-        },
+        watch: Some(args.watch),
         log_format: args.cluster.log_format,
         faults,
     };

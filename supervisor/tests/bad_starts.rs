@@ -7,7 +7,6 @@ mod harness;
 use std::fs::{self, File, Permissions};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -220,17 +219,11 @@ fn descriptors_that_were_not_passed_to_a_node() {
 }
 
 #[test]
-fn an_inbox_that_was_not_passed_to_a_node() {
-    let (control, _other) = UnixStream::pair().unwrap();
-    for inbox in ["-1", "0", "2", "2147483647", &PASSED.to_string()] {
-        let descriptors = [
-            &format!("--control-fd={PASSED}")[..],
-            &format!("--inbox-fd={inbox}"),
-        ];
-        let mut node = node_by_hand(&descriptors);
-        pass(&mut node, control.as_raw_fd());
-        refused_by_hand(&mut node, &descriptors);
-    }
+fn what_watches_the_jobs_directory_by_hand() {
+    let mut watch = harness::bullpen();
+    watch.args(["watch", "--control-fd=3", "--jobs=jobs", "--supervisor"]);
+    watch.arg(std::process::id().to_string());
+    refused(&mut watch, 3, &["is started by `bullpen up`, not by hand"]);
 }
 
 #[test]

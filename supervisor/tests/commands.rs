@@ -47,7 +47,7 @@ fn status_tells_every_node_and_job() {
         let object = value.as_object().unwrap();
         object.keys().cloned().collect()
     };
-    let mut expected = ["term", "coordinator", "nodes", "jobs", "ignored"];
+    let mut expected = ["term", "coordinator", "watch", "nodes", "jobs", "ignored"];
     expected.sort_unstable();
     assert_eq!(keys(&status), expected);
     assert_eq!(status["coordinator"], 5);

@@ -36,7 +36,7 @@ fn home(answer: &Value) -> Home {
 
 fn status() -> Value {
     let job = json!({ "name": NAME, "state": "running", "done": 1, "total": 2 });
-    json!({ "term": 7, "coordinator": null, "nodes": [], "ignored": [], "jobs": [job] })
+    json!({ "term": 7, "coordinator": null, "watch": "poll", "nodes": [], "ignored": [], "jobs": [job] })
 }
 
 #[test]

@@ -273,7 +273,7 @@ fn a_node_has_nothing_open_but_what_it_works_with() {
         {
             let text = path.display().to_string();
             let is_kernels = text.starts_with("socket:")
-                || ["eventpoll", "eventfd", "inotify"]
+                || ["eventpoll", "eventfd"]
                     .iter()
                     .any(|kind| text.starts_with("anon_inode:") && text.contains(kind));
             assert!(

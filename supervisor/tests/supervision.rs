@@ -149,13 +149,14 @@ fn an_unread_standard_error_stops_nothing() {
     // Its reader leaves before anything is said.
     drop(supervisor.stderr.take());
     let pid = Pid::from_raw(i32::try_from(supervisor.id()).unwrap());
+    // And what watches the jobs directory.
     let nodes = eventually(PATIENCE, "six nodes run", || {
-        Some(children(pid)).filter(|nodes| nodes.len() == 6)
+        Some(children(pid)).filter(|nodes| nodes.len() == 7)
     });
     kill_node(nodes[0]);
     eventually(PATIENCE, "the first node is replaced", || {
         let now = children(pid);
-        (now.len() == 6 && !now.contains(&nodes[0])).then_some(())
+        (now.len() == 7 && !now.contains(&nodes[0])).then_some(())
     });
     kill(pid, Signal::SIGTERM).unwrap();
     let status = eventually(PATIENCE, "the supervisor ends", || {

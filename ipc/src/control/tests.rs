@@ -134,7 +134,7 @@ fn a_packet_that_is_no_message_is_an_error_and_the_next_one_is_read() {
 
 #[test]
 fn an_inherited_end_is_made_fit() {
-    let (supervisor, fd) = pair().unwrap();
+    let (supervisor, fd) = pair::<ToNode, ToSupervisor>().unwrap();
     fcntl(&fd, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
     fcntl(&fd, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
     let node = NodeEnd::from_fd(fd).unwrap();

@@ -24,7 +24,7 @@ impl Supervisor<'_> {
     }
 
     /// The node that coordinates, as far as the reports tell, and runs.
-    fn coordinator(&self) -> Option<&Slot> {
+    pub(super) fn coordinator(&self) -> Option<&Slot> {
         let epoch_of = |slot: &&Slot| {
             let status = slot.life.as_ref()?.status.as_ref()?;
             Some(status.highest)
@@ -50,6 +50,7 @@ impl Supervisor<'_> {
         ClusterStatus {
             term: self.term,
             coordinator: self.coordinator().map(|slot| slot.id),
+            watch: self.watch.mode(),
             nodes: self.slots.iter().map(node_status).collect(),
             jobs: self.jobs().to_vec(),
             ignored: self.ignored.names.clone(),

@@ -47,6 +47,12 @@ impl Supervisor<'_> {
             // A stopped process does not see the SIGTERM before it continues.
             life.signal(Signal::SIGCONT);
         }
+        self.watch.kill();
+    }
+
+    /// Whether it was asked to stop, and nothing is left that is waited for.
+    pub(super) fn has_ended(&self) -> bool {
+        self.is_stopping() && self.lives().next().is_none() && self.watch.is_over()
     }
 
     /// Kills those that are left when the grace is over.
@@ -63,6 +69,7 @@ impl Supervisor<'_> {
     /// Kills the nodes; nothing of theirs is needed any more.
     pub(super) fn kill(&mut self) {
         self.phase = Phase::Killed;
+        self.watch.kill();
         for life in self.lives() {
             life.signal(Signal::SIGKILL);
         }

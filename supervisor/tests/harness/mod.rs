@@ -281,6 +281,7 @@ impl Cluster {
         let mut nodes: Vec<(String, Pid)> = children(self.pid())
             .into_iter()
             .filter_map(|pid| Some((process_name(pid)?, pid)))
+            .filter(|(name, _)| name.starts_with("worker-") || name.starts_with("coordinator-"))
             .collect();
         nodes.sort();
         nodes

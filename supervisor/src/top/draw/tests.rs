@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use ipc::control::WatchMode;
 use laboratory::log::Log;
 use nix::sys::signal::Signal;
 use protocol::id::{Incarnation, NodeId, Term};
@@ -42,6 +43,7 @@ fn status(nodes: u8, jobs: usize) -> ClusterStatus {
     ClusterStatus {
         term: Term(7),
         coordinator: Some(NodeId(nodes - 1)),
+        watch: WatchMode::Notify,
         nodes: all,
         jobs: (0..jobs)
             .map(|index| JobStatus {
