@@ -208,3 +208,55 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     let found = fs::symlink_metadata(path).ok()?;
     found.is_dir().then(|| (found.dev(), found.ino()))
 }
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, DataChange, Flag, MetadataKind, RemoveKind};
+
+    use super::*;
+
+    const FOLDER: &str = "/jobs";
+
+    fn asks(kind: EventKind, path: &str) -> bool {
+        let event = Event::new(kind).add_path(path.into());
+        let accept = [Pattern::new("*.txt").unwrap()];
+        matters(&event, Path::new(FOLDER), &accept)
+    }
+
+    #[test]
+    fn what_may_be_a_drop_asks_for_a_look_and_nothing_else_does() {
+        let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        let renamed = |mode| EventKind::Modify(ModifyKind::Name(mode));
+        let drops = [
+            EventKind::Create(CreateKind::File),
+            renamed(RenameMode::To),
+            closed,
+            EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)),
+        ];
+        for kind in drops {
+            assert!(asks(kind, "/jobs/ten.JOB"), "{kind:?}");
+            assert!(asks(kind, "/jobs/ten.txt"), "{kind:?}");
+            for other in ["/jobs/.ten.job", "/jobs/ten.job~", "/jobs/notes", FOLDER] {
+                assert!(!asks(kind, other), "{kind:?} of {other}");
+            }
+        }
+        // What the coordinator and a slow writer do.
+        for kind in [
+            EventKind::Access(AccessKind::Open(AccessMode::Any)),
+            renamed(RenameMode::From),
+            EventKind::Remove(RemoveKind::File),
+            EventKind::Modify(ModifyKind::Data(DataChange::Any)),
+        ] {
+            assert!(!asks(kind, "/jobs/ten.job"), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_folder_and_lost_events_ask_for_a_look() {
+        assert!(asks(EventKind::Remove(RemoveKind::Folder), FOLDER));
+        let moved = EventKind::Modify(ModifyKind::Name(RenameMode::From));
+        assert!(asks(moved, FOLDER));
+        let lost = Event::new(EventKind::Other).set_flag(Flag::Rescan);
+        assert!(matters(&lost, Path::new(FOLDER), &[]));
+    }
+}
