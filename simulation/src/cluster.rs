@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use protocol::config::Config;
 use protocol::file::{FilePath, Folder};
-use protocol::id::{Incarnation, NodeId, Term};
+use protocol::id::{Incarnation, NodeId};
 use protocol::node::Node;
 use protocol::time::Time;
 
@@ -35,7 +35,7 @@ use crate::network::{End, Network};
 use crate::process::Process;
 use crate::reached::Reached;
 use crate::record::{Lane, Record};
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Report, Supervisor};
 
 /// What surrounds the nodes: how long things take, what the machine offers.
 #[derive(Clone, Debug)]
@@ -109,7 +109,9 @@ enum Happening {
     /// The supervisor tells the nodes what they are owed.
     Tell,
     /// The supervisor reads a node's report.
-    Report(Term),
+    Report(Life, Report),
+    /// The supervisor hears that something may have been dropped.
+    Dropped,
 }
 
 impl Cluster {
@@ -225,8 +227,13 @@ impl Cluster {
             Happening::Terminate(life) => self.terminate(life)?,
             Happening::Watchdog(life) => self.watchdog(life)?,
             Happening::Tell => self.tell(),
-            Happening::Report(term) => {
-                self.supervisor.term = self.supervisor.term.max(term);
+            Happening::Report(life, report) => {
+                self.supervisor.hear(life, report);
+                self.pass_on_drop();
+            }
+            Happening::Dropped => {
+                self.supervisor.hint_due = true;
+                self.pass_on_drop();
             }
         }
         self.rouse_all();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use protocol::file::{FileCall, FilePath, FileReply, Folder, Probe};
+use protocol::job::{is_ignored, is_job};
 
 use crate::chance::Chance;
 use crate::fact::Life;
@@ -426,12 +427,13 @@ fn full() -> FileReply {
 }
 
 impl Change {
-    /// Whether somebody who watches the inbox is told.
-    pub(crate) fn touches_inbox(&self) -> bool {
-        let is_inbox = |path: &FilePath| path.folder == Folder::Inbox;
+    /// Whether who watches the inbox tells of it: a job may have been dropped.
+    pub(crate) fn may_drop(&self) -> bool {
         match self {
-            Change::Moved { from, to, .. } => is_inbox(from) || is_inbox(to),
-            Change::Written { path, .. } | Change::Removed { path, .. } => is_inbox(path),
+            Change::Moved { to: path, .. } | Change::Written { path, .. } => {
+                path.folder == Folder::Inbox && is_job(&path.name, &[]) && !is_ignored(&path.name)
+            }
+            Change::Removed { .. } => false,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::arithmetic::Arithmetic;
 use crate::fact::Life;
 use crate::file_thread::FileThread;
 use crate::mesh::Mesh;
+use crate::supervisor::Report;
 
 /// A process.
 #[derive(Debug)]
@@ -30,7 +31,6 @@ pub(crate) struct Process {
     pub(crate) replies: VecDeque<(Time, Event)>,
     /// When the file thread's own last reply arrives.
     pub(crate) last_reply: Time,
-    pub(crate) inbox_changed: Option<Time>,
     /// Read from the links and not handled: this node was stopped in between.
     pub(crate) mail: VecDeque<Event>,
     /// Wanted by the last step and not done: this node was stopped in between.
@@ -51,7 +51,9 @@ pub(crate) struct Process {
     pub(crate) stops_at_commit: bool,
     /// When it will be woken; `Time(u64::MAX)` for never.
     pub(crate) wake_at: Time,
-    pub(crate) reported: Term,
+    pub(crate) reported: Option<Report>,
+    /// When the supervisor has read its last report.
+    pub(crate) last_report: Time,
 }
 
 /// A thread's next doing, put off until the process goes on.
@@ -87,7 +89,6 @@ impl Process {
             computed: VecDeque::new(),
             replies: VecDeque::new(),
             last_reply: now,
-            inbox_changed: None,
             mail: VecDeque::new(),
             todo: VecDeque::new(),
             flushed: 0,
@@ -99,7 +100,8 @@ impl Process {
             interrupt: None,
             stops_at_commit: false,
             wake_at: Time(u64::MAX),
-            reported: term,
+            reported: None,
+            last_report: now,
         }
     }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use ipc::control::Hint;
 use protocol::event::ChildState;
-use protocol::id::{Incarnation, NodeId, Term};
+use protocol::id::{Epoch, Incarnation, NodeId, Term};
 use protocol::time::Time;
 
 use crate::chance::Chance;
+use crate::fact::Life;
 
 /// The delay before the second restart in a row.
 const FIRST_DELAY: Duration = Duration::from_millis(10);
@@ -30,7 +31,20 @@ pub(crate) struct Supervisor {
     pub(crate) stopping: bool,
     /// The nodes are to be told of a change.
     pub(crate) telling: bool,
+    /// Something may have been dropped, and no coordinator has been told.
+    pub(crate) hint_due: bool,
+    /// The latest coordinatorship that was reported.
+    announced: Epoch,
     incarnation: Incarnation,
+}
+
+/// What a node says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// The highest epoch that it knows.
+    pub(crate) highest: Epoch,
+    /// It is a coordinator.
+    pub(crate) coordinates: bool,
 }
 
 /// One static ID.
@@ -41,6 +55,8 @@ pub(crate) struct Slot {
     pub(crate) state: ChildState,
     pub(crate) bound: bool,
     pub(crate) start_due: bool,
+    /// The epoch in which it coordinates, as far as it has reported.
+    coordinates: Option<Epoch>,
     /// Deaths in a row.
     deaths: u32,
 }
@@ -53,6 +69,7 @@ impl Supervisor {
             state: ChildState::Gone,
             bound: false,
             start_due: false,
+            coordinates: None,
             deaths: 0,
         };
         Supervisor {
@@ -62,6 +79,8 @@ impl Supervisor {
             started: false,
             stopping: false,
             telling: false,
+            hint_due: false,
+            announced: Epoch::NONE,
             incarnation: Incarnation(0),
         }
     }
@@ -79,6 +98,7 @@ impl Supervisor {
         slot.state = ChildState::Running;
         slot.bound = false;
         slot.start_due = true;
+        slot.coordinates = None;
         incarnation
     }
 
@@ -99,6 +119,30 @@ impl Supervisor {
         // A quarter more or less.
         let percent = u32::try_from(chance.between(75, 125)).unwrap_or(100);
         delay * percent / 100
+    }
+
+    /// Takes in a node's report: the highest epoch that it knows, and whether it coordinates. A new
+    /// coordinator is told of what may have been dropped after its first look, and told to another.
+    pub(crate) fn hear(&mut self, life: Life, report: Report) {
+        self.term = self.term.max(report.highest.term);
+        let slot = self.slot(life.node);
+        if slot.incarnation != life.incarnation {
+            return;
+        }
+        slot.coordinates = report.coordinates.then_some(report.highest);
+        if report.coordinates && report.highest > self.announced {
+            self.announced = report.highest;
+            self.hint_due = true;
+        }
+    }
+
+    /// The node that coordinates, as far as the reports tell, and runs.
+    pub(crate) fn coordinator(&self) -> Option<NodeId> {
+        let runs = |slot: &&Slot| slot.state == ChildState::Running && slot.coordinates.is_some();
+        let found = self.slots.iter().filter(runs);
+        found
+            .max_by_key(|slot| slot.coordinates)
+            .map(|slot| slot.id)
     }
 
     /// What a node is told of the others.

@@ -79,8 +79,9 @@ impl Cluster {
             self.roused.push((other, self.now));
         }
         // Its last reports count.
-        let reported = process.reported;
-        self.supervisor.term = self.supervisor.term.max(reported);
+        if let Some(report) = process.reported {
+            self.supervisor.term = self.supervisor.term.max(report.highest.term);
+        }
         self.show_lane(id);
         self.record.note(self.now, Some(id), || {
             format!("killed, life {}", life.incarnation)

@@ -43,7 +43,6 @@ impl Cluster {
             process.control.front().map(|&(at, _)| at),
             process.computed.front().map(|&(at, _)| at),
             process.replies.front().map(|&(at, _)| at),
-            process.inbox_changed,
             process.is_midway().then_some(self.now),
         ];
         if let Some(due) = due.into_iter().flatten().min() {

@@ -42,6 +42,18 @@ impl Cluster {
                 self.say(id, ToNode::Start);
             }
         }
+        self.pass_on_drop();
+    }
+
+    /// The coordinator hears that something may have been dropped; without one, it is owed.
+    pub(super) fn pass_on_drop(&mut self) {
+        if !self.supervisor.hint_due || self.supervisor.stopping {
+            return;
+        }
+        if let Some(id) = self.supervisor.coordinator() {
+            self.supervisor.hint_due = false;
+            self.say(id, ToNode::InboxChanged);
+        }
     }
 
     /// The supervisor was asked to end: it tells every node, and nothing is started any more. What

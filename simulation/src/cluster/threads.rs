@@ -177,8 +177,8 @@ impl Cluster {
         Ok(made)
     }
 
-    /// Something changed in the jobs directory: the checkers look, and whoever watches the inbox
-    /// is told.
+    /// Something changed in the jobs directory: the checkers look, and the
+    /// supervisor is told by what watches the inbox.
     pub(crate) fn changed(&mut self, by: Option<Life>, change: &Change) -> Result<(), Violation> {
         self.check(&Fact::Changed {
             at: self.now,
@@ -188,24 +188,11 @@ impl Cluster {
         if by.is_none() {
             self.directory.synced();
         }
-        if self.surroundings.mount.events && change.touches_inbox() {
-            for id in 0..self.processes.len() {
-                self.tell_watcher(id);
-            }
+        if self.surroundings.mount.events && change.may_drop() {
+            let at = self.now + self.chance.duration(self.surroundings.supervision);
+            self.agenda.enter(at, Happening::Dropped);
         }
         Ok(())
-    }
-
-    fn tell_watcher(&mut self, id: usize) {
-        let at = self.now + self.chance.duration(HAND_OVER);
-        // Only who coordinates watches.
-        if let Some(process) = &mut self.processes[id]
-            && process.node.acting().is_some()
-        {
-            process.inbox_changed.get_or_insert(at);
-            let node = process.life.node;
-            self.roused.push((node, at));
-        }
     }
 
     fn reply(&mut self, process: &mut Process, reply: Event) {

@@ -7,12 +7,14 @@ use protocol::file::Folder;
 use protocol::id::Epoch;
 use protocol::message::Message;
 use protocol::plan::OperationId;
+use protocol::status::RoleName;
 
 use super::{Cluster, Happening};
 use crate::checkers::Violation;
 use crate::fact::{Fact, Life, Standing, Step, Takeover, View};
 use crate::job::Job;
 use crate::process::{Interrupted, Process};
+use crate::supervisor::Report;
 
 /// Whether the turn got to its end.
 type Passed = Result<(), Interrupted>;
@@ -45,10 +47,6 @@ impl Cluster {
             pass!(self.handle_mail(process)?);
         }
         pass!(self.handle_results(process)?);
-        if process.inbox_changed.is_some_and(|at| at <= self.now) {
-            process.inbox_changed = None;
-            pass!(self.step(process, Event::InboxChanged)?);
-        }
         while let Some((due, timer)) = process.node.next_timeout()
             && due <= self.now
         {
@@ -87,6 +85,9 @@ impl Cluster {
         }
         if news.start {
             process.mail.push_back(Event::Start);
+        }
+        if news.inbox_changed {
+            process.mail.push_back(Event::InboxChanged);
         }
         self.handle_mail(process)
     }
@@ -247,11 +248,15 @@ impl Cluster {
     }
 
     fn report(&mut self, process: &mut Process) {
-        let term = process.node.highest().term;
-        if term > process.reported {
-            process.reported = term;
+        let report = Report {
+            highest: process.node.highest(),
+            coordinates: process.node.role() == RoleName::Coordinator,
+        };
+        if process.reported.replace(report) != Some(report) {
             let at = self.now + self.chance.duration(self.surroundings.supervision);
-            self.agenda.enter(at, Happening::Report(term));
+            process.last_report = process.last_report.max(at);
+            let happening = Happening::Report(process.life, report);
+            self.agenda.enter(process.last_report, happening);
         }
     }
 }
