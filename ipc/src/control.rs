@@ -251,20 +251,30 @@ impl<Out, In: DeserializeOwned> ControlLink<Out, In> {
     ///
     /// [`ControlError::Malformed`], [`ControlError::TooLong`], or what the socket says.
     pub fn receive(&self) -> Result<Received<In>, ControlError> {
-        let mut packet = vec![0; MAX_PACKET];
-        // With MSG_TRUNC the result is the packet's length, even where the buffer is shorter.
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
+        // Its length first: nothing is taken from the system for a link that has nothing, as most have
+        // when they are read.
+        let length = match self.take(&mut [], MsgFlags::MSG_PEEK) {
+            Ok(0) | Err(Errno::ECONNRESET) => return Ok(Received::Closed),
+            Err(Errno::EAGAIN) => return Ok(Received::Empty),
+            length => length.map_err(io::Error::from)?,
+        };
+        let mut packet = vec![0; length.min(MAX_PACKET)];
+        self.take(&mut packet, MsgFlags::empty())
+            .map_err(io::Error::from)?;
+        if length > MAX_PACKET {
+            return Err(ControlError::TooLong(length));
+        }
+        Ok(Received::Message(rmp_serde::from_slice(&packet)?))
+    }
+
+    /// The next packet, or what fits of it; returns its whole length.
+    fn take(&self, buffer: &mut [u8], flags: MsgFlags) -> nix::Result<usize> {
+        let flags = flags | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
         loop {
-            return match recv(self.fd.as_raw_fd(), &mut packet, flags) {
-                Ok(0) | Err(Errno::ECONNRESET) => Ok(Received::Closed),
-                Ok(length) => match packet.get(..length) {
-                    Some(packet) => Ok(Received::Message(rmp_serde::from_slice(packet)?)),
-                    None => Err(ControlError::TooLong(length)),
-                },
-                Err(Errno::EINTR) => continue,
-                Err(Errno::EAGAIN) => Ok(Received::Empty),
-                Err(errno) => Err(io::Error::from(errno).into()),
-            };
+            match recv(self.fd.as_raw_fd(), buffer, flags) {
+                Err(Errno::EINTR) => {}
+                received => return received,
+            }
         }
     }
 }

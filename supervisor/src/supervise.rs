@@ -130,6 +130,8 @@ impl<'a> Supervisor<'a> {
         for _ in 0..self.signals.drain() {
             self.stop();
         }
+        self.watch.read_reports();
+        self.pass_on_drop();
         self.reap()?;
         self.read_reports();
         if self.has_ended() {
@@ -249,7 +251,6 @@ impl<'a> Supervisor<'a> {
         for index in 0..self.slots.len() {
             self.read_reports_of(index);
         }
-        self.watch.read_reports();
     }
 
     /// True if there may be more.
