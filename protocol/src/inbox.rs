@@ -308,10 +308,7 @@ impl Coordinator {
             // Its close will be seen; if not, the rescan finds it.
             Probe::Busy => self.note_incomplete(core, &file, "nobody has it open for writing"),
             Probe::Empty => self.wait_and_see(core, file, Seen::Empty),
-            Probe::Unknown { stamp } => {
-                self.note_incomplete(core, &file, "it has held still for 500 ms");
-                self.wait_and_see(core, file, Seen::Stamp(stamp));
-            }
+            Probe::Unknown { stamp } => self.wait_and_see(core, file, Seen::Stamp(stamp)),
         }
     }
 
@@ -344,6 +341,9 @@ impl Coordinator {
         if settled {
             self.name(core, file);
         } else {
+            if let Seen::Stamp(_) = seen {
+                self.note_incomplete(core, &file, "it has held still for 500 ms");
+            }
             self.inbox.changed = true;
             let due = core.after(QUIET);
             core.timers.arm(Timer::Debounce, due);
@@ -359,10 +359,15 @@ impl Coordinator {
         self.check_name(core, file, Claim::new(name, rejected));
     }
 
-    /// A name is free if it stands in no folder, as a job or as a text. Of `running/` the claim itself tells:
+    /// A name is free if no open job has it and it stands in no folder, as a job or as a text. Of `running/` the claim itself tells:
     /// it replaces nothing.
-    fn check_name(&mut self, core: &mut Core, file: Vec<u8>, claim: Claim) {
-        let name = suffixed(&claim.name, claim.suffix);
+    fn check_name(&mut self, core: &mut Core, file: Vec<u8>, mut claim: Claim) {
+        let mut name = suffixed(&claim.name, claim.suffix);
+        // Somebody may have collected the job's file, whose text still has to get its name.
+        while self.jobs.has_name(&name) {
+            claim.suffix = self.inbox.number_after(&claim.name, claim.suffix);
+            name = suffixed(&claim.name, claim.suffix);
+        }
         let folders = [Folder::Done, Folder::Failed];
         let jobs = folders.iter().map(|&folder| job_file(folder, &name));
         let texts = folders.iter().map(|&folder| text_file(folder, &name));

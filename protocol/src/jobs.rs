@@ -91,7 +91,10 @@ pub(crate) enum Stage {
     Writing,
     /// Is the file still what was read? Where only a quiet time tells, it has had that by now.
     Settling,
-    /// Another job has this name where the job ends: the file gets another, with this suffix.
+    /// Somebody has put a job or a text of this name where the job ends: first the text gets another,
+    /// with this suffix, by which it is found.
+    Relabeling(u32),
+    /// Then the file.
     Renaming(u32),
     /// The file is being renamed to where the job ends.
     Committing,
@@ -99,6 +102,8 @@ pub(crate) enum Stage {
     Verifying,
     /// The text gets its final name.
     Naming,
+    /// A text has that name: is it the job's?
+    Comparing,
     /// The folders are to be synced, together with those of other jobs.
     Syncing,
 }
@@ -175,6 +180,11 @@ impl Jobs {
             }
             _ => None,
         })
+    }
+
+    /// Whether an open job has a name, wherever its file is.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        self.open.values().any(|job| job.name == name)
     }
 
     /// The names of the open jobs whose file is in a folder.

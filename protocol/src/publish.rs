@@ -34,6 +34,26 @@ impl Job {
         hidden_path(&self.name, &core.config.run, core.highest, state)
     }
 
+    /// The hidden name of its text, if the job had this suffix.
+    fn relabeled(&self, core: &Core, suffix: u32) -> FilePath {
+        let (name, end) = (suffixed(&self.name, suffix), self.end());
+        let state = TextState::CompleteFor(end);
+        hidden_path(&name, &core.config.run, core.highest, state)
+    }
+
+    /// Whether a text that stands under the job's name is its own, by a call of its writer that came
+    /// late. Of reasons that another has written nobody can tell.
+    fn is_text(&self, text: &[u8]) -> bool {
+        match (self.home, &self.reasons[..]) {
+            (Folder::Failed, []) => true,
+            (Folder::Failed, reasons) => {
+                let own = reasons.iter().map(|reason| format!("{reason}\n"));
+                own.collect::<String>().as_bytes() == text
+            }
+            _ => job::answers(text, &self.factorials),
+        }
+    }
+
     /// The text that a text file of this job holds.
     fn content(&self, core: &Core) -> Vec<Bytes> {
         if !self.reasons.is_empty() {
@@ -76,6 +96,15 @@ impl Job {
                 part: self.hidden(core, TextState::Part).name,
                 content: self.content(core),
                 like: file,
+            },
+            Stage::Comparing => FileCall::Read {
+                path: text_file(self.home, &self.name),
+                limit: MAX_CHECKED_BYTES,
+                whole: false,
+            },
+            Stage::Relabeling(suffix) => FileCall::Rename {
+                from: text?,
+                to: self.relabeled(core, suffix),
             },
             Stage::Renaming(suffix) => FileCall::Rename {
                 from: file,
@@ -175,12 +204,20 @@ impl Coordinator {
             }
             (Stage::Settling, reply) => self.read(core, key, reply),
             (Stage::Committing, FileReply::Ok) => self.committed(core, key),
-            // The hidden text has the name that the job is committed under, or nobody would find it.
-            (Stage::Committing, FileReply::Taken) => self.advance(core, key, Stage::Renaming(2)),
-            (Stage::Renaming(suffix), FileReply::Taken) => {
-                self.advance(core, key, Stage::Renaming(suffix + 1));
+            (Stage::Committing, FileReply::Taken) => self.advance(core, key, Stage::Relabeling(2)),
+            (Stage::Relabeling(suffix), FileReply::Ok) => {
+                job.text = Some(job.relabeled(core, suffix));
+                self.advance(core, key, Stage::Renaming(suffix));
+            }
+            (Stage::Relabeling(_), FileReply::Absent) => self.rewrite(core, key),
+            (Stage::Relabeling(suffix) | Stage::Renaming(suffix), FileReply::Taken) => {
+                self.advance(core, key, Stage::Relabeling(suffix + 1));
             }
             (Stage::Renaming(suffix), FileReply::Ok) => self.renamed(core, key, suffix),
+            // Somebody has collected it: its text follows under the new name.
+            (Stage::Renaming(suffix), FileReply::Absent) if job.home == job.end() => {
+                self.renamed(core, key, suffix);
+            }
             (Stage::Renaming(_) | Stage::Committing, FileReply::Absent) => {
                 // Another has committed it, or somebody took it away.
                 self.miss(core, key);
@@ -188,9 +225,18 @@ impl Coordinator {
             }
             (Stage::Verifying, reply) => self.verified(core, key, reply),
             (Stage::Naming, FileReply::Ok) => self.named(core, key),
-            (Stage::Naming, FileReply::Taken) => {
+            (Stage::Naming, FileReply::Taken) => self.advance(core, key, Stage::Comparing),
+            (Stage::Comparing, FileReply::Absent) => self.advance(core, key, Stage::Naming),
+            (Stage::Comparing, FileReply::Content(text)) if job.is_text(&text) => {
                 self.sweep_text(core, key);
                 self.named(core, key);
+            }
+            (Stage::Comparing, _) => {
+                let name = printable(&job.name);
+                core.warn(format!(
+                    "job {name}: a text of its name, which is not its own, is in the way: it gets a number"
+                ));
+                self.advance(core, key, Stage::Relabeling(2));
             }
             // A call that its writer had made before came late: the text has its name, or had.
             (Stage::Naming, FileReply::Absent) => self.named(core, key),
@@ -253,12 +299,15 @@ impl Coordinator {
         }
     }
 
-    /// The job has another name, under which its text is written again.
+    /// The job has another name.
     fn renamed(&mut self, core: &mut Core, key: u64, suffix: u32) {
-        self.sweep_text(core, key);
         if let Some(job) = self.jobs.get_mut(key) {
             job.name = suffixed(&job.name, suffix);
-            job.stage = Stage::Writing;
+            job.stage = if job.home == job.end() {
+                Stage::Naming
+            } else {
+                Stage::Committing
+            };
             self.issue(core, key);
         }
     }

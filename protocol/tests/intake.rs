@@ -314,3 +314,45 @@ fn hints_take_a_twentieth_of_the_time_where_listings_are_slow_and_find_no_job() 
         Duration::from_millis(200)
     );
 }
+
+#[test]
+fn a_text_that_somebody_put_in_the_way_stays_and_the_job_gets_a_number() {
+    let mut cluster = ready();
+    cluster.drop_job("ten.job", "3000!");
+    cluster.run_until(LIMIT, "its claim", |cluster| {
+        cluster.file(Folder::Running, "ten.job").is_some()
+    });
+    for (folder, name) in [(Folder::Done, "ten.txt"), (Folder::Done, "ten.2.job")] {
+        let path = FilePath::new(folder, name);
+        cluster.files.insert(path, b"mine".to_vec());
+    }
+    cluster.run_until(LIMIT, "the text", |cluster| {
+        cluster.file(Folder::Done, "ten.3.txt").is_some()
+    });
+    assert_eq!(cluster.file(Folder::Done, "ten.txt").unwrap(), "mine");
+    assert_eq!(cluster.file(Folder::Done, "ten.3.job").unwrap(), "3000!");
+    assert!(cluster.file(Folder::Done, "ten.job").is_none());
+}
+
+/// Its file may have been collected before its text has its name.
+#[test]
+fn a_name_is_taken_while_a_job_has_it_that_is_not_delivered() {
+    let mut cluster = ready();
+    cluster.drop_job("ten.job", "10!");
+    let done = FilePath::new(Folder::Done, "ten.job");
+    let mut collected = false;
+    for _ in 0..10_000 {
+        if cluster.files.remove(&done).is_some() {
+            collected = true;
+            break;
+        }
+        cluster.run_for(Duration::from_micros(10));
+    }
+    assert!(collected);
+    cluster.drop_job("ten.job", "11!");
+    cluster.run_for(Duration::from_secs(5));
+    let texts = ["ten.txt", "ten.2.txt"].map(|name| cluster.file(Folder::Done, name));
+    let texts = texts.map(Option::unwrap_or_default);
+    assert!(texts.contains(&"10!=3628800\n".to_owned()), "{texts:?}");
+    assert!(texts.contains(&"11!=39916800\n".to_owned()), "{texts:?}");
+}
