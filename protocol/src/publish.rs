@@ -3,134 +3,19 @@
 //!
 //! Each step is a single file call, and each may be the last of its caller, or late.
 
-use bytes::Bytes;
+mod calls;
 
+use self::calls::MAX_CHECKED_BYTES;
 use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::event::Action;
-use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder};
-use crate::hidden_text::{TextState, hidden_path};
+use crate::file::{FileCall, FileReply, FileTag, Folder};
+use crate::hidden_text::TextState;
 use crate::inbox::{Seen, Still, suffixed};
 use crate::job;
-use crate::jobs::{Job, Stage, job_file, text_file};
+use crate::jobs::Stage;
 use crate::printable::printable;
 use crate::trace::{Trace, WaitCause};
-
-/// A text of an earlier coordinator that is longer than this is not read, but made again: that takes
-/// less memory, since a value that a job names many times is kept once.
-const MAX_CHECKED_BYTES: usize = 128 << 20;
-
-impl Job {
-    /// Where the job ends.
-    fn end(&self) -> Folder {
-        if self.reasons.is_empty() {
-            Folder::Done
-        } else {
-            Folder::Failed
-        }
-    }
-
-    fn hidden(&self, core: &Core, state: TextState) -> FilePath {
-        hidden_path(&self.name, &core.config.run, core.highest, state)
-    }
-
-    /// The hidden name of its text, if the job had this suffix.
-    fn relabeled(&self, core: &Core, suffix: u32) -> FilePath {
-        let (name, end) = (suffixed(&self.name, suffix), self.end());
-        let state = TextState::CompleteFor(end);
-        hidden_path(&name, &core.config.run, core.highest, state)
-    }
-
-    /// Whether a text that stands under the job's name is its own, by a call of its writer that came
-    /// late. Of reasons that another has written nobody can tell.
-    fn is_text(&self, text: &[u8]) -> bool {
-        match (self.home, &self.reasons[..]) {
-            (Folder::Failed, []) => true,
-            (Folder::Failed, reasons) => {
-                let own = reasons.iter().map(|reason| format!("{reason}\n"));
-                own.collect::<String>().as_bytes() == text
-            }
-            _ => job::answers(text, &self.factorials),
-        }
-    }
-
-    /// The text that a text file of this job holds.
-    fn content(&self, core: &Core) -> Vec<Bytes> {
-        if !self.reasons.is_empty() {
-            return self
-                .reasons
-                .iter()
-                .map(|reason| Bytes::from(format!("{reason}\n")))
-                .collect();
-        }
-        let digits = |n: u32| core.checkpoint.products.digits(n);
-        job::result_text(
-            self.factorials
-                .iter()
-                .filter_map(|&n| Some((n, digits(n)?))),
-        )
-    }
-
-    /// The call that the job's stage waits for.
-    fn call(&self, core: &Core) -> Option<FileCall> {
-        let file = job_file(self.home, &self.name);
-        let text = self.text.clone();
-        Some(match self.stage {
-            Stage::Queued | Stage::Computing | Stage::Syncing => return None,
-            Stage::Room => FileCall::Room {
-                bytes: job::text_bytes(&self.factorials),
-            },
-            // One byte more tells that the file is too large.
-            Stage::Reading | Stage::Settling | Stage::Verifying => FileCall::Read {
-                path: file,
-                limit: job::MAX_JOB_BYTES,
-                whole: true,
-            },
-            Stage::Checking => FileCall::Read {
-                path: text?,
-                limit: MAX_CHECKED_BYTES,
-                whole: false,
-            },
-            Stage::Writing => FileCall::Write {
-                path: self.hidden(core, TextState::CompleteFor(self.end())),
-                part: self.hidden(core, TextState::Part).name,
-                content: self.content(core),
-                like: file,
-            },
-            Stage::Comparing => FileCall::Read {
-                path: text_file(self.home, &self.name),
-                limit: MAX_CHECKED_BYTES,
-                whole: false,
-            },
-            Stage::Relabeling(suffix) => FileCall::Rename {
-                from: text?,
-                to: self.relabeled(core, suffix),
-            },
-            Stage::Renaming(suffix) => FileCall::Rename {
-                from: file,
-                to: job_file(self.home, &suffixed(&self.name, suffix)),
-            },
-            Stage::Committing => FileCall::Rename {
-                from: file,
-                to: job_file(self.end(), &self.name),
-            },
-            Stage::Naming => FileCall::Rename {
-                from: text?,
-                to: text_file(self.home, &self.name),
-            },
-        })
-    }
-}
-
-impl Job {
-    /// What comes between its complete text and its commit.
-    fn before_commit(&self) -> Stage {
-        match self.still {
-            Some(_) => Stage::Settling,
-            None => Stage::Committing,
-        }
-    }
-}
 
 impl Coordinator {
     /// Makes the call that a job's stage waits for.
