@@ -44,7 +44,7 @@ fn a_node_that_runs_and_is_not_heard_is_killed_and_a_stopped_one_is_not() {
 }
 
 /// Lets what the node says vanish at the supervisor's end of its control link. The links were made
-/// in the order of the IDs.
+/// in the order of the IDs, and the last one is that of what watches the jobs directory.
 fn drop_reports_of(cluster: &Cluster, id: usize) -> io::Result<()> {
     let mut fds: Vec<c_int> = fs::read_dir(format!("/proc/{}/fd", cluster.pid()))?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -57,7 +57,7 @@ fn drop_reports_of(cluster: &Cluster, id: usize) -> io::Result<()> {
             links.push(fd);
         }
     }
-    assert_eq!(links.len(), 6);
+    assert_eq!(links.len(), 7);
     // One instruction: of every packet keep nothing.
     let mut keep_nothing = libc::sock_filter {
         code: (libc::BPF_RET | libc::BPF_K) as u16,
