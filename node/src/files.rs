@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use self::calls::{Made, make};
 use self::sync::{Syncs, Unsynced};
+use self::text::Fence;
 use crate::jobs_folder::JobsFolder;
 use crate::output::Mark;
 use nix::errno::Errno;
@@ -173,13 +174,14 @@ impl Worker {
             logged,
         } = request;
         logged.wait();
-        let is_over = epoch < *self.highest.lock().unwrap_or_else(PoisonError::into_inner);
-        let (reply, unsynced) = if is_over {
+        let highest = Arc::clone(&self.highest);
+        let fence = Fence { epoch, highest };
+        let (reply, unsynced) = if fence.is_over() {
             (FileReply::Fenced, None)
         } else if !self.has_folders()? {
             (FileReply::Unusable, None)
         } else {
-            let made = make(&self.folders, call).and_then(|made| self.write_now(made));
+            let made = make(&self.folders, call).and_then(|made| self.write_now(made, fence));
             made.unwrap_or_else(|error| {
                 // A folder may be gone that was there a moment ago.
                 self.looked = None;
@@ -244,14 +246,14 @@ impl Worker {
     }
 
     /// Writes a text, unless it is large and written where it is synced.
-    fn write_now(&self, made: Made) -> io::Result<Made> {
-        match made {
-            (reply, Some(Unsynced::Text(mut text))) if self.syncs.is_none() || !text.is_large() => {
+    fn write_now(&self, mut made: Made, fence: Fence) -> io::Result<Made> {
+        if let (_, Some(Unsynced::Text(text))) = &mut made {
+            text.fence = Some(fence);
+            if self.syncs.is_none() || !text.is_large() {
                 text.write()?;
-                Ok((reply, Some(Unsynced::Text(text))))
             }
-            made => Ok(made),
         }
+        Ok(made)
     }
 }
 

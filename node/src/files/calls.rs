@@ -304,6 +304,7 @@ fn begin_text(
         name: path.name,
         readers: Readers::of(folders, like)?,
         content: Some(content),
+        fence: None,
     })
 }
 

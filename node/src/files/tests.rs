@@ -370,6 +370,24 @@ fn reply(told: &mut UnboundedReceiver<Told>) -> FileReply {
 }
 
 #[test]
+fn who_was_deposed_while_it_wrote_a_text_does_not_call_it_complete() {
+    let (directory, folders) = folders();
+    let made = make(&folders, write(vec!["5!=120\n".into()], running("a.job")));
+    let Ok((_, Some(Unsynced::Text(mut text)))) = made else {
+        panic!("no text is begun")
+    };
+    let mut highest = Epoch::NONE;
+    highest.term = protocol::id::Term(2);
+    text.fence = Some(Fence {
+        epoch: Epoch::NONE,
+        highest: Arc::new(Mutex::new(highest)),
+    });
+    assert!(text.write().is_err());
+    let running = fs::read_dir(directory.path().join("running")).unwrap();
+    assert_eq!(running.count(), 0);
+}
+
+#[test]
 fn a_call_of_an_epoch_that_is_over_is_not_made() {
     let (directory, _) = folders();
     fs::write(directory.path().join("a"), "").unwrap();

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use nix::errno::Errno;
@@ -12,6 +12,7 @@ use nix::fcntl::renameat;
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, UnlinkatFlags, fchown, unlinkat};
 use protocol::file::{FilePath, Folder};
+use protocol::id::Epoch;
 
 use super::calls::{Opened, kind_of, look, open};
 use crate::acl;
@@ -37,6 +38,21 @@ pub(super) struct Text {
     /// None once it is written.
     pub(super) content: Option<Vec<Bytes>>,
     pub(super) readers: Readers,
+    /// Looked at once more before it gets its name: writing may have taken long.
+    pub(super) fence: Option<Fence>,
+}
+
+/// The epoch in whose name a call is made, and the highest that the node has seen.
+#[derive(Clone, Debug)]
+pub(super) struct Fence {
+    pub(super) epoch: Epoch,
+    pub(super) highest: Arc<Mutex<Epoch>>,
+}
+
+impl Fence {
+    pub(super) fn is_over(&self) -> bool {
+        self.epoch < *self.highest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Who may read a text: the mode that it gets, and the group where it has not that already; none
@@ -118,6 +134,9 @@ impl Text {
         written
             .and_then(|()| self.readers.admit_to(&self.file))
             .and_then(|()| {
+                if self.fence.as_ref().is_some_and(Fence::is_over) {
+                    return Err(Errno::ECANCELED.into());
+                }
                 let (folder, part, name) = (&self.folder, &self.part[..], &self.name[..]);
                 Ok(renameat(folder, part, folder, name)?)
             })

@@ -15,6 +15,8 @@ use crate::job::{Job, Verdict};
 pub struct Results {
     /// Committed job files, by folder and name.
     committed: BTreeMap<(Folder, Vec<u8>), Bytes>,
+    /// The epochs whose texts were delivered.
+    delivered: BTreeMap<(Folder, Vec<u8>), Vec<u64>>,
     /// Those whose texts were taken away.
     collected: BTreeSet<(Folder, Vec<u8>)>,
 }
@@ -58,7 +60,7 @@ impl Results {
                 if clobbered.is_some() && to.folder != Folder::Running {
                     return Err(format!("{} was renamed over {}", show(from), show(to)));
                 }
-                self.appeared(to, file)
+                self.appeared(from, to, file)
             }
             Change::Written {
                 path,
@@ -71,7 +73,7 @@ impl Results {
         }
     }
 
-    fn appeared(&mut self, path: &FilePath, file: &File) -> Result<(), String> {
+    fn appeared(&mut self, from: &FilePath, path: &FilePath, file: &File) -> Result<(), String> {
         if !matches!(path.folder, Folder::Done | Folder::Failed) {
             return Ok(());
         }
@@ -85,7 +87,12 @@ impl Results {
             return Err(format!("{} is neither a job nor a text", show(path)));
         };
         let key = (path.folder, name.to_vec());
-        if self.collected.contains(&key) {
+        let epoch = epoch_of(from);
+        let before = self.delivered.insert(key.clone(), epoch.clone());
+        // A coordinator that went on after its successor had delivered may leave a text of its own, and
+        // the successor die before it finds that: nobody can tell it from one that was not delivered.
+        let is_left_over = before.is_some_and(|before| epoch < before);
+        if self.collected.contains(&key) && !is_left_over {
             return Err(format!("{} was collected, and came back", show(path)));
         }
         let Some(job) = self.committed.get(&key) else {
@@ -114,6 +121,21 @@ impl Results {
             String::from_utf8_lossy(&file.content)
         ))
     }
+}
+
+/// Term, node and incarnation of who wrote a hidden text.
+fn epoch_of(hidden: &FilePath) -> Vec<u64> {
+    let name = String::from_utf8_lossy(&hidden.name);
+    let name = name
+        .trim_end_matches(".done.txt")
+        .trim_end_matches(".failed.txt");
+    let mut numbers: Vec<u64> = name
+        .rsplitn(4, '.')
+        .take(3)
+        .filter_map(|n| n.parse().ok())
+        .collect();
+    numbers.reverse();
+    numbers
 }
 
 fn unless_text(path: &FilePath, what: &str) -> Result<(), String> {

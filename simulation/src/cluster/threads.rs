@@ -79,10 +79,17 @@ impl Cluster {
             process.held_up.push(Held::File);
             return Ok(());
         }
-        let known = Some(process.node.highest());
+        let highest = process.node.highest();
+        let known = Some(highest);
         let Some(mut decided) = process.files.take_decided() else {
             return Ok(());
         };
+        // Looked at once more: writing may have taken long.
+        if let Step::Seal { part, .. } = &decided.step
+            && decided.epoch < highest
+        {
+            decided.step = Step::GiveUp { path: part.clone() };
+        }
         self.check(&Fact::Called {
             life,
             epoch: decided.epoch,
