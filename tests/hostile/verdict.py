@@ -162,7 +162,7 @@ def mentions(inbox, service):
     if "ignored" not in status:
         yield "status --json has no `ignored`"
         return
-    silent = (b"~", b".tmp", b".part")
+    silent = (b"~", b".tmp", b".part", b".bak")
     left = {os.fsdecode(file.name) for file in inbox.files
             if file.kind == "name that does not end in .job" and not file.name.endswith(silent)}
     missing = left - set(status["ignored"])
