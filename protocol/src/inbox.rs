@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use glob::Pattern;
+
 use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
@@ -11,7 +13,8 @@ use crate::job;
 use crate::jobs::{job_file, text_file};
 use crate::printable::printable;
 use crate::status::Ignored;
-use crate::time::{Time, Untimed};
+use crate::still::{QUIET, Seen, Still};
+use crate::time::Untimed;
 use crate::timer::Timer;
 
 /// The jobs directory is scanned this often, whether or not anybody said that it changed.
@@ -21,10 +24,6 @@ const RESCAN: Duration = Duration::from_secs(2);
 const DEBOUNCE: Duration = Duration::from_millis(5);
 /// Where listings take longer than [`DEBOUNCE`] and find no job, one time in so many is spent on them.
 const SHARE: u32 = 20;
-/// Where the system cannot tell whether a file is complete: it held still for this long.
-const QUIET: Duration = Duration::from_millis(500);
-/// A file with nothing in it is taken for a job after this time, and rejected.
-const EMPTY: Duration = Duration::from_secs(5);
 /// A dropped file that is not complete for so long is mentioned.
 const MENTION_AFTER: Duration = Duration::from_secs(5);
 /// So many numbers are tried in their order for a name that is taken.
@@ -74,42 +73,6 @@ enum Dropped {
     Claiming(Claim),
 }
 
-/// What was seen of a file, and since when it has been so.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Still {
-    seen: Seen,
-    since: Untimed,
-}
-
-/// What only time can tell the meaning of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Seen {
-    /// Its content and its times, as [`Probe::Unknown`] has them.
-    Stamp(u64),
-    /// This user may not read it. Its owner may be about to change that, as after a copy.
-    Denied,
-    /// There is nothing in it.
-    Empty,
-}
-
-impl Still {
-    /// Sees a file again; tells whether it has held still for long enough.
-    pub(crate) fn sees(known: &mut Option<Still>, seen: Seen, now: Time) -> bool {
-        let long_enough = match seen {
-            Seen::Empty => EMPTY,
-            Seen::Stamp(_) | Seen::Denied => QUIET,
-        };
-        match known {
-            Some(still) if still.seen == seen => now.since(still.since.0) >= long_enough,
-            _ => {
-                let since = Untimed(now);
-                *known = Some(Still { seen, since });
-                false
-            }
-        }
-    }
-}
-
 /// The claim of one dropped file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Claim {
@@ -135,6 +98,20 @@ impl Inbox {
     /// The files that are no jobs; none before the first look.
     pub(crate) fn ignored(&self) -> Option<&Ignored> {
         self.ignored.as_ref()
+    }
+
+    /// Sorts the names of a listing into jobs, to be looked at, and the rest.
+    fn keep(&mut self, mut names: Vec<Vec<u8>>, accept: &[Pattern]) {
+        names.retain(|name| !job::is_ignored(name));
+        names.sort_unstable();
+        let is_job = |name: &Vec<u8>| job::is_job(name, accept);
+        let (names, others): (Vec<_>, Vec<_>) = names.into_iter().partition(is_job);
+        self.ignored = Some(Ignored::of(&others));
+        let present: BTreeSet<&Vec<u8>> = names.iter().collect();
+        self.unsettled.retain(|name, _| present.contains(name));
+        self.incomplete.retain(|name, _| present.contains(name));
+        self.unclaimable.retain(|name| present.contains(name));
+        self.backlog = names.into();
     }
 
     /// The number to try for a name after one that is taken: the first few in their order, then one
@@ -195,8 +172,13 @@ impl Coordinator {
         let now = core.now();
         let asked = self.inbox.listing.take();
         let took = asked.map_or(DEBOUNCE, |asked| now.since(asked.0));
-        let is_job = |name: &Vec<u8>| !job::is_ignored(name) && job::is_job(name, &core.accept);
-        let found = matches!(&reply, FileReply::Listed(names) if names.iter().any(is_job));
+        let listed = if let FileReply::Listed(names) = reply {
+            self.inbox.keep(names, &core.accept);
+            true
+        } else {
+            false
+        };
+        let found = listed && !self.inbox.backlog.is_empty();
         let slow = took > DEBOUNCE && !found;
         let pause = if std::mem::replace(&mut self.inbox.slow, slow) && slow {
             (took * SHARE).min(RESCAN)
@@ -205,21 +187,7 @@ impl Coordinator {
         };
         let due = core.after(pause);
         core.timers.arm_if_idle(Timer::Debounce, due);
-        if let FileReply::Listed(mut names) = reply {
-            names.retain(|name| !job::is_ignored(name));
-            names.sort_unstable();
-            let is_job = |name: &Vec<u8>| job::is_job(name, &core.accept);
-            let (names, others): (Vec<_>, Vec<_>) = names.into_iter().partition(is_job);
-            self.inbox.ignored = Some(Ignored::of(&others));
-            let present: BTreeSet<&Vec<u8>> = names.iter().collect();
-            self.inbox
-                .unsettled
-                .retain(|name, _| present.contains(name));
-            self.inbox
-                .incomplete
-                .retain(|name, _| present.contains(name));
-            self.inbox.unclaimable.retain(|name| present.contains(name));
-            self.inbox.backlog = names.into();
+        if listed {
             self.take_in(core);
         }
     }

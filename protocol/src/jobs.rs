@@ -13,10 +13,11 @@ use crate::core::Core;
 use crate::file::{FilePath, Folder};
 use crate::hidden_text::{HiddenText, TextState};
 use crate::id::Epoch;
-use crate::inbox::{OPEN_LIMIT, Still};
+use crate::inbox::OPEN_LIMIT;
 use crate::jobs::memory::Memory;
 use crate::recovery::Recovery;
 use crate::status::{JobState, JobStatus};
+use crate::still::Still;
 use crate::time::Untimed;
 use crate::trace::{Trace, WaitCause};
 

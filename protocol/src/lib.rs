@@ -39,6 +39,7 @@ mod products;
 mod publish;
 mod recovery;
 pub mod status;
+mod still;
 mod takeover;
 pub mod time;
 pub mod timer;

@@ -12,10 +12,11 @@ use crate::event::Action;
 use crate::file::{FileCall, FileReply, FileTag, Folder};
 use crate::hidden_text::TextState;
 use crate::id::Term;
-use crate::inbox::{Seen, Still, suffixed};
+use crate::inbox::suffixed;
 use crate::job;
 use crate::jobs::Stage;
 use crate::printable::printable;
+use crate::still::{Seen, Still};
 use crate::trace::{Trace, WaitCause};
 
 /// With more open jobs the regular look at `running/` must do.

@@ -7,8 +7,8 @@ use super::Stage;
 use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::file::{FileReply, Folder};
-use crate::inbox::{Seen, Still};
 use crate::job;
+use crate::still::{Seen, Still};
 use crate::time::Untimed;
 use crate::trace::{ReassignCause, Trace, WaitCause};
 
