@@ -165,7 +165,16 @@ impl Run {
         let scenario = &self.scenario;
         let elections = self.cluster.reached.elections;
         let well = |cluster: &Cluster| liveness::unwell(scenario, cluster).is_none();
-        let is_well = self.cluster.run_until_so(healed_at + PATIENCE, well)?;
+        let open_when_healed = liveness::open_jobs(scenario, &self.cluster);
+        let mut is_well = self.cluster.run_until_so(healed_at + PATIENCE, well)?;
+        // One slow worker may have more to do than that: as long as another job has ended in this time,
+        // the rest has it once more.
+        let mut open = open_when_healed;
+        while !is_well && liveness::open_jobs(scenario, &self.cluster) < open {
+            open = liveness::open_jobs(scenario, &self.cluster);
+            let end = self.cluster.now + PATIENCE;
+            is_well = self.cluster.run_until_so(end, well)?;
+        }
         self.healed_in = self.cluster.now.since(healed_at);
         if is_well {
             self.cluster.run_until(self.cluster.now + STAYS)?;

@@ -47,6 +47,13 @@ pub fn unwell(scenario: &Scenario, cluster: &Cluster) -> Option<Violation> {
     None
 }
 
+/// How many jobs have not ended.
+pub fn open_jobs(scenario: &Scenario, cluster: &Cluster) -> usize {
+    let jobs = scenario.jobs.iter().enumerate();
+    jobs.filter(|&(number, job)| ended(cluster, number, job).is_err())
+        .count()
+}
+
 fn ended(cluster: &Cluster, number: usize, job: &Job) -> Result<(), String> {
     if cluster.collected.contains(&number) {
         return Ok(());
