@@ -19,7 +19,7 @@ pub(crate) struct Still {
 /// What only time can tell the meaning of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Seen {
-    /// Its content and its times, as [`Probe::Unknown`] has them.
+    /// Its content and its times, as [`Probe::Unknown`](crate::file::Probe::Unknown) has them.
     Stamp(u64),
     /// This user may not read it. Its owner may be about to change that, as after a copy.
     Denied,
