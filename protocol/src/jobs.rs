@@ -136,6 +136,12 @@ impl Jobs {
         self.recovery.settled
     }
 
+    /// Whether there is a job of an earlier coordinator that nobody can read for now.
+    pub(crate) fn has_unread(&self) -> bool {
+        let mut jobs = self.open.values();
+        jobs.any(|job| job.is_found && job.stage == Stage::Reading)
+    }
+
     pub(crate) fn get_mut(&mut self, key: u64) -> Option<&mut Job> {
         self.open.get_mut(&key)
     }

@@ -20,6 +20,9 @@ pub(crate) struct Recovery {
     pub(crate) unread: BTreeSet<u64>,
     /// Factorials that no open job needs, to be forgotten once all that was found has been read.
     pub(crate) unneeded: BTreeSet<u32>,
+    /// Factorials that were held at the takeover and that no job needs of which that is known: one may
+    /// need them whose file cannot be read yet.
+    doubtful: BTreeSet<u32>,
     /// All jobs that were there at the takeover have been read.
     pub(crate) settled: bool,
     /// The folders are being listed.
@@ -226,9 +229,9 @@ impl Coordinator {
         }
         if !std::mem::replace(&mut recovery.settled, true) {
             let held = core.checkpoint.products.factorials();
-            recovery.unneeded.extend(held);
+            recovery.doubtful.extend(held);
             let assigned = self.pool.assigned().map(|id| id.n);
-            recovery.unneeded.extend(assigned);
+            recovery.doubtful.extend(assigned);
             self.scan_inbox(core);
         }
         self.forget_unneeded(core);
@@ -237,7 +240,7 @@ impl Coordinator {
     /// Whether what is held of a factorial, or done for it, is of use: an open job needs it, be it one
     /// that waits, or one may turn up that does.
     pub(crate) fn wants(&self, n: u32) -> bool {
-        !self.jobs.settled() || self.jobs.need(n)
+        !self.jobs.settled() || self.jobs.need(n) || self.jobs.recovery.doubtful.contains(&n)
     }
 
     /// Forgets what no job needs, unless one may turn up that does.
@@ -245,7 +248,13 @@ impl Coordinator {
         if self.jobs.recovery.is_open() {
             return;
         }
-        for n in std::mem::take(&mut self.jobs.recovery.unneeded) {
+        let mut unneeded = std::mem::take(&mut self.jobs.recovery.unneeded);
+        if self.jobs.has_unread() {
+            unneeded.retain(|n| !self.jobs.recovery.doubtful.contains(n));
+        } else {
+            unneeded.append(&mut self.jobs.recovery.doubtful);
+        }
+        for n in unneeded {
             if !self.jobs.need(n) {
                 self.forget(core, n);
             }
