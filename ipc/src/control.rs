@@ -15,6 +15,7 @@ use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, recv, send, setsockopt, socketpair, sockopt,
 };
+use protocol::deaths::Deaths;
 use protocol::event::ChildState;
 use protocol::id::{Incarnation, NodeId};
 use protocol::status::Status;
@@ -58,6 +59,8 @@ pub enum ToNode {
     Stopping,
     /// Something may have been dropped into the jobs directory. Told to whoever coordinates.
     InboxChanged,
+    /// How many nodes died by what they were doing; the latest counts.
+    Deaths(Deaths),
 }
 
 /// The state of one node's process, as its parent sees it.
@@ -83,6 +86,8 @@ pub struct News {
     pub start: bool,
     /// Something may have been dropped, however often that was said.
     pub inbox_changed: bool,
+    /// Deaths that jobs caused, if there was news of them. Comes before the start.
+    pub deaths: Option<Deaths>,
 }
 
 impl News {
@@ -93,6 +98,7 @@ impl News {
             ToNode::Stopping => self.stopping = true,
             ToNode::Hints(hints) => self.hints = hints,
             ToNode::InboxChanged => self.inbox_changed = true,
+            ToNode::Deaths(deaths) => self.deaths.get_or_insert_default().merge(deaths),
         }
     }
 
@@ -122,6 +128,8 @@ pub enum ToSupervisor {
     FaultFired(usize),
     /// A job has ended, and its text has its name: whoever waits for one looks at the files.
     JobEnded,
+    /// This process is about to abort, by itself.
+    Aborting,
 }
 
 /// What the process that watches the jobs directory says, and each time, that something may have been
@@ -220,13 +228,22 @@ impl<Out, In> ControlLink<Out, In> {
 }
 
 impl<Out: Serialize, In> ControlLink<Out, In> {
+    /// A message as it travels, for who can encode nothing when it is to be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Encode`].
+    pub fn packet(message: &Out) -> Result<Vec<u8>, ControlError> {
+        Ok(rmp_serde::to_vec(message)?)
+    }
+
     /// Sends a message, or nothing at all when the socket is full. Never blocks.
     ///
     /// # Errors
     ///
     /// [`ControlError::TooLong`], [`ControlError::Closed`], or what the socket says.
     pub fn send(&self, message: &Out) -> Result<Sent, ControlError> {
-        let packet = rmp_serde::to_vec(message)?;
+        let packet = Self::packet(message)?;
         if packet.len() > MAX_PACKET {
             return Err(ControlError::TooLong(packet.len()));
         }

@@ -312,6 +312,9 @@ impl Driver {
                 state: hint.state,
             });
         }
+        if let Some(deaths) = news.deaths {
+            self.step(Event::Deaths(deaths));
+        }
         if news.start {
             self.step(Event::Start);
         }

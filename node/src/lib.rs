@@ -23,6 +23,7 @@ use crate::files::Files;
 use crate::inject::Passing;
 use crate::output::Output;
 
+mod abort;
 mod acl;
 pub mod args;
 mod arithmetic;
@@ -86,6 +87,7 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
         let incarnation = Incarnation(args.incarnation);
         let term = Term(args.term);
         let control = open_control(control)?;
+        abort::report(control.get_ref())?;
         let mut mesh = Mesh::bind(MeshConfig {
             run_dir: args.run_dir.clone(),
             nodes: args.config.nodes,

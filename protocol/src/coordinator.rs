@@ -149,6 +149,7 @@ impl Coordinator {
 
     /// The end of a step: hands out work, and sends what this step has to say.
     pub(crate) fn finish_turn(&mut self, core: &mut Core) {
+        self.charge(core);
         let assignments = self.dispatch(core);
         let epoch = self.epoch;
         let update = std::mem::take(&mut self.update);
@@ -237,6 +238,7 @@ impl Coordinator {
             }
             FileTag::Dropped(name) => self.dropped_done(core, name, reply),
             FileTag::Job(key) => self.job_done(core, key, reply),
+            FileTag::Charge(key) => self.charged(core, key, &reply),
             FileTag::Sync => {
                 core.note(Trouble::Sync, &reply);
                 self.synced(core);
@@ -355,6 +357,9 @@ impl Coordinator {
     /// Hands out operations while a worker has room; returns them by worker.
     fn dispatch(&mut self, core: &mut Core) -> BTreeMap<NodeId, Vec<OperationId>> {
         let mut assignments: BTreeMap<NodeId, Vec<OperationId>> = BTreeMap::new();
+        if self.holds_back(core) {
+            return assignments;
+        }
         while let Some(worker) = self.pool.least_busy(core) {
             let Some(id) = self.work.next() else {
                 break;

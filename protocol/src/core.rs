@@ -7,6 +7,7 @@ use glob::Pattern;
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
+use crate::deaths::Deaths;
 use crate::event::Action;
 use crate::file::{FileReply, FileTag};
 use crate::id::{Epoch, Incarnation, NodeId};
@@ -40,6 +41,8 @@ pub(crate) struct Core {
     pub(crate) stopping: bool,
     /// The time of the event that is being handled.
     pub(crate) now: Untimed,
+    /// Deaths that jobs caused, as the supervisor tells.
+    pub(crate) deaths: Deaths,
     /// What is to be traced of commits, and of texts that get their names, if calls succeed that were on
     /// their way when a coordinatorship of this node ended.
     pub(crate) late_calls: BTreeMap<(Epoch, u64), Trace>,

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::deaths::Deaths;
 use crate::file::{FileCall, FileReply, FileTag};
 use crate::id::{Epoch, Incarnation, NodeId, Term};
 use crate::message::{Message, Product};
@@ -77,6 +78,8 @@ pub enum Event {
         /// How it ended.
         reply: FileReply,
     },
+    /// The supervisor tells how many nodes died by what they were doing, perhaps again.
+    Deaths(Deaths),
     /// The jobs directory may have changed.
     InboxChanged,
     /// A timer that this node has armed is due.

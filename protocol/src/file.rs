@@ -168,6 +168,8 @@ pub enum FileTag {
     Dropped(Vec<u8>),
     /// A claimed job, by the coordinator's number for it.
     Job(u64),
+    /// The mark of the deaths that a job caused, by the coordinator's number for it.
+    Charge(u64),
     /// The sync of the folders that published jobs wait for.
     Sync,
     /// Cleaning up; nobody waits for the reply.

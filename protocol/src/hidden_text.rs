@@ -87,7 +87,7 @@ pub(crate) fn hidden_path(job: &str, run: &str, epoch: Epoch, state: TextState) 
 }
 
 /// What stands for a job's name in hidden names.
-fn label(name: &str) -> Cow<'_, str> {
+pub(crate) fn label(name: &str) -> Cow<'_, str> {
     if name.len() <= WHOLE_LABEL {
         return name.into();
     }

@@ -4,12 +4,14 @@
 //! The files are the truth: all of this is made anew from them by the next coordinator.
 
 mod accept;
+mod charge;
 mod memory;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordinator::Coordinator;
 use crate::core::Core;
+use crate::deaths::{Charge, DeathMark};
 use crate::file::{FilePath, Folder};
 use crate::hidden_text::{HiddenText, TextState};
 use crate::id::Epoch;
@@ -36,6 +38,10 @@ pub(crate) struct Jobs {
     memory: Memory,
     /// Jobs whose folders are being synced, by one call for all.
     syncing: BTreeSet<u64>,
+    /// Jobs whose mark for the deaths that they may have caused is being written, and up to which
+    /// death those count.
+    charging: BTreeSet<u64>,
+    charging_upto: u64,
 }
 
 /// One job, from its claim until its text has its name.
@@ -66,6 +72,8 @@ pub(crate) struct Job {
     pub(crate) kept_since: Option<Untimed>,
     /// What was seen of its file, while that may still change.
     pub(crate) still: Option<Still>,
+    /// The deaths that it may have caused.
+    pub(crate) charge: Charge,
     /// It was running at the takeover: others may have computed much of it.
     pub(crate) is_found: bool,
     /// Digits that it counts for while its results are computed and written.
@@ -215,6 +223,11 @@ impl Jobs {
         })
     }
 
+    /// Whether a mark stands beside an open job.
+    pub(crate) fn uses_mark(&self, mark: &DeathMark) -> bool {
+        self.open.values().any(|job| mark.is_of(&job.name))
+    }
+
     /// Keeps a complete text as long as its job runs: its writer may commit the job any moment, by
     /// a call that comes late, and then this is the job's text.
     pub(crate) fn spare(&mut self, text: &HiddenText) {
@@ -254,6 +267,7 @@ impl Jobs {
                 told: None,
                 kept_since: None,
                 still: None,
+                charge: Charge::default(),
                 is_found: false,
                 digits: 0,
                 text_bytes: 0,

@@ -19,6 +19,7 @@ mod checkpoint;
 pub mod config;
 mod coordinator;
 mod core;
+pub mod deaths;
 mod election;
 pub mod event;
 pub mod file;

@@ -10,6 +10,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::{Config, Preemption};
 use crate::coordinator::Coordinator;
 use crate::core::Core;
+use crate::deaths::Deaths;
 use crate::election::Candidate;
 use crate::event::{Action, Event};
 use crate::id::{Epoch, Incarnation, NodeId, Term};
@@ -78,6 +79,7 @@ impl Node {
                 started: false,
                 stopping: false,
                 now: Untimed::default(),
+                deaths: Deaths::default(),
                 late_calls: BTreeMap::new(),
                 troubles: BTreeSet::new(),
                 woke: Untimed::default(),
@@ -145,6 +147,7 @@ impl Node {
                     self.core.late_file_done(epoch, &tag, &reply);
                 }
             }
+            Event::Deaths(deaths) => self.core.deaths.merge(deaths),
             Event::InboxChanged => {
                 if let Role::Coordinator(coordinator) = &mut self.role {
                     coordinator.inbox_changed(&mut self.core);
@@ -222,7 +225,13 @@ impl Node {
                 _ => Vec::new(),
             },
             ignored: self.ignored().cloned(),
+            deaths_charged: self.deaths_charged(),
         }
+    }
+
+    /// For how many deaths the jobs that may have caused them are marked, as far as this node knows.
+    pub fn deaths_charged(&self) -> u64 {
+        self.core.deaths.charged
     }
 
     /// The files in the inbox that are no jobs, as this node, if it coordinates, has last seen them.

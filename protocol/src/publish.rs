@@ -305,6 +305,7 @@ impl Coordinator {
             ));
         }
         self.sweep_spared(core, key);
+        self.sweep_marks(core, key);
         self.advance(core, key, Stage::Syncing);
         self.sync(core);
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordinator::Coordinator;
 use crate::core::Core;
+use crate::deaths::{Charge, DeathMark};
 use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder};
 use crate::hidden_text::{HiddenText, TextState};
 use crate::jobs::{Stage, job_name, text_file};
@@ -107,6 +108,7 @@ impl Coordinator {
         let open = self.jobs.names_in(Folder::Running);
         files.iter().any(|file| match HiddenText::parse(file) {
             Some(text) => !self.jobs.uses(&text, &core.config.run, self.epoch),
+            None if let Some(mark) = DeathMark::parse(file) => !self.jobs.uses_mark(&mark),
             None => job_name(file).is_some_and(|name| !open.contains(&name)),
         })
     }
@@ -145,12 +147,19 @@ impl Coordinator {
     }
 
     pub(crate) fn adopt(&mut self, core: &mut Core, names: &[Vec<u8>]) {
+        let marks = names.iter().filter_map(|name| DeathMark::parse(name));
+        let marks: Vec<DeathMark> = marks.collect();
         let mut names: Vec<String> = names.iter().filter_map(|name| job_name(name)).collect();
         names.sort_unstable();
         let open = self.jobs.names_in(Folder::Running);
         for name in names {
             if !open.contains(&name) {
+                let of_it = marks.iter().filter(|mark| mark.is_of(&name));
+                let charge = Charge::found(of_it, &core.config.run);
                 let key = self.jobs.add_found(name, Folder::Running);
+                if let Some(job) = self.jobs.get_mut(key) {
+                    job.charge = charge;
+                }
                 self.issue(core, key);
             }
         }
@@ -192,6 +201,12 @@ impl Coordinator {
                     (None, None) => continue,
                 };
                 self.finish_commit(core, name, home, text);
+            }
+        }
+        let marks = listed[&Folder::Running].iter();
+        for mark in marks.filter_map(|name| DeathMark::parse(name)) {
+            if !self.jobs.uses_mark(&mark) {
+                self.call(core, FileTag::Sweep, FileCall::Remove(mark.path));
             }
         }
         for text in hidden {

@@ -34,6 +34,8 @@ pub struct Status {
     pub jobs: Vec<JobStatus>,
     /// Files in the inbox that are no jobs; none but at a coordinator that has looked.
     pub ignored: Option<Ignored>,
+    /// For how many of the [`Deaths`](crate::deaths::Deaths) of this run jobs are marked.
+    pub deaths_charged: u64,
 }
 
 /// Files in the inbox that are left alone, since their names are not those of jobs.

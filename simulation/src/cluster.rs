@@ -60,6 +60,8 @@ pub struct Surroundings {
     pub most_unsent: usize,
     /// The file system of the jobs directory.
     pub mount: Mount,
+    /// Whoever is killed is killed for want of memory.
+    pub memory_kills: bool,
 }
 
 /// The cluster.
@@ -228,7 +230,9 @@ impl Cluster {
             Happening::Watchdog(life) => self.watchdog(life)?,
             Happening::Tell => self.tell(),
             Happening::Report(life, report) => {
-                self.supervisor.hear(life, report);
+                if self.supervisor.hear(life, report) {
+                    self.owe_telling();
+                }
                 self.pass_on_drop();
             }
             Happening::Dropped => {

@@ -87,7 +87,10 @@ impl Scenario {
     /// What a seed decides.
     pub fn new(seed: u64) -> Scenario {
         let mut chance = Chance::new(seed);
-        let surroundings = surroundings(&mut chance);
+        let surroundings = Surroundings {
+            memory_kills: seed % 8 == 7,
+            ..surroundings(&mut chance)
+        };
         let config = config(&mut chance, &surroundings);
         let nodes = config.nodes;
         let pace = chance.pick(&[
@@ -185,6 +188,7 @@ fn surroundings(chance: &mut Chance) -> Surroundings {
             leases: chance.percent(80),
             events: chance.percent(85),
         },
+        memory_kills: false,
     }
 }
 

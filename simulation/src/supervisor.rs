@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use ipc::control::Hint;
+use protocol::deaths::Deaths;
 use protocol::event::ChildState;
 use protocol::id::{Epoch, Incarnation, NodeId, Term};
 use protocol::time::Time;
@@ -33,6 +34,8 @@ pub(crate) struct Supervisor {
     pub(crate) telling: bool,
     /// Something may have been dropped, and no coordinator has been told.
     pub(crate) hint_due: bool,
+    /// Deaths that jobs caused.
+    pub(crate) deaths: Deaths,
     /// The latest coordinatorship that was reported.
     announced: Epoch,
     incarnation: Incarnation,
@@ -45,6 +48,8 @@ pub(crate) struct Report {
     pub(crate) highest: Epoch,
     /// It is a coordinator.
     pub(crate) coordinates: bool,
+    /// For how many deaths jobs are marked.
+    pub(crate) charged: u64,
 }
 
 /// One static ID.
@@ -57,6 +62,8 @@ pub(crate) struct Slot {
     pub(crate) start_due: bool,
     /// The epoch in which it coordinates, as far as it has reported.
     coordinates: Option<Epoch>,
+    /// What it was told of the deaths that jobs caused.
+    pub(crate) told_deaths: Deaths,
     /// Deaths in a row.
     deaths: u32,
 }
@@ -70,6 +77,7 @@ impl Supervisor {
             bound: false,
             start_due: false,
             coordinates: None,
+            told_deaths: Deaths::default(),
             deaths: 0,
         };
         Supervisor {
@@ -80,6 +88,7 @@ impl Supervisor {
             stopping: false,
             telling: false,
             hint_due: false,
+            deaths: Deaths::default(),
             announced: Epoch::NONE,
             incarnation: Incarnation(0),
         }
@@ -98,6 +107,7 @@ impl Supervisor {
         slot.state = ChildState::Running;
         slot.bound = false;
         slot.start_due = true;
+        slot.told_deaths = Deaths::default();
         slot.coordinates = None;
         incarnation
     }
@@ -123,17 +133,21 @@ impl Supervisor {
 
     /// Takes in a node's report: the highest epoch that it knows, and whether it coordinates. A new
     /// coordinator is told of what may have been dropped after its first look, and told to another.
-    pub(crate) fn hear(&mut self, life: Life, report: Report) {
+    /// Says whether all are to be told of jobs that were marked for deaths.
+    pub(crate) fn hear(&mut self, life: Life, report: Report) -> bool {
+        let marked = report.charged > self.deaths.charged;
         self.term = self.term.max(report.highest.term);
+        self.deaths.charged = self.deaths.charged.max(report.charged);
         let slot = self.slot(life.node);
         if slot.incarnation != life.incarnation {
-            return;
+            return marked;
         }
         slot.coordinates = report.coordinates.then_some(report.highest);
         if report.coordinates && report.highest > self.announced {
             self.announced = report.highest;
             self.hint_due = true;
         }
+        marked
     }
 
     /// The node that coordinates, as far as the reports tell, and runs.

@@ -8,13 +8,19 @@
 //! same time, and the page cache want their share. With that, six jobs at once, each of the largest N
 //! that 256, 512 or 1024 MiB allow, end without a kill for want of memory.
 
+mod groups;
+mod kills;
+
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use std::collections::BTreeSet;
 
 use protocol::config::{Config, MAX_MAX_N};
 use protocol::plan::conversion::most_digits;
+
+use self::groups::{own_groups, read};
+pub(crate) use self::kills::MemoryKills;
 
 /// Largest N where memory allows it and nothing else was asked for.
 const DEFAULT_MAX_N: u32 = 10_000_000;
@@ -217,75 +223,17 @@ impl fmt::Display for Memory {
 
 /// The limits that are set. "max", and files that do not exist, are none.
 fn cgroup_limits(root: &Path) -> Vec<u64> {
-    let memberships = read(&root.join("proc/self/cgroup")).unwrap_or_default();
-    let mounts = read(&root.join("proc/self/mountinfo")).unwrap_or_default();
-    let mut limits = Vec::new();
-    for mount in mounts.lines().filter_map(Mount::parse) {
-        let group = memberships.lines().find_map(|line| mount.group_of(line));
-        let Some(group) = group else { continue };
-        let top = root.join(mount.point.trim_start_matches('/'));
-        // A mount that shows a part of the tree only, as in a container, shows this group there.
-        let inside = Path::new(group).strip_prefix(&mount.root);
-        let group = top.join(inside.unwrap_or(Path::new("")));
-        let folders = group
-            .ancestors()
-            .take_while(|folder| folder.starts_with(&top));
-        limits.extend(folders.filter_map(|folder| {
-            let text = read(&folder.join(mount.file))?;
+    let groups = own_groups(root).into_iter();
+    let limits = groups.flat_map(|group| {
+        let folders = group.folder.ancestors();
+        let folders = folders.take_while(|folder| folder.starts_with(&group.top));
+        let limit = |folder: &Path| {
+            let text = read(&folder.join(group.version.limit()))?;
             text.trim().parse::<u64>().ok()
-        }));
-    }
-    limits
-}
-
-/// A mounted tree of control groups that limits memory.
-struct Mount {
-    /// The group that it shows at its top.
-    root: PathBuf,
-    point: String,
-    /// The file of the limit in each group.
-    file: &'static str,
-}
-
-impl Mount {
-    /// Reads a line of `/proc/self/mountinfo`: numbers, root and mount point in the fields 4 and 5;
-    /// after a hyphen the type, the source and the options of the tree.
-    fn parse(line: &str) -> Option<Mount> {
-        let (mount, tree) = line.split_once(" - ")?;
-        let mut mount = mount.split(' ').skip(3);
-        let (root, point) = (mount.next()?, mount.next()?);
-        let mut tree = tree.split(' ');
-        let (kind, options) = (tree.next()?, tree.nth(1)?);
-        let file = match kind {
-            "cgroup2" => "memory.max",
-            "cgroup" if options.split(',').any(|option| option == "memory") => {
-                "memory.limit_in_bytes"
-            }
-            _ => return None,
         };
-        Some(Mount {
-            root: PathBuf::from(root),
-            point: point.to_owned(),
-            file,
-        })
-    }
-
-    /// The path in a line of `/proc/self/cgroup`, `0::PATH` or `4:cpu,memory:PATH`, if the line is
-    /// about this tree.
-    fn group_of<'a>(&self, line: &'a str) -> Option<&'a str> {
-        let mut fields = line.splitn(3, ':');
-        let (number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
-        let is_ours = if self.file == "memory.max" {
-            number == "0"
-        } else {
-            controllers.split(',').any(|name| name == "memory")
-        };
-        is_ours.then_some(path)
-    }
-}
-
-fn read(path: &Path) -> Option<String> {
-    std::fs::read_to_string(path).ok()
+        folders.filter_map(limit).collect::<Vec<u64>>()
+    });
+    limits.collect()
 }
 
 /// An amount as a person reads it, in whole MiB.

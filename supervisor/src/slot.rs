@@ -7,6 +7,7 @@ use ipc::control::{Hint, Received, Sent, SupervisorEnd, ToNode, ToSupervisor};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use protocol::deaths::Deaths;
 use protocol::event::ChildState;
 use protocol::id::{Incarnation, NodeId};
 use protocol::status::{RoleName, Status};
@@ -51,6 +52,8 @@ pub(crate) struct Life {
     pub(crate) peak_held_bytes: u64,
     /// Injected faults, by specification, that it has reported and nobody has noted yet.
     pub(crate) fired: Vec<usize>,
+    /// It has said that it aborts.
+    pub(crate) aborts: bool,
     /// When it was started.
     pub(crate) born: Instant,
     /// Whether it still answers.
@@ -59,6 +62,7 @@ pub(crate) struct Life {
     link: Option<SupervisorEnd>,
     start_due: bool,
     hints_due: bool,
+    deaths_due: bool,
 }
 
 impl Slot {
@@ -88,11 +92,13 @@ impl Slot {
             status: None,
             peak_held_bytes: 0,
             fired: Vec::new(),
+            aborts: false,
             born: now,
             watchdog: Watchdog::new(now),
             link: Some(spawned.link),
             start_due: true,
             hints_due: false,
+            deaths_due: true,
         });
     }
 
@@ -159,6 +165,7 @@ impl Life {
                         // Its arrival ends the sleep, and that is all that it is for.
                         ToSupervisor::JobEnded => {}
                         ToSupervisor::FaultFired(spec) => self.fired.push(spec),
+                        ToSupervisor::Aborting => self.aborts = true,
                     }
                 }
                 Ok(Received::Empty) => return false,
@@ -178,13 +185,26 @@ impl Life {
         self.hints_due = true;
     }
 
-    /// Sends what is due, as far as the link takes it now: the hints, made by `hints`, and once the
-    /// cluster has `started`, the start signal. A node binds its socket before it reads either.
-    pub(crate) fn tell(&mut self, started: bool, hints: impl FnOnce() -> Vec<Hint>) {
+    /// Makes it hear of the deaths that jobs caused.
+    pub(crate) fn owe_deaths(&mut self) {
+        self.deaths_due = true;
+    }
+
+    /// Sends what is due, as far as the link takes it now: the deaths, the hints, made by `hints`, and
+    /// once the cluster has `started`, the start signal. A node binds its socket before it reads any.
+    pub(crate) fn tell(
+        &mut self,
+        started: bool,
+        deaths: Deaths,
+        hints: impl FnOnce() -> Vec<Hint>,
+    ) {
+        if self.deaths_due {
+            self.deaths_due = !self.send(&ToNode::Deaths(deaths));
+        }
         if self.hints_due {
             self.hints_due = !self.send(&ToNode::Hints(hints()));
         }
-        if self.start_due && started && !self.hints_due {
+        if self.start_due && started && !self.hints_due && !self.deaths_due {
             self.start_due = !self.send(&ToNode::Start);
         }
     }
@@ -203,7 +223,7 @@ impl Life {
     pub(crate) fn poll_fd(&self, started: bool) -> Option<PollFd<'_>> {
         let link = self.link.as_ref()?;
         let mut events = PollFlags::POLLIN;
-        if self.hints_due || (self.start_due && started) {
+        if self.hints_due || self.deaths_due || (self.start_due && started) {
             events |= PollFlags::POLLOUT;
         }
         Some(PollFd::new(link.as_fd(), events))

@@ -9,6 +9,7 @@
 //! Every step brings the nodes to what the state says and may be repeated at will; none waits.
 
 mod answer;
+mod casualties;
 mod error;
 mod shutdown;
 mod watch;
@@ -33,6 +34,7 @@ use crate::launch::Launch;
 use crate::reap::{self, Change, Ending};
 use crate::signals::Signals;
 use crate::slot::{Life, Slot};
+use crate::supervise::casualties::Casualties;
 use crate::supervise::shutdown::Phase;
 use crate::supervise::watch::Watch;
 
@@ -59,6 +61,8 @@ pub(crate) struct Supervisor<'a> {
     incarnation: Incarnation,
     /// The highest term that any node has reported.
     term: Term,
+    /// Nodes that died by what they were doing.
+    casualties: Casualties,
     /// The files in the inbox that are no jobs, as the latest coordinator to look has reported them.
     ignored: Ignored,
     /// The latest coordinatorship that was told of on standard error.
@@ -113,6 +117,7 @@ impl<'a> Supervisor<'a> {
             hints,
             incarnation: Incarnation::default(),
             term: Term::default(),
+            casualties: Casualties::new(),
             ignored: Ignored::default(),
             announced: Epoch::NONE,
             start_by: now + START_AFTER,
@@ -142,6 +147,7 @@ impl<'a> Supervisor<'a> {
         // Before a restart, so that no peer learns of a death later than it must.
         self.tell();
         self.pass_on_drop();
+        self.count_casualties();
         self.restart_due()?;
         self.serve_control();
         self.sleep(wake)?;
@@ -187,6 +193,11 @@ impl<'a> Supervisor<'a> {
         // Its last reports count: its term may be the highest.
         while self.read_reports_of(index) {}
         self.record(index, pid, &ending.into());
+        let aborts = self.slots[index]
+            .life
+            .as_ref()
+            .is_some_and(|life| life.aborts);
+        self.casualties.ended(ending, aborts);
         let wait = self.slots[index].end(Instant::now());
         if self.is_stopping() {
             return Ok(());
@@ -264,8 +275,10 @@ impl<'a> Supervisor<'a> {
             self.launch.fault_fired(spec);
         }
         let mut ignored = None;
+        let mut charged = 0;
         if let Some(status) = &mut life.status {
             ignored = status.ignored.take();
+            charged = status.deaths_charged;
             self.term = self.term.max(status.highest.term);
             if status.role == RoleName::Coordinator && status.highest > self.announced {
                 self.announced = status.highest;
@@ -278,6 +291,7 @@ impl<'a> Supervisor<'a> {
         if let Some(ignored) = ignored {
             self.note_ignored(ignored);
         }
+        self.note_charged(charged);
         more
     }
 
@@ -304,7 +318,7 @@ impl<'a> Supervisor<'a> {
         for slot in &mut self.slots {
             if let Some(life) = &mut slot.life {
                 let others = |hint: &&Hint| hint.node != slot.id;
-                life.tell(self.started, || {
+                life.tell(self.started, self.casualties.deaths, || {
                     states.iter().filter(others).copied().collect()
                 });
             }

@@ -30,6 +30,7 @@ fn status(jobs: usize, name: usize) -> ToSupervisor {
             names: vec!["i".repeat(327); 100],
             more: u64::MAX,
         }),
+        deaths_charged: u64::MAX,
     };
     ToSupervisor::Status {
         status,

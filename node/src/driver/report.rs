@@ -16,10 +16,14 @@ const ALIVE: Duration = Duration::from_secs(2);
 /// How soon a node reports that its copy of the checkpoint has grown or shrunk.
 const HELD: Duration = Duration::from_millis(500);
 
+/// What is told as soon as it changes: the role, the highest epoch, the coordinator, for how many deaths
+/// jobs are marked, and the files that are no jobs.
+type View = (RoleName, Epoch, Option<NodeId>, u64, Option<Ignored>);
+
 /// What the supervisor was told last, and what it is still to be told.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    pub(super) told: Option<(RoleName, Epoch, Option<NodeId>, Option<Ignored>)>,
+    pub(super) told: Option<View>,
     /// When the last report was sent, or could not be because the link was full.
     tried_at: Option<Instant>,
     /// The last report of progress still listed jobs.
@@ -58,6 +62,7 @@ impl Driver {
             self.node.role(),
             self.node.highest(),
             self.node.coordinator(),
+            self.node.deaths_charged(),
             self.node.ignored(),
         );
         let due = self
@@ -65,12 +70,12 @@ impl Driver {
             .due(&self.node)
             .is_some_and(|due| due <= Instant::now());
         let told = self.report.told.as_ref();
-        let told = told.map(|(role, highest, coordinator, ignored)| {
-            (*role, *highest, *coordinator, ignored.as_ref())
+        let told = told.map(|(role, highest, coordinator, charged, ignored)| {
+            (*role, *highest, *coordinator, *charged, ignored.as_ref())
         });
         if told != Some(view) || due {
-            let (role, highest, coordinator, ignored) = view;
-            let view = (role, highest, coordinator, ignored.cloned());
+            let (role, highest, coordinator, charged, ignored) = view;
+            let view = (role, highest, coordinator, charged, ignored.cloned());
             let status = self.node.status();
             let had_jobs = !status.jobs.is_empty();
             let held_bytes = status.held_bytes;

@@ -17,6 +17,8 @@ pub struct Results {
     committed: BTreeMap<(Folder, Vec<u8>), Bytes>,
     /// The epochs whose texts were delivered.
     delivered: BTreeMap<(Folder, Vec<u8>), Vec<u64>>,
+    /// How many processes have ended.
+    deaths: u64,
     /// Those whose texts were taken away.
     collected: BTreeSet<(Folder, Vec<u8>)>,
 }
@@ -41,12 +43,25 @@ impl Checker for Results {
                 self.committed = jobs.collect();
                 Ok(())
             }
+            Fact::Died(_) => {
+                self.deaths += 1;
+                Ok(())
+            }
             _ => on_change(fact, |change| self.changed(change)),
         }
     }
 }
 
 impl Results {
+    /// Whether a text tells of deaths for want of memory, and no more of them than there were.
+    fn are_deaths(&self, text: &[u8]) -> bool {
+        let count = std::str::from_utf8(text)
+            .ok()
+            .and_then(|text| text.split_once(" nodes died for want of memory"))
+            .and_then(|(count, _)| count.parse::<u64>().ok());
+        count.is_some_and(|count| count <= self.deaths)
+    }
+
     fn changed(&mut self, change: &Change) -> Result<(), String> {
         match change {
             Change::Moved {
@@ -107,8 +122,11 @@ impl Results {
         let right = match (Job::verdict(job), path.folder) {
             (Verdict::Results(text), Folder::Done) => text == file.content,
             (Verdict::Rejected, Folder::Failed) => !file.content.is_empty(),
-            // No worker survives one of its operations.
-            (Verdict::Results(_), _) => has(&file.content, b"workers died one after the other"),
+            // No worker survives one of its operations, or no node the whole of it.
+            (Verdict::Results(_), _) => {
+                has(&file.content, b"workers died one after the other")
+                    || self.are_deaths(&file.content)
+            }
             (Verdict::Rejected, _) => false,
         };
         if right {

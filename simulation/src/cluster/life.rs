@@ -116,6 +116,9 @@ impl Cluster {
     }
 
     pub(super) fn reap(&mut self, life: Life, uptime: Duration) {
+        if self.surroundings.memory_kills && !self.supervisor.stopping {
+            self.supervisor.deaths.caused += 1;
+        }
         let wait = self.supervisor.end(life.node, uptime, &mut self.chance);
         self.agenda
             .enter(self.now + wait, Happening::Spawn(life.node));

@@ -33,6 +33,11 @@ impl Cluster {
             if self.life_of(id) != Some(slot.incarnation) {
                 continue;
             }
+            let deaths = self.supervisor.deaths;
+            if slot.told_deaths != deaths {
+                self.supervisor.slot(id).told_deaths = deaths;
+                self.say(id, ToNode::Deaths(deaths));
+            }
             if telling {
                 let hints = self.supervisor.hints_for(id);
                 self.say(id, ToNode::Hints(hints));

@@ -83,6 +83,9 @@ impl Cluster {
                 state: hint.state,
             });
         }
+        if let Some(deaths) = news.deaths {
+            process.mail.push_back(Event::Deaths(deaths));
+        }
         if news.start {
             process.mail.push_back(Event::Start);
         }
@@ -251,6 +254,7 @@ impl Cluster {
         let report = Report {
             highest: process.node.highest(),
             coordinates: process.node.role() == RoleName::Coordinator,
+            charged: process.node.deaths_charged(),
         };
         if process.reported.replace(report) != Some(report) {
             let at = self.now + self.chance.duration(self.surroundings.supervision);

@@ -11,6 +11,7 @@ pub(crate) mod disk;
 pub(crate) mod fake;
 pub(crate) mod fuse;
 mod machine;
+pub(crate) mod memory;
 mod processes;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
