@@ -271,7 +271,7 @@ impl<Out, In: DeserializeOwned> ControlLink<Out, In> {
         // Its length first: nothing is taken from the system for a link that has nothing, as most have
         // when they are read.
         let length = match self.take(&mut [], MsgFlags::MSG_PEEK) {
-            Ok(0) | Err(Errno::ECONNRESET) => return Ok(Received::Closed),
+            Ok(0) => return Ok(Received::Closed),
             Err(Errno::EAGAIN) => return Ok(Received::Empty),
             length => length.map_err(io::Error::from)?,
         };
@@ -289,7 +289,8 @@ impl<Out, In: DeserializeOwned> ControlLink<Out, In> {
         let flags = flags | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
         loop {
             match recv(self.fd.as_raw_fd(), buffer, flags) {
-                Err(Errno::EINTR) => {}
+                // Told once, before what the other end has said, where it left something unread.
+                Err(Errno::EINTR | Errno::ECONNRESET) => {}
                 received => return received,
             }
         }

@@ -76,6 +76,20 @@ fn the_longest_status_fits_and_a_longer_message_is_an_error() {
 }
 
 #[test]
+fn the_last_words_of_an_end_that_left_something_unread_are_heard() {
+    let (supervisor, node) = ends();
+    supervisor.send(&ToNode::Start).unwrap();
+    node.send(&ToSupervisor::Bound).unwrap();
+    node.send(&ToSupervisor::JobEnded).unwrap();
+    drop(node);
+    for said in [ToSupervisor::Bound, ToSupervisor::JobEnded] {
+        assert_eq!(supervisor.receive().unwrap(), Received::Message(said));
+    }
+    assert_eq!(supervisor.receive().unwrap(), Received::Closed);
+    assert_eq!(supervisor.receive().unwrap(), Received::Closed);
+}
+
+#[test]
 fn a_full_link_says_so_and_recovers() {
     let (supervisor, node) = ends();
     let message = status(256, 200);
