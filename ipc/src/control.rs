@@ -61,6 +61,10 @@ pub enum ToNode {
     InboxChanged,
     /// How many nodes died by what they were doing; the latest counts.
     Deaths(Deaths),
+    /// The path of the event log leads to another file by now: open it again.
+    ReopenLog,
+    /// The path of the node's socket is missing or leads to something else: bind it again.
+    BindAgain,
 }
 
 /// The state of one node's process, as its parent sees it.
@@ -88,6 +92,10 @@ pub struct News {
     pub inbox_changed: bool,
     /// Deaths that jobs caused, if there was news of them. Comes before the start.
     pub deaths: Option<Deaths>,
+    /// The event log is to be opened again.
+    pub reopen_log: bool,
+    /// The socket is to be bound again.
+    pub bind_again: bool,
 }
 
 impl News {
@@ -99,6 +107,8 @@ impl News {
             ToNode::Hints(hints) => self.hints = hints,
             ToNode::InboxChanged => self.inbox_changed = true,
             ToNode::Deaths(deaths) => self.deaths.get_or_insert_default().merge(deaths),
+            ToNode::ReopenLog => self.reopen_log = true,
+            ToNode::BindAgain => self.bind_again = true,
         }
     }
 
@@ -114,8 +124,11 @@ impl News {
 /// What a node says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToSupervisor {
-    /// The node's socket is bound.
+    /// The node's socket is bound, or bound again.
     Bound,
+    /// The node cannot start, or cannot be reached by its peers. One sentence, to be told to whoever
+    /// runs the cluster: who is started again and again would say it each time.
+    Trouble(String),
     /// The node's view.
     Status {
         /// What it does, knows and holds.

@@ -21,4 +21,4 @@ mod link;
 pub mod mesh;
 mod private_socket;
 
-pub use private_socket::bind_private;
+pub use private_socket::{UNFINISHED, bind_private};

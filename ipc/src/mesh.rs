@@ -82,7 +82,11 @@ pub enum MeshError {
 /// All links of one node: see [the module](self).
 #[derive(Debug)]
 pub struct Mesh {
+    path: PathBuf,
     listener: UnixListener,
+    /// The one before it: who looked the path up before it was bound again may still knock here, and
+    /// to be turned away would mean that nobody lives here.
+    former: Option<UnixListener>,
     local: Local,
     /// By static ID; this node's own place is never linked.
     peers: Vec<Peer>,
@@ -147,10 +151,12 @@ impl Mesh {
         if !socket::fits(&path) {
             return Err(MeshError::PathTooLong(path));
         }
-        let listener = socket::listen(&path).map_err(|source| MeshError::Bind { path, source })?;
+        let listener = listen(&path)?;
         let now = Instant::now();
         Ok(Mesh {
+            path,
             listener,
+            former: None,
             local: Local {
                 id,
                 incarnation,
@@ -169,6 +175,18 @@ impl Mesh {
             last_turn: now,
             alarm: Box::pin(sleep_until(now)),
         })
+    }
+
+    /// Binds the socket again, under the same path, which may be missing or lead to something else by
+    /// now. Links stay, and so does the present socket if that fails.
+    ///
+    /// # Errors
+    ///
+    /// The path cannot be bound.
+    pub fn bind_again(&mut self) -> Result<(), MeshError> {
+        let listener = listen(&self.path)?;
+        self.former = Some(std::mem::replace(&mut self.listener, listener));
+        Ok(())
     }
 
     /// Dials every peer that is not linked; a peer that is not there is dialled again and again.
@@ -339,6 +357,14 @@ impl Mesh {
     }
 }
 
-fn socket_path(run_dir: &Path, id: NodeId) -> PathBuf {
+fn listen(path: &Path) -> Result<UnixListener, MeshError> {
+    socket::listen(path).map_err(|source| MeshError::Bind {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Where a node's socket is.
+pub fn socket_path(run_dir: &Path, id: NodeId) -> PathBuf {
     run_dir.join(format!("node-{id}.sock"))
 }

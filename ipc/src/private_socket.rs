@@ -1,7 +1,9 @@
 //! Sockets in a run directory: for their user alone.
 
+use std::fs;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
@@ -10,16 +12,41 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{Mode, fchmod};
 
-/// Binds a Unix socket that listens, close-on-exec and non-blocking, with mode 0600 from the moment
-/// that it has its name, whatever the umask.
-///
-/// The mode is given to the socket before it is bound, and the file gets it from there. The other way is
-/// the umask, which belongs to all threads of a process.
+/// How a socket's name ends until it listens. No longer than that of the name itself.
+pub const UNFINISHED: &str = "new";
+
+/// Binds a Unix socket that listens, close-on-exec and non-blocking, with mode 0600, whatever the
+/// umask, in place of a socket that has the name. There is no moment in which nobody listens there, if
+/// somebody did: it gets its name, by a rename, when it listens.
 ///
 /// # Errors
 ///
-/// The path is too long for a socket or in use, or what the system says.
+/// The path is too long for a socket, something else than a socket has the name, or what the system
+/// says.
 pub fn bind_private(path: &Path) -> io::Result<UnixListener> {
+    make_room(path)?;
+    let unfinished = path.with_extension(UNFINISHED);
+    if make_room(&unfinished)? {
+        fs::remove_file(&unfinished)?;
+    }
+    let listener = bind_new(&unfinished)?;
+    fs::rename(&unfinished, path)?;
+    Ok(listener)
+}
+
+/// Whether a socket is to be replaced. A rename would replace a file as well.
+fn make_room(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => Ok(true),
+        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The mode is given to the socket before it is bound, and the file gets it from there. The other way is
+/// the umask, which belongs to all threads of a process.
+fn bind_new(path: &Path) -> io::Result<UnixListener> {
     let fd = socket(
         AddressFamily::Unix,
         SockType::Stream,
@@ -34,8 +61,10 @@ pub fn bind_private(path: &Path) -> io::Result<UnixListener> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixStream;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
 
     use nix::sys::stat::umask;
 
@@ -54,11 +83,46 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_use_is_refused() {
+    fn what_is_no_socket_keeps_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        let _listener = bind_private(&path).unwrap();
+        fs::write(&path, "no socket").unwrap();
         let error = bind_private(&path).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "no socket");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_socket_is_replaced_without_a_moment_in_which_nobody_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node-15.sock");
+        let mut listeners = vec![bind_private(&path).unwrap()];
+        let is_done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let dials = scope.spawn(|| {
+                let mut dials = 0;
+                // A full backlog is no refusal, and would be waited for.
+                while !is_done.load(Ordering::SeqCst) && dials < 100_000 {
+                    drop(UnixStream::connect(&path).unwrap());
+                    dials += 1;
+                }
+                dials
+            });
+            for _ in 0..500 {
+                listeners.push(bind_private(&path).unwrap());
+                for listener in &listeners {
+                    while listener.accept().is_ok() {}
+                }
+            }
+            is_done.store(true, Ordering::SeqCst);
+            while !dials.is_finished() {
+                while listeners[500].accept().is_ok() {}
+            }
+            assert!(dials.join().unwrap() > 0);
+        });
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        // The longest name of a node's socket bounds the path of a run directory.
+        assert!(path.with_extension(UNFINISHED).as_os_str().len() <= path.as_os_str().len());
     }
 }

@@ -5,7 +5,7 @@ mod report;
 use std::io;
 use std::time::{Duration, Instant};
 
-use ipc::control::{ControlError, News, NodeEnd, Received};
+use ipc::control::{ControlError, News, NodeEnd, Received, ToSupervisor};
 use ipc::mesh::{Mesh, MeshEvent};
 use protocol::event::{Action, ChildState, Event};
 use protocol::node::Node;
@@ -299,6 +299,12 @@ impl Driver {
         if news.stopping {
             self.step(Event::Stopping);
         }
+        if news.reopen_log {
+            self.log.reopen();
+        }
+        if news.bind_again {
+            self.bind_again();
+        }
         for hint in news.hints(self.node.coordinator()) {
             if hint.node == self.header.node {
                 continue;
@@ -322,6 +328,15 @@ impl Driver {
             self.step(Event::InboxChanged);
         }
         Ok(false)
+    }
+
+    /// What it comes to is told, and if it fails, asked for again.
+    fn bind_again(&mut self) {
+        let told = match self.mesh.bind_again() {
+            Ok(()) => ToSupervisor::Bound,
+            Err(error) => ToSupervisor::Trouble(error.to_string()),
+        };
+        self.tell(&told);
     }
 
     /// After a change of role: the process's name, a report.

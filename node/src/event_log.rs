@@ -1,8 +1,8 @@
 //! The event log of a cluster: `RUN_DIR/events.jsonl`, one JSON object a line.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -26,6 +26,8 @@ pub struct EventLog {
     /// Holds the lines of one write; kept to spare its allocation.
     buffer: Vec<u8>,
     lost: u64,
+    /// Somebody was told that events may be lost.
+    warned: bool,
     /// The last write ended within a line.
     torn: bool,
 }
@@ -54,17 +56,30 @@ impl EventLog {
     /// Whatever `open(2)` says, or something else than a file has the name.
     pub fn open(run_dir: &Path) -> io::Result<EventLog> {
         let path = run_dir.join(FILE_NAME);
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            // Neither led elsewhere by a link nor held up by a FIFO.
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(&path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other(format!("{FILE_NAME} is no regular file")));
+        Ok(EventLog::on(open(&path)?, path))
+    }
+
+    /// Whether the path leads to another file than the one that is written to, or to none.
+    pub fn is_replaced(&self) -> bool {
+        let id = |found: Metadata| (found.dev(), found.ino());
+        let (held, found) = (self.file.metadata(), std::fs::symlink_metadata(&self.path));
+        found.ok().map(id) != held.ok().map(id)
+    }
+
+    /// Opens the path again, and makes the file if it is not there; keeps the one that it has if that
+    /// fails. Tells whether it is done.
+    pub fn reopen(&mut self) -> bool {
+        match open(&self.path) {
+            Ok(file) => {
+                self.file = file;
+                self.torn = false;
+                true
+            }
+            Err(error) => {
+                self.warn_once(&error);
+                false
+            }
         }
-        Ok(EventLog::on(file, path))
     }
 
     fn on(file: File, path: PathBuf) -> EventLog {
@@ -73,6 +88,7 @@ impl EventLog {
             path,
             buffer: Vec::new(),
             lost: 0,
+            warned: false,
             torn: false,
         }
     }
@@ -126,14 +142,32 @@ impl EventLog {
     }
 
     fn count_lost(&mut self, events: usize, error: &io::Error) {
-        if self.lost == 0 {
+        self.warn_once(error);
+        self.lost += events as u64;
+    }
+
+    fn warn_once(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.warned, true) {
             tracing::warn!(
                 "cannot write to the event log {}: {error}; it will lack events, the work goes on",
                 self.path.display()
             );
         }
-        self.lost += events as u64;
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        // Neither led elsewhere by a link nor held up by a FIFO.
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other(format!("{FILE_NAME} is no regular file")));
+    }
+    Ok(file)
 }
 
 /// One line of the log.
@@ -253,6 +287,28 @@ mod tests {
             .map(|line| line["event"].clone())
             .collect();
         assert_eq!(events, ["started", "election_won", "acting", "gap"]);
+    }
+
+    #[test]
+    fn a_file_that_was_taken_away_is_made_again_when_it_is_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        let mut log = EventLog::open(dir.path()).unwrap();
+        assert!(!log.is_replaced());
+        std::fs::rename(&path, dir.path().join("elsewhere")).unwrap();
+        log.write(&HEADER, &Trace::Started);
+        assert!(log.is_replaced());
+        // What cannot be opened leaves what there is.
+        std::fs::create_dir(&path).unwrap();
+        assert!(!log.reopen());
+        log.write(&HEADER, &Trace::ElectionWon);
+        std::fs::remove_dir(&path).unwrap();
+        assert!(log.reopen() && !log.is_replaced());
+        log.write(&HEADER, &Trace::Acting);
+        assert_eq!(log.lost(), 0);
+        let events: Vec<Value> = lines(dir.path());
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0]["event"], "acting");
     }
 
     #[test]

@@ -46,6 +46,10 @@ enum NodeError {
     NotInherited { fd: RawFd },
     #[error(transparent)]
     Mesh(#[from] MeshError),
+    #[error("cannot open the event log: {0}")]
+    EventLog(io::Error),
+    #[error("told to the supervisor, who tells it once")]
+    Told,
     #[error("the node cannot go on: {0}")]
     System(#[from] io::Error),
 }
@@ -69,6 +73,7 @@ pub fn run(args: NodeArgs) -> ExitCode {
     }
     match start(args) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(NodeError::Told) => ExitCode::from(3),
         Err(error) => {
             tracing::error!("node {id}: {error}");
             ExitCode::from(3)
@@ -88,16 +93,15 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
         let term = Term(args.term);
         let control = open_control(control)?;
         abort::report(control.get_ref())?;
-        let mut mesh = Mesh::bind(MeshConfig {
-            run_dir: args.run_dir.clone(),
-            nodes: args.config.nodes,
-            id,
-            incarnation,
-        })?;
-        control
-            .get_ref()
-            .send(&ToSupervisor::Bound)
-            .map_err(io::Error::other)?;
+        let made = make_mesh_and_log(&args);
+        let said = match &made {
+            Ok(_) => ToSupervisor::Bound,
+            Err(error) => ToSupervisor::Trouble(error.to_string()),
+        };
+        control.get_ref().send(&said).map_err(io::Error::other)?;
+        let Ok((mut mesh, log)) = made else {
+            return Err(NodeError::Told);
+        };
         mesh.dial_all();
         let durable = args.config.durable;
         let driver = Driver {
@@ -107,7 +111,7 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
             arithmetic: Arithmetic::new(),
             files: Files::start(args.jobs, durable)?,
             output: Output::start()?,
-            log: EventLog::open(&args.run_dir)?,
+            log,
             header: Header {
                 node: id,
                 incarnation,
@@ -124,6 +128,18 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
         driver.run().await?;
         Ok(())
     })
+}
+
+/// What needs the run directory, which may be gone or closed to this user.
+fn make_mesh_and_log(args: &NodeArgs) -> Result<(Mesh, EventLog), NodeError> {
+    let mesh = Mesh::bind(MeshConfig {
+        run_dir: args.run_dir.clone(),
+        nodes: args.config.nodes,
+        id: NodeId(args.id),
+        incarnation: Incarnation(args.incarnation),
+    })?;
+    let log = EventLog::open(&args.run_dir).map_err(NodeError::EventLog)?;
+    Ok((mesh, log))
 }
 
 fn open_control(control: OwnedFd) -> Result<AsyncFd<NodeEnd>, NodeError> {

@@ -14,8 +14,10 @@ const BACKLOG: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Network {
     connections: Vec<Connection>,
-    /// By static ID: what waits at the socket of that name, if a process is bound to it.
-    listeners: Vec<Option<VecDeque<(Time, ConnectionId)>>>,
+    /// By static ID: what has the name of its socket.
+    sockets: Vec<Socket>,
+    /// The names of all sockets are gone until then, save of those that are bound meanwhile.
+    nameless_until: Vec<Time>,
     /// By sender and receiver: nothing gets through before.
     frozen_until: Vec<Time>,
     nodes: usize,
@@ -60,9 +62,22 @@ pub(crate) enum Chunk {
     End,
 }
 
+/// What a process that dials a node finds.
+#[derive(Clone, Debug)]
+enum Socket {
+    /// Nothing has the name: no process has bound it yet.
+    Missing,
+    /// The socket of a process that has ended.
+    Left,
+    /// A process is bound to it; what waits to be accepted.
+    Bound(VecDeque<(Time, ConnectionId)>),
+}
+
 /// Why a dial failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DialError {
+    /// There is no socket.
+    Missing,
     /// No process is bound to the socket.
     Refused,
     /// Too many wait to be accepted.
@@ -74,7 +89,8 @@ impl Network {
         let nodes = usize::from(nodes);
         Network {
             connections: Vec::new(),
-            listeners: vec![None; nodes],
+            sockets: vec![Socket::Missing; nodes],
+            nameless_until: vec![Time(0); nodes],
             frozen_until: vec![Time(0); nodes * nodes],
             nodes,
         }
@@ -82,17 +98,25 @@ impl Network {
 
     /// A process binds its socket.
     pub(crate) fn bind(&mut self, id: NodeId) {
-        self.listeners[usize::from(id.0)] = Some(VecDeque::new());
+        *self.socket(id) = Socket::Bound(VecDeque::new());
+        self.nameless_until[usize::from(id.0)] = Time(0);
+    }
+
+    /// Somebody removes the names of all sockets; who lives binds its own again at that moment.
+    pub(crate) fn remove_names(&mut self, until: Time) {
+        self.nameless_until.fill(until);
     }
 
     /// A process ended: whoever waits at its socket is told.
     pub(crate) fn unbind(&mut self, id: NodeId, now: Time) -> Vec<ConnectionId> {
-        let waiting = self.listeners[usize::from(id.0)].take();
-        let waiting: Vec<ConnectionId> = waiting
-            .into_iter()
-            .flatten()
-            .map(|(_, connection)| connection)
-            .collect();
+        let socket = self.socket(id);
+        let Socket::Bound(waiting) = socket else {
+            return Vec::new();
+        };
+        let waiting = std::mem::take(waiting);
+        *socket = Socket::Left;
+        let waiting = waiting.into_iter().map(|(_, connection)| connection);
+        let waiting: Vec<ConnectionId> = waiting.collect();
         for &connection in &waiting {
             self.hang_up(connection, End::Acceptor, now);
         }
@@ -109,8 +133,14 @@ impl Network {
     ) -> Result<ConnectionId, DialError> {
         let arrival = arrival.max(self.frozen_until(from, to));
         let id = ConnectionId(self.connections.len());
-        let listener = self.listeners[usize::from(to.0)].as_mut();
-        let backlog = listener.ok_or(DialError::Refused)?;
+        if arrival < self.nameless_until[usize::from(to.0)] {
+            return Err(DialError::Missing);
+        }
+        let backlog = match self.socket(to) {
+            Socket::Bound(backlog) => backlog,
+            Socket::Left => return Err(DialError::Refused),
+            Socket::Missing => return Err(DialError::Missing),
+        };
         if backlog.len() >= BACKLOG {
             return Err(DialError::Full);
         }
@@ -126,14 +156,18 @@ impl Network {
 
     /// Takes a connection that waits to be accepted.
     pub(crate) fn accept(&mut self, id: NodeId, now: Time) -> Option<ConnectionId> {
-        let backlog = self.listeners[usize::from(id.0)].as_mut()?;
+        let Socket::Bound(backlog) = self.socket(id) else {
+            return None;
+        };
         let position = backlog.iter().position(|&(arrival, _)| arrival <= now)?;
         backlog.remove(position).map(|(_, connection)| connection)
     }
 
     /// When the next connection can be accepted.
     pub(crate) fn next_caller(&self, id: NodeId) -> Option<Time> {
-        let backlog = self.listeners[usize::from(id.0)].as_ref()?;
+        let Socket::Bound(backlog) = &self.sockets[usize::from(id.0)] else {
+            return None;
+        };
         backlog.iter().map(|&(arrival, _)| arrival).min()
     }
 
@@ -238,6 +272,10 @@ impl Network {
     pub(crate) fn parties(&self, id: ConnectionId) -> (NodeId, NodeId) {
         let connection = &self.connections[id.0];
         (connection.dialler, connection.acceptor)
+    }
+
+    fn socket(&mut self, id: NodeId) -> &mut Socket {
+        &mut self.sockets[usize::from(id.0)]
     }
 
     fn frozen_until(&self, from: NodeId, to: NodeId) -> Time {

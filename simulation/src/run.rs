@@ -283,6 +283,7 @@ impl Run {
                 }
             }
             Deed::Cut(from, to) => self.cluster.cut(self.resolve(from), self.resolve(to)),
+            Deed::RemoveSockets(length) => self.cluster.network.remove_names(now + length),
             Deed::Freeze(from, to, length) => {
                 let (from, to) = (self.resolve(from), self.resolve(to));
                 self.cluster.network.freeze(from, to, now + length);

@@ -70,6 +70,8 @@ pub enum Deed {
     Cut(Target, Target),
     /// The link from one to the other delivers nothing for a while.
     Freeze(Target, Target, Duration),
+    /// Somebody removes the sockets from the run directory; the nodes bind them again after a while.
+    RemoveSockets(Duration),
     /// There is no space left for a while.
     Fill(Duration),
 }
@@ -116,7 +118,7 @@ impl Scenario {
         }
         let stops_early = chance.percent(5);
         let seed = chance.fork();
-        Scenario {
+        let mut scenario = Scenario {
             config: Config {
                 small_text: chance.pick(&[0, 100, 10_000]),
                 // The largest job fits, with what it may have at first, and often no other beside it.
@@ -137,7 +139,21 @@ impl Scenario {
             faults,
             stops_early,
             seed,
+        };
+        // Drawn last, so that all else that a seed decides is as it was before there was such a fault.
+        if chance.percent(10) {
+            scenario.remove_sockets(&mut chance);
         }
+        scenario
+    }
+
+    /// Just before something else goes wrong: links that stand do not need them.
+    fn remove_sockets(&mut self, chance: &mut Chance) {
+        let place = chance.below(self.deeds.len());
+        let (at, _) = self.deeds[place];
+        let length = chance.duration(Span::us(1_000, 1_500_000));
+        self.deeds.insert(place, (at, Deed::RemoveSockets(length)));
+        self.faults += 1;
     }
 }
 

@@ -67,7 +67,8 @@ pub(crate) enum Command {
         bullpen up --crash-probability 0.001 --trace-operations     nodes that keep dying\n\n\
         A job file holds one factorial a line: 10! or 10. Results are logged on standard output\n\
         and kept in the jobs directory: done/NAME.txt, or failed/NAME.txt with the reasons.\n\
-        SIGTERM or SIGINT stops everything within 5 seconds; a second one at once.\n\n\
+        SIGTERM or SIGINT stops everything within 5 seconds; a second one at once.\n\
+        Exit code 3 if it cannot start or go on.\n\n\
         Root works as the owner of the jobs directory, to whom the results belong then.")]
     Up(Box<UpArgs>),
     /// Compute factorials with a private cluster and print whole values, in order.
@@ -108,8 +109,8 @@ pub(crate) enum Command {
         Roles: worker, candidate (holds an election), recovering (has not caught up yet), coordinator.\n\
         States: running, stopped (by a signal), waiting (for its restart).\n\
         In the JSON, held_bytes are the products in a node's copy of the checkpoint.\n\
-        Exit code 3 if no cluster uses the run directory, and with --check 1 if no node coordinates,\n\
-        as a container's health check asks.")]
+        Exit code 3 if no cluster uses the run directory, and with --check 1 if no node coordinates or\n\
+        one that lives cannot be reached by its peers, as a container's health check asks.")]
     Status(StatusArgs),
     /// Kill, stop or continue nodes, to see the work go on.
     #[command(after_help = "Examples:\n  \
@@ -252,7 +253,7 @@ pub(crate) struct StatusArgs {
     /// Print one line of JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-    /// Exit with 1 while no node coordinates
+    /// Exit with 1 while no node coordinates, or one lives that its peers cannot reach
     #[arg(long)]
     pub(crate) check: bool,
     /// Run directory of the cluster [default: as for up]

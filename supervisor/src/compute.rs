@@ -66,7 +66,8 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
             log_format: args.cluster.log_format,
             faults,
         };
-        let mut supervisor = Supervisor::new(launch, args.cluster.hints(), &mut signals)?;
+        let hints = args.cluster.hints();
+        let mut supervisor = Supervisor::new(launch, run_dir, hints, &mut signals)?;
         await_outcome(&mut supervisor, jobs.path())?
     };
     private_folder::remove(folder);
@@ -96,7 +97,7 @@ fn await_outcome(supervisor: &mut Supervisor, jobs: &Path) -> Result<Outcome, Fa
     let progress = Progress::new();
     loop {
         let turn = supervisor.turn(Some(Instant::now() + LOOK_EVERY))?;
-        if turn == Turn::Ended || supervisor.is_stopping() {
+        if turn == Turn::Ended || supervisor.is_interrupted() {
             return Err(Failure::Interrupted);
         }
         if let Some(outcome) = look(jobs)? {

@@ -123,6 +123,9 @@ pub(crate) struct NodeStatus {
     /// The most that there were in the life of its process.
     #[serde(default)]
     pub(crate) peak_held_bytes: u64,
+    /// Its process lives, and no peer can reach it: its socket is gone and not bound again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unreachable: bool,
 }
 
 /// What a node's process does.
@@ -180,6 +183,7 @@ mod tests {
                 term: Term(3),
                 held_bytes: 40,
                 peak_held_bytes: 95,
+                unreachable: false,
             }],
             jobs: vec![JobStatus {
                 name: "ten".to_owned(),

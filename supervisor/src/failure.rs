@@ -86,6 +86,11 @@ pub(crate) enum Failure {
         "no node coordinates now; see bullpen status, and continue stopped nodes with: bullpen kill all --signal CONT"
     )]
     NoCoordinator,
+    /// `status --check` while nodes live that their peers cannot reach.
+    #[error(
+        "no peer can reach these nodes, though they live, since their sockets are not in the run directory: {0};          the messages of bullpen up say why, and they come back by themselves when that is over"
+    )]
+    Unreachable(String),
     /// Nobody got the signal; one sentence tells why.
     #[error("{0}")]
     NothingToKill(String),
@@ -118,14 +123,15 @@ impl Failure {
         })
     }
 
-    /// 1 a job failed, its results could not be written, there was nothing to kill, or no node
-    /// coordinates; 2 usage; 3 could not start, or no cluster is there; 130 interrupted.
+    /// 1 a job failed, its results could not be written, there was nothing to kill, no node coordinates,
+    /// or one cannot be reached; 2 usage; 3 could not start or go on, or no cluster is there; 130 interrupted.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let code = match self {
             Failure::Rejected { .. }
             | Failure::Results(_)
             | Failure::NoRoom { .. }
             | Failure::NoCoordinator
+            | Failure::Unreachable(_)
             | Failure::NothingToKill(_) => 1,
             Failure::Config(_) | Failure::Operands(_) => 2,
             Failure::Submit(error) => error.exit_code(),

@@ -17,6 +17,7 @@
 //! The supervisor starts one process per node by executing itself, restarts what dies and tells
 //! every node what became of the others. It routes no data and elects nobody.
 
+mod bound;
 mod cli;
 mod completions;
 mod compute;

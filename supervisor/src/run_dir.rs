@@ -4,13 +4,18 @@ mod handover;
 mod visit;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, eaccess, geteuid};
+use ipc::UNFINISHED;
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{Mode, SFlag, fstatat};
+use nix::unistd::{AccessFlags, UnlinkatFlags, eaccess, geteuid, unlinkat};
 use protocol::config::MAX_NODES;
 
 use crate::control::SOCKET;
@@ -20,14 +25,17 @@ pub(crate) use self::visit::{Visited, visit};
 
 /// Longest path of a Unix socket, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
+/// What its user may do in a run directory: all.
+const MINE: u32 = 0o700;
+const OTHERS_MAY_WRITE: u32 = 0o022;
 
 /// A run directory in use by this process alone. Its sockets are removed when it is dropped; the
 /// event log stays.
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
-    /// Holds the lock while it is open.
-    _lock: File,
+    /// Holds the lock while it is open, and is what is meant, wherever the path leads by now.
+    directory: File,
 }
 
 /// Why a run directory cannot be used. Displays as one sentence that says what to do.
@@ -109,6 +117,16 @@ pub(crate) enum RunDirError {
     },
 }
 
+impl RunDirError {
+    /// What the system says, if it refuses the directory.
+    pub(crate) fn source_io(&self) -> Option<&io::Error> {
+        match self {
+            RunDirError::Io { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
 /// A read-only root is the usual way to harden a container, and needs one thing more.
 fn in_read_only_container(error: &io::Error) -> &'static str {
     match error.kind() {
@@ -150,7 +168,7 @@ impl RunDir {
         }
         let run_dir = RunDir {
             path: path.to_owned(),
-            _lock: directory,
+            directory,
         };
         run_dir.remove_sockets().map_err(failed)?;
         run_dir.move_event_log_aside().map_err(failed)?;
@@ -162,11 +180,51 @@ impl RunDir {
         &self.path
     }
 
+    /// Whether the path still leads to it. Others may have removed or moved it, or put another there.
+    ///
+    /// # Errors
+    ///
+    /// The path cannot be looked at.
+    pub(crate) fn is_in_place(&self) -> io::Result<bool> {
+        let found = match fs::symlink_metadata(without_end(&self.path)) {
+            Ok(found) => found,
+            Err(error) if is_missing(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let held = self.directory.metadata()?;
+        Ok((found.dev(), found.ino()) == (held.dev(), held.ino()))
+    }
+
+    /// Makes it one again that its user can use, and nobody else. Tells whether it was not.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses it.
+    pub(crate) fn restore_rights(&self) -> io::Result<bool> {
+        let mode = self.directory.metadata()?.mode();
+        if mode & (MINE | OTHERS_MAY_WRITE) == MINE {
+            return Ok(false);
+        }
+        let rights = Permissions::from_mode(MINE);
+        self.directory.set_permissions(rights).map(|()| true)
+    }
+
     fn remove_sockets(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.path)? {
+        // A descriptor of its own, since the listing closes it.
+        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut listing = match Dir::openat(&self.directory, ".", flags, Mode::empty()) {
+            // It was removed.
+            Err(Errno::ENOENT) => return Ok(()),
+            listing => listing?,
+        };
+        for entry in listing.iter() {
             let entry = entry?;
-            if is_socket_name(&entry.file_name()) && entry.file_type()?.is_socket() {
-                fs::remove_file(entry.path())?;
+            let name = entry.file_name();
+            if is_socket_name(OsStr::from_bytes(name.to_bytes())) {
+                let found = fstatat(&self.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+                if SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFSOCK {
+                    unlinkat(&self.directory, name, UnlinkatFlags::NoRemoveDir)?;
+                }
             }
         }
         Ok(())
@@ -259,7 +317,7 @@ fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> 
 }
 
 fn check_private(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> {
-    if metadata.mode() & 0o022 == 0 {
+    if metadata.mode() & OTHERS_MAY_WRITE == 0 {
         return Ok(());
     }
     let path = path.to_owned();
@@ -267,13 +325,28 @@ fn check_private(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError
 }
 
 fn is_socket_name(name: &OsStr) -> bool {
-    let name = name.as_bytes();
+    let name = Path::new(name);
+    let is_unfinished = name.extension() == Some(OsStr::new(UNFINISHED));
+    let name = if is_unfinished {
+        name.with_extension("sock")
+    } else {
+        name.to_owned()
+    };
+    let name = name.as_os_str().as_bytes();
     name == SOCKET.as_bytes() || (name.starts_with(b"node-") && name.ends_with(b".sock"))
+}
+
+/// Whether nothing is there.
+pub(crate) fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
     use super::*;
@@ -283,12 +356,16 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("run");
         fs::create_dir(&path).unwrap();
-        drop(UnixListener::bind(path.join("node-3.sock")).unwrap());
+        for name in ["node-3.sock", "node-5.new", "control.new"] {
+            drop(UnixListener::bind(path.join(name)).unwrap());
+        }
         fs::write(path.join("node-4.sock"), "no socket").unwrap();
         fs::write(path.join("events.jsonl"), "old\n").unwrap();
 
         let _run_dir = RunDir::open(&path).unwrap();
-        assert!(!path.join("node-3.sock").exists());
+        for name in ["node-3.sock", "node-5.new", "control.new"] {
+            assert!(!path.join(name).exists());
+        }
         assert!(path.join("node-4.sock").exists());
         assert!(!path.join("events.jsonl").exists());
         assert_eq!(
@@ -308,6 +385,38 @@ mod tests {
 
         drop(run_dir);
         RunDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn one_that_was_moved_is_not_mistaken_for_what_stands_there_now() {
+        let parent = tempfile::tempdir().unwrap();
+        let (path, moved) = (parent.path().join("run"), parent.path().join("moved"));
+        let run_dir = RunDir::open(&path).unwrap();
+        assert!(run_dir.is_in_place().unwrap());
+        fs::rename(&path, &moved).unwrap();
+        assert!(!run_dir.is_in_place().unwrap());
+        let _other = RunDir::open(&path).unwrap();
+        assert!(!run_dir.is_in_place().unwrap());
+
+        for folder in [&path, &moved] {
+            drop(UnixListener::bind(folder.join("node-3.sock")).unwrap());
+        }
+        drop(run_dir);
+        assert!(path.join("node-3.sock").exists());
+        assert!(!moved.join("node-3.sock").exists());
+    }
+
+    #[test]
+    fn its_rights_are_given_back() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("run");
+        let run_dir = RunDir::open(&path).unwrap();
+        assert!(!run_dir.restore_rights().unwrap());
+        for mode in [0o000, 0o500, 0o777] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            assert!(run_dir.restore_rights().unwrap());
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        }
     }
 
     #[test]

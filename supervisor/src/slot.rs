@@ -12,6 +12,7 @@ use protocol::event::ChildState;
 use protocol::id::{Incarnation, NodeId};
 use protocol::status::{RoleName, Status};
 
+use crate::bound::Bound;
 use crate::launch::Spawned;
 use crate::restart::Backoff;
 use crate::supervise::watchdog::Watchdog;
@@ -36,6 +37,8 @@ pub(crate) struct Slot {
     pub(crate) deaths: u32,
     /// How many processes have been started.
     pub(crate) births: u32,
+    /// What keeps it from its peers, as it was told; until it is bound.
+    pub(crate) told: Option<String>,
     backoff: Backoff,
 }
 
@@ -46,6 +49,14 @@ pub(crate) struct Life {
     pub(crate) pid: Pid,
     /// It has reported that it can be reached by its peers.
     pub(crate) bound: bool,
+    /// Its socket, as it was first seen since then.
+    pub(crate) socket: Option<Bound>,
+    /// Its socket was not there at the last look, and has not been bound since.
+    pub(crate) lost: bool,
+    /// Why it cannot start or be reached, as it has reported, and nobody has noted yet.
+    pub(crate) trouble: Option<String>,
+    /// It has no trouble but what was told of an earlier life.
+    pub(crate) repeats: bool,
     /// Its latest report.
     pub(crate) status: Option<Status>,
     /// The most bytes of products that it has reported to have held.
@@ -63,6 +74,8 @@ pub(crate) struct Life {
     start_due: bool,
     hints_due: bool,
     deaths_due: bool,
+    reopening_due: bool,
+    binding_due: bool,
 }
 
 impl Slot {
@@ -76,6 +89,7 @@ impl Slot {
             due: Some(now),
             deaths: 0,
             births: 0,
+            told: None,
             backoff: Backoff::default(),
         }
     }
@@ -89,6 +103,10 @@ impl Slot {
         self.life = Some(Life {
             pid: spawned.pid,
             bound: false,
+            socket: None,
+            lost: false,
+            trouble: None,
+            repeats: false,
             status: None,
             peak_held_bytes: 0,
             fired: Vec::new(),
@@ -99,6 +117,8 @@ impl Slot {
             start_due: true,
             hints_due: false,
             deaths_due: true,
+            reopening_due: false,
+            binding_due: false,
         });
     }
 
@@ -154,7 +174,13 @@ impl Life {
                 Ok(Received::Message(message)) => {
                     self.watchdog.heard();
                     match message {
-                        ToSupervisor::Bound => self.bound = true,
+                        ToSupervisor::Bound => {
+                            self.bound = true;
+                            self.lost = false;
+                            self.socket = None;
+                            self.trouble = None;
+                        }
+                        ToSupervisor::Trouble(sentence) => self.trouble = Some(sentence),
                         ToSupervisor::Status {
                             status,
                             peak_held_bytes,
@@ -190,14 +216,31 @@ impl Life {
         self.deaths_due = true;
     }
 
-    /// Sends what is due, as far as the link takes it now: the deaths, the hints, made by `hints`, and
-    /// once the cluster has `started`, the start signal. A node binds its socket before it reads any.
+    /// Makes it open the event log again.
+    pub(crate) fn owe_reopening(&mut self) {
+        self.reopening_due = true;
+    }
+
+    /// Makes it bind its socket again.
+    pub(crate) fn owe_binding(&mut self) {
+        self.binding_due = true;
+    }
+
+    /// Sends what is due, as far as the link takes it now: what concerns the run directory, the deaths, the
+    /// hints, made by `hints`, and once the cluster has `started`, the start signal. A node binds its socket
+    /// before it reads any.
     pub(crate) fn tell(
         &mut self,
         started: bool,
         deaths: Deaths,
         hints: impl FnOnce() -> Vec<Hint>,
     ) {
+        if self.reopening_due {
+            self.reopening_due = !self.send(&ToNode::ReopenLog);
+        }
+        if self.binding_due {
+            self.binding_due = !self.send(&ToNode::BindAgain);
+        }
         if self.deaths_due {
             self.deaths_due = !self.send(&ToNode::Deaths(deaths));
         }
@@ -223,7 +266,8 @@ impl Life {
     pub(crate) fn poll_fd(&self, started: bool) -> Option<PollFd<'_>> {
         let link = self.link.as_ref()?;
         let mut events = PollFlags::POLLIN;
-        if self.hints_due || self.deaths_due || (self.start_due && started) {
+        let is_due = self.reopening_due || self.binding_due || self.hints_due || self.deaths_due;
+        if is_due || (self.start_due && started) {
             events |= PollFlags::POLLOUT;
         }
         Some(PollFd::new(link.as_fd(), events))

@@ -18,7 +18,8 @@ use crate::run_dir;
 ///
 /// # Errors
 ///
-/// No cluster answers, standard output takes nothing, or with `--check` no node coordinates.
+/// No cluster answers, standard output takes nothing, or with `--check` no node coordinates or one cannot be
+/// reached.
 pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
     let status = match client::ask(&run_dir, &Request::Status)? {
@@ -33,10 +34,19 @@ pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
         page(&status)
     };
     results::say(&text)?;
-    if args.check && status.coordinator.is_none() {
-        return Err(Failure::NoCoordinator);
+    match unreachable(&status) {
+        _ if !args.check => Ok(()),
+        _ if status.coordinator.is_none() => Err(Failure::NoCoordinator),
+        Some(nodes) => Err(Failure::Unreachable(nodes)),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The nodes that live and cannot be reached by their peers.
+fn unreachable(status: &ClusterStatus) -> Option<String> {
+    let nodes = status.nodes.iter().filter(|node| node.unreachable);
+    let nodes: Vec<String> = nodes.map(|node| node.id.to_string()).collect();
+    (!nodes.is_empty()).then(|| nodes.join(", "))
 }
 
 /// The status as a person likes to read it.
@@ -68,6 +78,11 @@ fn page(status: &ClusterStatus) -> String {
         ]
     }));
     page.push_str(&table(&nodes, &[0, 3, 4]));
+    if let Some(nodes) = unreachable(status) {
+        page.push_str(&format!(
+            "\nnot to be reached by their peers, since their sockets are gone: {nodes}\n"
+        ));
+    }
     page.push('\n');
     if status.jobs.is_empty() {
         page.push_str("no open jobs\n");
@@ -171,6 +186,7 @@ mod tests {
             term: Term(3),
             held_bytes: 0,
             peak_held_bytes: 0,
+            unreachable: id == 10,
         };
         let status = ClusterStatus {
             term: Term(3),
@@ -203,6 +219,7 @@ mod tests {
              NODE  ROLE         STATE      PID  RESTARTS  UPTIME\n   \
                 0  -            waiting      -        12  -\n  \
                10  coordinator  running  41000         0  1m 1s\n\n\
+             not to be reached by their peers, since their sockets are gone: 10\n\n\
              JOB  STATE    OPERATIONS  DONE\n\
              ten  running         2/5  40 %\n\n\
              watch notify: the system tells of dropped files\n\n\

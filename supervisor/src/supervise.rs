@@ -12,6 +12,7 @@ mod answer;
 mod casualties;
 mod error;
 mod shutdown;
+mod upkeep;
 mod watch;
 pub(crate) mod watchdog;
 
@@ -32,10 +33,12 @@ use protocol::status::{Ignored, RoleName};
 use crate::events::ProcessEvent;
 use crate::launch::Launch;
 use crate::reap::{self, Change, Ending};
+use crate::run_dir::RunDir;
 use crate::signals::Signals;
 use crate::slot::{Life, Slot};
 use crate::supervise::casualties::Casualties;
 use crate::supervise::shutdown::Phase;
+use crate::supervise::upkeep::Upkeep;
 use crate::supervise::watch::Watch;
 
 pub(crate) use crate::supervise::error::SuperviseError;
@@ -49,12 +52,16 @@ const START_ATTEMPTS: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct Supervisor<'a> {
     launch: Launch,
+    run_dir: RunDir,
     signals: &'a mut Signals,
     log: EventLog,
     control: Server,
     slots: Vec<Slot>,
     watch: Watch,
+    upkeep: Upkeep,
     phase: Phase,
+    /// Why it stops, if nobody has asked it to.
+    failure: Option<SuperviseError>,
     /// Whether the nodes are told what became of the others.
     hints: bool,
     /// The latest spawn's incarnation.
@@ -92,6 +99,7 @@ impl<'a> Supervisor<'a> {
     /// The event log or the control socket cannot be made, or orphans cannot be adopted.
     pub(crate) fn new(
         launch: Launch,
+        run_dir: RunDir,
         hints: bool,
         signals: &'a mut Signals,
     ) -> Result<Supervisor<'a>, SuperviseError> {
@@ -109,11 +117,14 @@ impl<'a> Supervisor<'a> {
         Ok(Supervisor {
             slots: ids.map(|id| Slot::new(NodeId(id), now)).collect(),
             watch: Watch::new(launch.watch, now),
+            upkeep: Upkeep::new(now),
             launch,
+            run_dir,
             signals,
             log,
             control,
             phase: Phase::Running,
+            failure: None,
             hints,
             incarnation: Incarnation::default(),
             term: Term::default(),
@@ -130,7 +141,7 @@ impl<'a> Supervisor<'a> {
     ///
     /// # Errors
     ///
-    /// The cluster cannot start, or a system call failed that cannot fail in a sound system.
+    /// The cluster cannot start or go on, or a system call failed that cannot fail in a sound system.
     pub(crate) fn turn(&mut self, wake: Option<Instant>) -> Result<Turn, SuperviseError> {
         for _ in 0..self.signals.drain() {
             self.stop();
@@ -140,10 +151,11 @@ impl<'a> Supervisor<'a> {
         self.reap()?;
         self.read_reports();
         if self.has_ended() {
-            return Ok(Turn::Ended);
+            return self.conclude();
         }
         self.end_grace();
         self.kill_silent();
+        self.look_after_run_dir();
         // Before a restart, so that no peer learns of a death later than it must.
         self.tell();
         self.pass_on_drop();
@@ -193,10 +205,9 @@ impl<'a> Supervisor<'a> {
         // Its last reports count: its term may be the highest.
         while self.read_reports_of(index) {}
         self.record(index, pid, &ending.into());
-        let aborts = self.slots[index]
-            .life
-            .as_ref()
-            .is_some_and(|life| life.aborts);
+        let life = self.slots[index].life.as_ref();
+        let repeats = life.is_some_and(|life| life.repeats);
+        let aborts = life.is_some_and(|life| life.aborts);
         self.casualties.ended(ending, aborts);
         let wait = self.slots[index].end(Instant::now());
         if self.is_stopping() {
@@ -207,10 +218,12 @@ impl<'a> Supervisor<'a> {
         if !self.viable && self.slots.iter().all(hopeless) {
             return Err(SuperviseError::NeverReady { id, ending });
         }
-        tracing::warn!(
-            "node {id} (pid {pid}) {ending}; it is started again {}",
-            when(wait)
-        );
+        if !repeats {
+            tracing::warn!(
+                "node {id} (pid {pid}) {ending}; it is started again {}",
+                when(wait)
+            );
+        }
         self.owe_hints();
         Ok(())
     }
@@ -292,16 +305,34 @@ impl<'a> Supervisor<'a> {
             self.note_ignored(ignored);
         }
         self.note_charged(charged);
+        self.note_trouble(index);
         more
+    }
+
+    /// Tells what keeps a node from its peers, once, and when that is over.
+    fn note_trouble(&mut self, index: usize) {
+        let Slot { id, life, told, .. } = &mut self.slots[index];
+        let Some(life) = life else { return };
+        if let Some(trouble) = life.trouble.take() {
+            life.repeats = told.as_ref() == Some(&trouble);
+            if !life.repeats {
+                tracing::error!("node {id}: {trouble}");
+                *told = Some(trouble);
+            }
+        } else if life.bound && !life.lost && told.take().is_some() {
+            tracing::info!("node {id} can be reached by its peers now");
+        }
     }
 
     fn owe_hints(&mut self) {
         if self.hints {
-            self.slots
-                .iter_mut()
-                .filter_map(|slot| slot.life.as_mut())
-                .for_each(Life::owe_hints);
+            self.owe(Life::owe_hints);
         }
+    }
+
+    fn owe(&mut self, what: impl FnMut(&mut Life)) {
+        let lives = self.slots.iter_mut();
+        lives.filter_map(|slot| slot.life.as_mut()).for_each(what);
     }
 
     /// Sends every node the hints and the start signal that it is owed.
@@ -353,12 +384,14 @@ impl<'a> Supervisor<'a> {
             Phase::Stopping { kill_at } => (&[][..], Some(kill_at)),
             Phase::Killed => (&[][..], None),
         };
+        let upkeep = (!self.is_stopping()).then(|| self.upkeep.look_at());
         let looks = self.lives().map(|life| life.watchdog.next_look());
         restarts
             .iter()
             .filter_map(|slot| slot.due)
             .chain(other)
             .chain(looks.filter(|_| !self.is_stopping()))
+            .chain(upkeep)
             .chain(self.control.deadline())
             .chain(self.watch.deadline(self.is_stopping()))
     }

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
         log_format: args.cluster.log_format,
         faults,
     };
-    let mut supervisor = Supervisor::new(launch, args.cluster.hints(), &mut signals)?;
+    let mut supervisor = Supervisor::new(launch, run_dir, args.cluster.hints(), &mut signals)?;
     while supervisor.turn(None)? == Turn::Running {}
     tracing::info!("stopped");
     Ok(())

@@ -1,9 +1,7 @@
 //! The system calls behind links.
 
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -62,13 +60,8 @@ pub(crate) fn check_user(stream: &UnixStream) -> io::Result<()> {
     ))
 }
 
-/// Binds, for this user alone, in place of a socket that an earlier life has left.
+/// Binds, for this user alone, in place of a socket that was bound there before.
 pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => fs::remove_file(path)?,
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(_) | Err(_) => {}
-    }
     UnixListener::from_std(bind_private(path)?)
 }
 
@@ -78,10 +71,12 @@ pub(crate) fn fits(path: &Path) -> bool {
 }
 
 /// Whether a failed dial means that nobody lives behind the path: nobody listens, or a dying
-/// process closed its end. Other errors (no descriptor left, a full backlog) say nothing.
+/// process closed its end. Other errors (no descriptor left, a full backlog) say nothing, and neither
+/// does a path that is missing: a dead process leaves its socket there, and from one that lives somebody
+/// has taken it.
 pub(crate) fn means_death(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error().map(Errno::from_raw),
-        Some(Errno::ECONNREFUSED | Errno::ENOENT | Errno::ECONNRESET | Errno::EPIPE)
+        Some(Errno::ECONNREFUSED | Errno::ECONNRESET | Errno::EPIPE)
     )
 }

@@ -29,7 +29,11 @@ impl Mesh {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>, now: Instant) {
         while self.greetings.len() < MAX_GREETINGS && self.accept_at <= now {
-            match self.listener.poll_accept(cx) {
+            let mut accepted = self.listener.poll_accept(cx);
+            if let (Poll::Pending, Some(former)) = (&accepted, &self.former) {
+                accepted = former.poll_accept(cx);
+            }
+            match accepted {
                 Poll::Pending => return,
                 Poll::Ready(Ok((stream, _))) => match socket::check_user(&stream) {
                     Ok(()) => {

@@ -469,6 +469,8 @@ async fn a_newer_link_retires_the_older_one_with_its_unread_frames() {
 #[tokio::test]
 async fn frames_wait_for_the_dial_back_and_the_link_closes_if_it_fails() {
     let dir = TempDir::new().unwrap();
+    // The socket stays when its listener is gone.
+    drop(Puppet::bind(&dir, 2));
     let mut a = Node::start(&dir, 0, 1);
     let mut bytes = greeting(&hello(1, 2, 1));
     bytes.extend(bytes_of(&election(1)));
@@ -779,4 +781,54 @@ async fn a_puppet_reads_what_a_mesh_sends() {
     .await;
     assert!(matches!(got[0], Incoming::Hello(Hello { serial: 1, .. })));
     assert!(got.pop() == Some(Incoming::Message(sent)));
+}
+
+#[tokio::test]
+async fn a_missing_path_is_no_death_and_binding_again_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut a, mut b) = two(&dir).await;
+    let path = socket_path(dir.path(), NodeId(1));
+    std::fs::remove_file(&path).unwrap();
+    // Both of its links with the other have to be made anew.
+    a.mesh.peers[1].cut();
+    b.mesh.peers[0].cut();
+    pump(&mut [&mut a, &mut b], "the other way is found", |nodes| {
+        nodes[1].ups(0, 1) == 2
+    })
+    .await;
+    // It dials again though nobody has told it to.
+    b.mesh.bind_again().unwrap();
+    pump(&mut [&mut a, &mut b], "it is found again", |nodes| {
+        nodes[0].ups(1, 2) == 2
+    })
+    .await;
+    assert_eq!((a.downs(1, 2), b.downs(0, 1)), (0, 0));
+    a.send(1, 7);
+    b.send(0, 8);
+    pump(&mut [&mut a, &mut b], "both are heard", |nodes| {
+        nodes[1].terms(0) == [7] && nodes[0].terms(1) == [8]
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_knocks_while_the_socket_is_bound_again_is_not_turned_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut a = Node::quiet(&dir, 0, 1);
+    let early = stranger(&dir, 0, &greeting(&hello(1, 2, 1)));
+    a.mesh.bind_again().unwrap();
+    let late = stranger(&dir, 0, &greeting(&hello(2, 3, 1)));
+    for knocked in [early, late] {
+        let mut welcome = [0; 64];
+        pump_beside(&mut a, "it is welcomed", |_| {
+            match (&knocked).read(&mut welcome) {
+                Ok(length) => {
+                    assert!(length > 0, "it was turned away");
+                    true
+                }
+                Err(_) => false,
+            }
+        })
+        .await;
+    }
 }

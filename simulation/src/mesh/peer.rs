@@ -228,6 +228,11 @@ impl Peer {
                 };
             }
             Err(DialError::Refused) => self.found_dead(wire),
+            // Neither says that nobody lives there.
+            Err(DialError::Missing) => {
+                let dial_at = Some(wire.now + RETRY);
+                self.outbound = Link::Down { dial_at };
+            }
             Err(DialError::Full) => {
                 let dial_at = Some(wire.now + PACE);
                 self.outbound = Link::Down { dial_at };

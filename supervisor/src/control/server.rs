@@ -10,6 +10,7 @@ use ipc::bind_private;
 use nix::poll::{PollFd, PollFlags};
 
 use super::{Answer, Request, SOCKET};
+use crate::bound::Bound;
 
 /// Most clients at a time; more wait in the backlog of the socket.
 const MAX_CLIENTS: usize = 16;
@@ -21,6 +22,7 @@ const CLIENT_TIME: Duration = Duration::from_secs(1);
 /// The control socket and those who are connected to it. Nothing here blocks.
 #[derive(Debug)]
 pub(crate) struct Server {
+    socket: Bound,
     listener: UnixListener,
     clients: Vec<Client>,
     /// Set after a failure to accept, such as for want of descriptors: not tried again before.
@@ -58,12 +60,35 @@ impl Server {
     ///
     /// What the system says.
     pub(crate) fn bind(run_dir: &Path) -> io::Result<Server> {
+        let path = run_dir.join(SOCKET);
+        let listener = bind_private(&path)?;
         Ok(Server {
-            listener: bind_private(&run_dir.join(SOCKET))?,
+            socket: Bound::at(path),
+            listener,
             clients: Vec::new(),
             pause: None,
             told: false,
         })
+    }
+
+    /// Whether commands find the socket that was bound.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.socket.is_in_place()
+    }
+
+    /// Binds the socket again, under the same path. Who is connected stays so; keeps what there is if it
+    /// fails.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn bind_again(&mut self) -> io::Result<()> {
+        let listener = bind_private(&self.socket.path)?;
+        // Who found the former one has knocked by now.
+        self.accept(Instant::now());
+        self.listener = listener;
+        self.socket.look();
+        Ok(())
     }
 
     /// Moves every client on as far as it goes, and returns the requests that are whole by now.

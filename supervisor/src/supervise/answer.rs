@@ -184,5 +184,6 @@ fn node_status(slot: &Slot) -> NodeStatus {
         term: status.map_or(Term(0), |status| status.highest.term),
         held_bytes: status.map_or(0, |status| status.held_bytes),
         peak_held_bytes: life.map_or(0, |life| life.peak_held_bytes),
+        unreachable: life.is_some_and(|life| life.lost),
     }
 }

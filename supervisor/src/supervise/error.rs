@@ -7,6 +7,7 @@ use protocol::id::NodeId;
 
 use super::START_ATTEMPTS;
 use crate::reap::Ending;
+use crate::run_dir::RunDirError;
 
 /// Why a cluster cannot be started or watched. Displays as one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,9 @@ pub(crate) enum SuperviseError {
         /// How it ended.
         ending: Ending,
     },
+    /// The run directory was taken away for good.
+    #[error("the run directory was taken away, and the nodes were stopped: {0}")]
+    RunDirLost(RunDirError),
     /// A system call of the loop failed.
     #[error("{call} failed: {error}; the nodes were stopped")]
     System {

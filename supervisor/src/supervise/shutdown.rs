@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::Supervisor;
+use super::{SuperviseError, Supervisor, Turn};
 use crate::reap;
 
 /// Time between SIGTERM and SIGKILL.
@@ -25,9 +25,14 @@ pub(super) enum Phase {
 }
 
 impl Supervisor<'_> {
-    /// Whether it was asked to stop.
-    pub(crate) fn is_stopping(&self) -> bool {
+    /// Whether it stops, or has to.
+    pub(super) fn is_stopping(&self) -> bool {
         self.phase != Phase::Running
+    }
+
+    /// Whether somebody asked it to stop.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.is_stopping() && self.failure.is_none()
     }
 
     /// Asks the nodes to end, and asked again, kills them.
@@ -48,6 +53,21 @@ impl Supervisor<'_> {
             life.signal(Signal::SIGCONT);
         }
         self.watch.kill();
+    }
+
+    /// Stops for want of something that it cannot do without.
+    pub(super) fn fail(&mut self, failure: SuperviseError) {
+        self.failure = Some(failure);
+        self.stop();
+    }
+
+    /// What an end comes to.
+    ///
+    /// # Errors
+    ///
+    /// It has not stopped because it was asked to.
+    pub(super) fn conclude(&mut self) -> Result<Turn, SuperviseError> {
+        self.failure.take().map_or(Ok(Turn::Ended), Err)
     }
 
     /// Whether it was asked to stop, and nothing is left that is waited for.

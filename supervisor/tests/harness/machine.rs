@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::fs;
+use std::path::PathBuf;
 
 use laboratory::log::{Event, Log, now_ns};
 
@@ -14,9 +16,21 @@ const APART_NS: u64 = 400_000_000;
 const STOP_NS: u64 = 1_000_000_000;
 
 impl Cluster {
-    /// The log so far.
+    /// The log so far, with what was kept of it.
     pub(crate) fn log(&self) -> Log {
-        Log::read(&self.home.run_dir().join("events.jsonl"))
+        let files = [self.kept_log(), self.home.run_dir().join("events.jsonl")];
+        let texts = files.map(|file| fs::read(file).unwrap_or_default());
+        Log::parse(&texts.concat())
+    }
+
+    /// Keeps the log, and what is still written to it, though its name is about to be removed.
+    pub(crate) fn keep_log(&self) {
+        let log = self.home.run_dir().join("events.jsonl");
+        fs::hard_link(log, self.kept_log()).unwrap();
+    }
+
+    fn kept_log(&self) -> PathBuf {
+        self.home.path().join("kept.jsonl")
     }
 
     /// What must hold unless the machine kept a node from running: after that, nodes hold elections

@@ -29,6 +29,7 @@ fn node(id: u8, role: RoleName, state: NodeState) -> NodeStatus {
         term: Term(7),
         held_bytes: 44_054,
         peak_held_bytes: 50_000,
+        unreachable: false,
     }
 }
 
