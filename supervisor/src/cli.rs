@@ -68,14 +68,15 @@ pub(crate) enum Command {
         A job file holds one factorial a line: 10! or 10. Results are logged on standard output\n\
         and kept in the jobs directory: done/NAME.txt, or failed/NAME.txt with the reasons.\n\
         SIGTERM or SIGINT stops everything within 5 seconds; a second one at once.\n\
-        Exit code 3 if it cannot start or go on.\n\n\
+        Exit code 3 if it cannot start or go on, 5 if the system kept a process from ending.\n\n\
         Root works as the owner of the jobs directory, to whom the results belong then.")]
     Up(Box<UpArgs>),
     /// Compute factorials with a private cluster and print whole values, in order.
     #[command(after_help = "Examples:\n  \
         bullpen compute 10!            prints 10!=3628800\n  \
         bullpen compute 5 20 100000 > values.txt\n\n\
-        Leaves no process and no file behind, interrupted or not.")]
+        Leaves no process and no file behind, interrupted or not. Exit code 5 if the system\n\
+        kept a process from ending, which was left.")]
     Compute(Box<ComputeArgs>),
     /// Break a private cluster again and again while it computes, and judge what it did.
     #[command(
@@ -90,7 +91,8 @@ pub(crate) enum Command {
         A round is one fault at a random moment; the next comes when all nodes agree on a\n\
         coordinator again. Every result is compared with a factorial that is computed here, and the\n\
         events of the run are searched for a broken invariant. The same seed draws the same faults.\n\
-        Exit code 0 if all is sound, 1 if not, 130 if it was interrupted, with a verdict on what ran.\n\
+        Exit code 0 if all is sound, 1 if not, 130 if it was interrupted, with a verdict on what ran,\n\
+        5 if the system kept a process from ending, which was left.\n\
         Leaves no process behind, and no file but the report.")]
     Experiment(Box<ExperimentArgs>),
     /// Drop a job into the jobs directory of a running service.

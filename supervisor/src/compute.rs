@@ -52,7 +52,7 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
         // Nobody may be left to read it.
         let _ = writeln!(Stderr, "bullpen: {}", how_to_repeat(faults));
     }
-    let outcome = {
+    let (outcome, ended) = {
         let jobs = JobsDir::open(&folder.path().join("jobs"))?;
         let run_dir = RunDir::open(&run_dir_path(args, &folder))?;
         hand_in(jobs.path(), &numbers)
@@ -68,16 +68,20 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
         };
         let hints = args.cluster.hints();
         let mut supervisor = Supervisor::new(launch, run_dir, hints, &mut signals)?;
-        await_outcome(&mut supervisor, jobs.path())?
+        let outcome = await_outcome(&mut supervisor, jobs.path());
+        (outcome, supervisor.end())
     };
     private_folder::remove(folder);
-    if signals.exit_at_once() {
+    let interrupted = signals.exit_at_once() || matches!(outcome, Err(Failure::Interrupted));
+    if interrupted {
+        ended?;
         return Err(Failure::Interrupted);
     }
-    match outcome {
-        Outcome::Done(results) => Ok(results::print(results)?),
-        Outcome::Failed(reasons) => Err(Failure::Rejected { reasons }),
+    match outcome? {
+        Outcome::Done(results) => results::print(results)?,
+        Outcome::Failed(reasons) => return Err(Failure::Rejected { reasons }),
     }
+    Ok(ended?)
 }
 
 fn run_dir_path(args: &ComputeArgs, folder: &TempDir) -> PathBuf {

@@ -110,7 +110,9 @@ fn conclude(
     interrupted: bool,
     reported: Result<(), ExperimentError>,
 ) -> Result<(), Failure> {
-    let worse = if interrupted {
+    let worse = if let Some(left) = outcome.left() {
+        ExperimentError::Left(left.to_owned())
+    } else if interrupted {
         ExperimentError::Interrupted {
             rounds: outcome.rounds(),
             asked: settings.rounds,

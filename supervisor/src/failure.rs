@@ -124,7 +124,8 @@ impl Failure {
     }
 
     /// 1 a job failed, its results could not be written, there was nothing to kill, no node coordinates,
-    /// or one cannot be reached; 2 usage; 3 could not start or go on, or no cluster is there; 130 interrupted.
+    /// or one cannot be reached; 2 usage; 3 could not start or go on, or no cluster is there; 5 a process
+    /// that would not end was left; 130 interrupted.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let code = match self {
             Failure::Rejected { .. }
@@ -137,12 +138,12 @@ impl Failure {
             Failure::Submit(error) => error.exit_code(),
             Failure::Experiment(error) => error.exit_code(),
             Failure::Timeline(error) => error.exit_code(),
+            Failure::Supervise(error) => error.exit_code(),
             Failure::RunDir(_)
             | Failure::JobsDir(_)
             | Failure::Owner(_)
             | Failure::Signals(_)
             | Failure::ByHand
-            | Failure::Supervise(_)
             | Failure::Memory(_)
             | Failure::Metrics(_)
             | Failure::Terminal(_)

@@ -25,6 +25,7 @@ mod control;
 mod events;
 mod experiment;
 mod failure;
+mod held;
 mod jobs_dir;
 mod kill;
 mod launch;

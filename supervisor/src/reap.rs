@@ -35,11 +35,6 @@ pub(crate) fn next() -> io::Result<Option<(Pid, Change)>> {
     waitpid(-1, libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED)
 }
 
-/// Waits until `child` is gone.
-pub(crate) fn wait_for(child: Pid) -> io::Result<()> {
-    waitpid(child.as_raw(), 0).map(|_| ())
-}
-
 // Not nix's waitpid: it fails on a death by a real-time signal, and the dead child's pid is lost.
 fn waitpid(which: libc::pid_t, options: libc::c_int) -> io::Result<Option<(Pid, Change)>> {
     loop {

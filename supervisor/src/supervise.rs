@@ -41,7 +41,8 @@ use crate::supervise::shutdown::Phase;
 use crate::supervise::upkeep::Upkeep;
 use crate::supervise::watch::Watch;
 
-pub(crate) use crate::supervise::error::SuperviseError;
+pub(crate) use crate::supervise::error::{LEFT, SuperviseError};
+pub(crate) use crate::supervise::shutdown::DEATH;
 
 /// The cluster starts without the nodes that have not bound their sockets by then.
 const START_AFTER: Duration = Duration::from_secs(1);
@@ -141,7 +142,8 @@ impl<'a> Supervisor<'a> {
     ///
     /// # Errors
     ///
-    /// The cluster cannot start or go on, or a system call failed that cannot fail in a sound system.
+    /// The cluster cannot start or go on, a process would not end, or a system call failed that cannot
+    /// fail in a sound system.
     pub(crate) fn turn(&mut self, wake: Option<Instant>) -> Result<Turn, SuperviseError> {
         for _ in 0..self.signals.drain() {
             self.stop();
@@ -382,7 +384,7 @@ impl<'a> Supervisor<'a> {
         let (restarts, other) = match self.phase {
             Phase::Running => (&self.slots[..], (!self.started).then_some(self.start_by)),
             Phase::Stopping { kill_at } => (&[][..], Some(kill_at)),
-            Phase::Killed => (&[][..], None),
+            Phase::Killed { leave_at } => (&[][..], Some(leave_at)),
         };
         let upkeep = (!self.is_stopping()).then(|| self.upkeep.look_at());
         let looks = self.lives().map(|life| life.watchdog.next_look());

@@ -6,12 +6,17 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::ExperimentError;
+use super::course::waits::LOOK_EVERY;
+use crate::held::what_holds;
 use crate::reap::{self, Change, Ending};
+use crate::supervise::DEATH;
 
 /// What `up` and its nodes say on standard error.
 const MESSAGES: &str = "messages.txt";
@@ -109,6 +114,24 @@ impl Cluster {
         last.strip_prefix("bullpen: ").unwrap_or(last).to_owned()
     }
 
+    /// Kills it, and waits until it is gone, as long as that takes where nothing holds it. What is left,
+    /// in one sentence.
+    pub(super) fn kill(&mut self) -> Option<String> {
+        self.signal(Signal::SIGKILL);
+        let leave_at = Instant::now() + DEATH;
+        while matches!(self.ended(), Ok(None)) {
+            if Instant::now() >= leave_at {
+                let holds = what_holds(self.pid);
+                return Some(format!(
+                    "the supervisor (pid {}{holds}) would not end though killed, and was left",
+                    self.pid
+                ));
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        None
+    }
+
     pub(super) fn signal(&self, signal: Signal) {
         if self.ended.is_none() {
             // It is not reaped, so the pid is its own.
@@ -119,10 +142,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if self.ended.is_none() {
-            self.signal(Signal::SIGKILL);
-            let _ = reap::wait_for(self.pid);
-        }
+        let _ = self.kill();
     }
 }
 

@@ -1,7 +1,7 @@
 //! The course of an experiment: start, rounds, the end of all work, and the end of the cluster.
 
 mod faults;
-mod waits;
+pub(super) mod waits;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use super::{ExperimentError, Settings};
 use crate::failure::Failure;
 use crate::reap::Ending;
 use crate::signals::Signals;
+use crate::supervise::LEFT;
 
 /// L1: the nodes agree within this after a fault. A node that dies again and again is started
 /// again after a second and a half; the rest is for a busy machine.
@@ -29,8 +30,8 @@ const AGREE_WITHIN: Duration = Duration::from_secs(15);
 const THERE_WITHIN: Duration = Duration::from_secs(60);
 /// L2: some operation or job is finished within this, while there is work and no fault.
 const WORK_WITHIN: Duration = Duration::from_secs(60);
-/// L4: the grace, and a moment for a busy machine.
-const END_WITHIN: Duration = Duration::from_secs(6);
+/// L4: the grace, the time that is given to what is killed then, and a moment for a busy machine.
+const END_WITHIN: Duration = Duration::from_secs(8);
 /// How long nodes may outlive a supervisor that was killed: one that waits for a slow disk dies when
 /// the disk has answered.
 const LAST_WITHIN: Duration = Duration::from_secs(5);
@@ -61,6 +62,8 @@ pub(super) struct Ended {
     pub(super) violations: Vec<Violation>,
     /// A signal ended it.
     pub(super) interrupted: bool,
+    /// What would not end and was left, in one sentence.
+    pub(super) left: Option<String>,
     /// The run, with its whole log.
     pub(super) run: Run,
 }
@@ -232,6 +235,9 @@ impl<'a> Course<'a> {
                 error,
             };
             if let Some(ending) = self.cluster.ended().map_err(failed)? {
+                if ending == Ending::Code(LEFT.into()) {
+                    self.ended.left = Some(self.cluster.last_words());
+                }
                 if ending != Ending::Code(0) && self.ended.violations.is_empty() {
                     let message = format!("asked to stop, the supervisor {ending}");
                     self.ended
@@ -246,6 +252,7 @@ impl<'a> Course<'a> {
                 self.ended
                     .violations
                     .push(Violation::new("L4", message, &[]));
+                self.ended.left = self.cluster.kill();
                 return Ok(());
             }
             if self.signals.drain() > 0 {

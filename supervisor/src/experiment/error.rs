@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::failure::INTERRUPTED;
+use crate::supervise::LEFT;
 
 /// Why an experiment gives no good news. Displays as one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,9 @@ pub(crate) enum ExperimentError {
         /// The rounds that were asked for.
         asked: u32,
     },
+    /// Processes of it are left. One sentence.
+    #[error("{0}")]
+    Left(String),
     /// Something is wrong with the run.
     #[error(
         "the experiment found {}; the same faults are drawn again by: {again}",
@@ -75,7 +79,7 @@ impl ExperimentError {
         }
     }
 
-    /// 1 something is wrong, 2 usage, 3 it could not be made, 130 interrupted.
+    /// 1 something is wrong, 2 usage, 3 it could not be made, 5 processes of it are left, 130 interrupted.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             ExperimentError::Unsound { .. } => 1,
@@ -83,6 +87,7 @@ impl ExperimentError {
             ExperimentError::Start(_)
             | ExperimentError::System { .. }
             | ExperimentError::Report { .. } => 3,
+            ExperimentError::Left(_) => LEFT,
             ExperimentError::Interrupted { .. } => INTERRUPTED,
         }
     }

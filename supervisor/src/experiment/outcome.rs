@@ -39,6 +39,7 @@ struct Tally {
     kills: usize,
     stops: usize,
     interrupted: bool,
+    left: Option<String>,
 }
 
 impl Outcome {
@@ -71,6 +72,7 @@ impl Outcome {
                 kills: ended.kills,
                 stops: ended.stops,
                 interrupted: ended.interrupted,
+                left: ended.left,
             },
             seed: settings.seed,
         };
@@ -88,6 +90,11 @@ impl Outcome {
 
     pub(super) fn is_interrupted(&self) -> bool {
         self.ended.interrupted
+    }
+
+    /// What would not end and was left.
+    pub(super) fn left(&self) -> Option<&str> {
+        self.ended.left.as_deref()
     }
 
     fn list(&self) -> &[Violation] {
@@ -189,6 +196,7 @@ impl Outcome {
             kills,
             stops,
             interrupted,
+            ..
         } = self.ended;
         let settings: Map<String, Value> = self
             .report

@@ -52,6 +52,16 @@ pub(crate) enum SuperviseError {
     /// The run directory was taken away for good.
     #[error("the run directory was taken away, and the nodes were stopped: {0}")]
     RunDirLost(RunDirError),
+    /// Processes were killed, and live.
+    #[error(
+        "{} would not end though killed, and was left: {}; it ends when the system lets it go",
+        match left.len() { 1 => "a process".to_owned(), many => format!("each of {many} processes") },
+        left.join(", ")
+    )]
+    Left {
+        /// What is left, and what each of them waits in.
+        left: Vec<String>,
+    },
     /// A system call of the loop failed.
     #[error("{call} failed: {error}; the nodes were stopped")]
     System {
@@ -61,3 +71,16 @@ pub(crate) enum SuperviseError {
         error: io::Error,
     },
 }
+
+impl SuperviseError {
+    /// 5 a process that would not end was left, else 3.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            SuperviseError::Left { .. } => LEFT,
+            _ => 3,
+        }
+    }
+}
+
+/// The exit code of a supervisor that has left a process that would not end.
+pub(crate) const LEFT: u8 = 5;

@@ -1,14 +1,20 @@
 //! The end of a cluster: asked for, after a grace forced, and in any case complete.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use super::{SuperviseError, Supervisor, Turn};
-use crate::reap;
+use crate::held;
 
 /// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
+/// What is killed is gone within this, unless the system holds it: in a frozen group, or in a call to a
+/// mount that does not answer. Then it is left.
+pub(crate) const DEATH: Duration = Duration::from_secs(2);
+/// The longest pause between two looks whether the last one is gone.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// How far the end of the cluster has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +27,10 @@ pub(super) enum Phase {
         kill_at: Instant,
     },
     /// The nodes were killed.
-    Killed,
+    Killed {
+        /// When those that are left then are left for good.
+        leave_at: Instant,
+    },
 }
 
 impl Supervisor<'_> {
@@ -61,18 +70,58 @@ impl Supervisor<'_> {
         self.stop();
     }
 
+    /// Whether it was asked to stop, and nothing is left that is waited for.
+    pub(super) fn has_ended(&self) -> bool {
+        let all_gone = self.lives().next().is_none() && self.watch.is_over();
+        self.is_stopping() && (all_gone || self.leaves())
+    }
+
+    /// Whether what was killed has had its time.
+    fn leaves(&self) -> bool {
+        matches!(self.phase, Phase::Killed { leave_at } if leave_at <= Instant::now())
+    }
+
     /// What an end comes to.
     ///
     /// # Errors
     ///
-    /// It has not stopped because it was asked to.
+    /// Something is left, or it has not stopped because it was asked to.
     pub(super) fn conclude(&mut self) -> Result<Turn, SuperviseError> {
+        let nodes = self.slots.iter().filter_map(|slot| {
+            let pid = slot.life.as_ref()?.pid;
+            Some((format!("node {}", slot.id), pid))
+        });
+        let watch = self.watch.pid();
+        let watch = watch.map(|pid| ("what watches the jobs directory".to_owned(), pid));
+        let left: Vec<String> = nodes
+            .chain(watch)
+            .map(|(name, pid)| format!("{name} (pid {pid}{})", held::what_holds(pid)))
+            .collect();
+        if !left.is_empty() {
+            return Err(SuperviseError::Left { left });
+        }
         self.failure.take().map_or(Ok(Turn::Ended), Err)
     }
 
-    /// Whether it was asked to stop, and nothing is left that is waited for.
-    pub(super) fn has_ended(&self) -> bool {
-        self.is_stopping() && self.lives().next().is_none() && self.watch.is_over()
+    /// Ends the cluster at once.
+    ///
+    /// # Errors
+    ///
+    /// A process would not end, and was left.
+    pub(crate) fn end(mut self) -> Result<(), SuperviseError> {
+        self.kill();
+        self.await_end();
+        self.conclude().map(|_| ())
+    }
+
+    /// Waits until the processes that were killed are gone or have had their time.
+    fn await_end(&mut self) {
+        let mut pause = LOOK_EVERY / 64;
+        while self.reap().is_ok() && !self.has_ended() {
+            // Not for a signal, which is for others to hear.
+            thread::sleep(pause);
+            pause = LOOK_EVERY.min(pause * 2);
+        }
     }
 
     /// Kills those that are left when the grace is over.
@@ -88,7 +137,10 @@ impl Supervisor<'_> {
 
     /// Kills the nodes; nothing of theirs is needed any more.
     pub(super) fn kill(&mut self) {
-        self.phase = Phase::Killed;
+        if !matches!(self.phase, Phase::Killed { .. }) {
+            let leave_at = Instant::now() + DEATH;
+            self.phase = Phase::Killed { leave_at };
+        }
         self.watch.kill();
         for life in self.lives() {
             life.signal(Signal::SIGKILL);
@@ -99,10 +151,6 @@ impl Supervisor<'_> {
 impl Drop for Supervisor<'_> {
     fn drop(&mut self) {
         self.kill();
-        for life in self.lives() {
-            if let Err(error) = reap::wait_for(life.pid) {
-                tracing::warn!("cannot wait for process {}: {error}", life.pid);
-            }
-        }
+        self.await_end();
     }
 }

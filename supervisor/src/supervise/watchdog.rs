@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use protocol::event::ChildState;
 
 use super::Supervisor;
+use crate::held::is_held;
 
 /// A node that has reported nothing for that long, while it ran, does not answer. Nodes report
 /// every 2 s at least.
@@ -81,14 +81,6 @@ impl Watchdog {
     }
 }
 
-/// Whether a debugger or a signal holds a process; a parent is not told of the former.
-fn is_held(pid: Pid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The state follows the name, which is in parentheses and may hold anything.
-    let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
-    state.is_some_and(|state| state.starts_with(['T', 't']))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,11 +119,5 @@ mod tests {
         let mut watchdog = Watchdog::new(start);
         assert!(!watchdog.look(start + SECOND * 3_600, true));
         assert_eq!(watchdog.silent, LOOK_EVERY);
-    }
-
-    #[test]
-    fn a_stopped_process_is_held_and_a_running_one_is_not() {
-        assert!(!is_held(nix::unistd::getpid()));
-        assert!(!is_held(Pid::from_raw(i32::MAX)));
     }
 }

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::reap::Ending;
 
 /// How often it is looked whether something has come.
-pub(super) const LOOK_EVERY: Duration = Duration::from_millis(5);
+pub(in crate::experiment) const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Why a wait was not waited out.
 pub(super) enum Stop {
