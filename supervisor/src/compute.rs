@@ -1,7 +1,7 @@
 //! `bullpen compute`: a private cluster for one job.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use crate::progress::Progress;
 use crate::results::{self, Outcome, ResultsError};
 use crate::run_dir::RunDir;
 use crate::signals::Signals;
-use crate::stderr::Stderr;
+use crate::stderr;
 use crate::supervise::{Supervisor, Turn};
 
 /// The name of the only job.
@@ -49,8 +49,7 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
     let folder = private_folder::make()?;
     let faults = args.cluster.faults();
     if let Some(faults) = &faults {
-        // Nobody may be left to read it.
-        let _ = writeln!(Stderr, "bullpen: {}", how_to_repeat(faults));
+        stderr::say(&how_to_repeat(faults));
     }
     let (outcome, ended) = {
         let jobs = JobsDir::open(&folder.path().join("jobs"))?;

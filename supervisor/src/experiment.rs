@@ -21,7 +21,6 @@ mod view;
 mod work;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,7 +39,7 @@ use crate::owner;
 use crate::private_folder;
 use crate::results;
 use crate::signals::Signals;
-use crate::stderr::Stderr;
+use crate::stderr;
 
 pub(crate) use crate::experiment::error::ExperimentError;
 
@@ -76,13 +75,7 @@ pub(crate) fn run(args: &ExperimentArgs) -> Result<(), Failure> {
     }
     let folder = private_folder::make()?;
     let run_dir = run_dir(args, folder.path())?;
-    // Nobody may be left to read it.
-    let _ = writeln!(
-        Stderr,
-        "bullpen: {}; seed {}",
-        settings.title(),
-        settings.seed
-    );
+    stderr::say(&format!("{}; seed {}", settings.title(), settings.seed));
     let view = View::new(&run_dir.join(node::event_log::FILE_NAME));
     let cluster = Cluster::start(folder.path(), &run_dir, settings.seed, options.of_cluster())?;
     let course = Course::new(&settings, &mut signals, view, cluster).run()?;
@@ -126,8 +119,7 @@ fn conclude(
         return Ok(reported?);
     };
     if let Err(error) = reported {
-        // Nobody may be left to read it.
-        let _ = writeln!(Stderr, "bullpen: {}", printable_lines(&error.to_string()));
+        stderr::say(&printable_lines(&error.to_string()));
     }
     Err(worse.into())
 }

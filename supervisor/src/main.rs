@@ -17,6 +17,7 @@
 //! The supervisor starts one process per node by executing itself, restarts what dies and tells
 //! every node what became of the others. It routes no data and elects nobody.
 
+mod bars;
 mod bound;
 mod cli;
 mod completions;
@@ -52,7 +53,7 @@ mod watch;
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -71,7 +72,30 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).as_deref() != Some(OsStr::new(cli::NODE)) {
         name_process();
     }
-    match Cli::parse().command {
+    stderr::own();
+    match Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(help) => show(&help),
+    }
+}
+
+/// Shows the help, or why the arguments are refused, in colour on a terminal; elsewhere it waits for a
+/// slow reader as all output does.
+fn show(help: &clap::Error) -> ExitCode {
+    let is_refusal = help.use_stderr();
+    if is_refusal && !io::stderr().is_terminal() {
+        stderr::hand_over(&help.to_string());
+    } else if !is_refusal && !io::stdout().is_terminal() {
+        // A reader that has left has seen enough.
+        let _ = results::hand_over(&help.to_string());
+    } else {
+        let _ = help.print();
+    }
+    ExitCode::from(if is_refusal { 2 } else { 0 })
+}
+
+fn run(command: Command) -> ExitCode {
+    match command {
         Command::Up(args) => {
             log_to_stderr(LevelFilter::INFO, args.cluster.log_format);
             report(up::run(&args))
@@ -110,9 +134,7 @@ fn report(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Not `eprintln!`, which panics when standard error is closed.
-            let text = failure.to_string();
-            let _ = writeln!(std::io::stderr(), "bullpen: {}", printable_lines(&text));
+            stderr::say(&printable_lines(&failure.to_string()));
             failure.exit_code()
         }
     }

@@ -6,16 +6,19 @@
 //! the signal that they are to get at its death.
 
 use std::ffi::CString;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io::{self, IsTerminal};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use caps::CapSet;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, User, dup2_stderr, dup2_stdin, dup2_stdout};
 use nix::unistd::{geteuid, getgrouplist, setgroups, setresgid, setresuid};
+
+use crate::stderr::open_to_write;
 
 /// The user whom something belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,21 +122,19 @@ pub(crate) fn keep_terminal() -> Result<(), OwnerError> {
         dup2_stdin(File::open("/dev/null")?)?;
         let (stdout, stderr) = (io::stdout(), io::stderr());
         if stdout.is_terminal() {
-            dup2_stdout(open_to_write(stdout.as_fd())?)?;
+            dup2_stdout(open_to_write(stdout.as_fd(), OFlag::empty())?)?;
         }
-        if stderr.is_terminal() {
-            dup2_stderr(open_to_write(stderr.as_fd())?)?;
+        if stderr.is_terminal() && !is_for_writing_alone(stderr.as_fd())? {
+            dup2_stderr(open_to_write(stderr.as_fd(), OFlag::O_NONBLOCK)?)?;
         }
         Ok(())
     };
     keep().map_err(OwnerError::Terminal)
 }
 
-fn open_to_write(terminal: BorrowedFd<'_>) -> io::Result<File> {
-    // Not by its name, which may be that of another one in this container.
-    let path = format!("/proc/self/fd/{}", terminal.as_raw_fd());
-    let mut options = OpenOptions::new();
-    options.write(true).custom_flags(libc::O_NOCTTY).open(path)
+fn is_for_writing_alone(fd: BorrowedFd<'_>) -> nix::Result<bool> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    Ok(flags & OFlag::O_ACCMODE == OFlag::O_WRONLY)
 }
 
 /// Makes a command of root's work as the owner of what was `found`, where it may: so what it makes

@@ -1,7 +1,9 @@
 //! The progress of a job, for a person who waits at a terminal.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use protocol::status::JobStatus;
+
+use crate::bars;
 
 const TEMPLATE: &str = "{bar:40} {percent:>3} % of {len} operations, {elapsed}";
 
@@ -17,7 +19,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// A bar that shows nothing yet.
     pub(crate) fn new() -> Progress {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(None, bars::target());
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
             bar.set_style(style);
         }

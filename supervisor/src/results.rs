@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use protocol::printable::printable_lines;
 
@@ -114,30 +115,23 @@ pub(crate) fn reasons(path: &Path, file: File) -> Result<String, ResultsError> {
 ///
 /// They cannot be written.
 pub(crate) fn print(mut results: File) -> Result<(), ResultsError> {
-    let copied = io::stdout()
-        .as_fd()
-        .try_clone_to_owned()
-        // The descriptor itself: standard output's own buffer is made for lines.
-        .map(File::from)
-        .and_then(|mut stdout| {
-            if stdout.is_terminal() {
-                show(&mut results, &mut stdout)
-            } else {
-                io::copy(&mut results, &mut stdout).map(|_| ())
-            }
-        });
-    forgive(copied)
+    let is_shown = io::stdout().is_terminal();
+    forgive(stdout().and_then(|mut stdout| copy(&mut results, &mut stdout, is_shown)))
 }
 
-fn show(results: &mut File, terminal: &mut impl Write) -> io::Result<()> {
+fn copy(results: &mut File, to: &mut impl Write, is_shown: bool) -> io::Result<()> {
     let mut portion = vec![0; PORTION];
     loop {
         let length = results.read(&mut portion)?;
+        let read = &portion[..length];
         if length == 0 {
             return Ok(());
+        } else if is_shown {
+            let text = String::from_utf8_lossy(read);
+            to.write_all(printable_lines(&text).as_bytes())?;
+        } else {
+            to.write_all(read)?;
         }
-        let text = String::from_utf8_lossy(&portion[..length]);
-        terminal.write_all(printable_lines(&text).as_bytes())?;
     }
 }
 
@@ -158,12 +152,43 @@ pub(crate) fn say(lines: &str) -> Result<(), ResultsError> {
 ///
 /// It cannot be written.
 pub(crate) fn hand_over(text: &str) -> Result<(), ResultsError> {
-    let mut stdout = io::stdout().lock();
-    forgive(
-        stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush()),
-    )
+    forgive(stdout().and_then(|mut stdout| stdout.write_all(text.as_bytes())))
+}
+
+/// Standard output without a buffer, which waits for its reader in any case: whoever started this process
+/// may have made it one that says instead that it is full.
+#[derive(Debug)]
+pub(crate) struct Stdout(File);
+
+/// Opens it.
+///
+/// # Errors
+///
+/// No descriptor is left.
+pub(crate) fn stdout() -> io::Result<Stdout> {
+    let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+    Ok(Stdout(File::from(stdout)))
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let mut room = [PollFd::new(self.0.as_fd(), PollFlags::POLLOUT)];
+                    match poll(&mut room, PollTimeout::NONE) {
+                        Ok(_) | Err(Errno::EINTR) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 pub(crate) fn unreadable(path: &Path, error: io::Error) -> ResultsError {
@@ -192,7 +217,7 @@ mod tests {
         results.write_all(b"1!=1\n\x1b[2J\n2!=2\n").unwrap();
         results.rewind().unwrap();
         let mut shown = Vec::new();
-        show(&mut results, &mut shown).unwrap();
+        copy(&mut results, &mut shown, true).unwrap();
         assert_eq!(shown, b"1!=1\n\\u{1b}[2J\n2!=2\n");
     }
 }

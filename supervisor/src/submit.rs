@@ -6,7 +6,7 @@ mod follow;
 mod search;
 mod warnings;
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use protocol::config::MAX_MAX_N;
@@ -16,6 +16,7 @@ use crate::failure::{Failure, INTERRUPTED};
 use crate::operands;
 use crate::results::{self, Outcome};
 use crate::signals::Signals;
+use crate::stderr;
 use crate::submit::folder::JobsFolder;
 
 /// Why a job is not handed in, or its end is not known. Displays as one sentence.
@@ -133,8 +134,7 @@ pub(crate) fn run(args: &SubmitArgs) -> Result<(), Failure> {
     let Some(signals) = &mut signals else {
         return Ok(results::say(&format!("{}\n", dropped.name))?);
     };
-    // Nobody may be left to read it.
-    let _ = writeln!(io::stderr(), "bullpen: submitted as {:?}", dropped.name);
+    stderr::say(&format!("submitted as {:?}", dropped.name));
     let outcome = follow::follow(&jobs, &dropped, signals)?;
     signals.exit_at_once();
     match outcome {

@@ -1,11 +1,12 @@
 //! How far an experiment is, for a person who waits.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::stderr::Stderr;
+use crate::bars;
+use crate::stderr;
 
 const TEMPLATE: &str = "{bar:40} round {pos} of {len}, {elapsed}, {msg}";
 /// How often a line comes where there is no terminal to draw on.
@@ -25,8 +26,7 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(rounds: u32) -> Progress {
-        let target = ProgressDrawTarget::stderr();
-        let bar = ProgressBar::with_draw_target(Some(rounds.into()), target);
+        let bar = ProgressBar::with_draw_target(Some(rounds.into()), bars::target());
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
             bar.set_style(style);
         }
@@ -55,13 +55,7 @@ impl Progress {
             self.bar.set_message(what());
         } else {
             self.next = Instant::now() + LINE_EVERY;
-            // Nobody may be left to read it.
-            let _ = writeln!(
-                Stderr,
-                "bullpen: round {rounds} of {}, {}",
-                self.rounds,
-                what()
-            );
+            stderr::mention(&format!("round {rounds} of {}, {}", self.rounds, what()));
         }
     }
 
@@ -70,7 +64,7 @@ impl Progress {
         if self.is_terminal {
             self.bar.set_message(what);
         } else {
-            let _ = writeln!(Stderr, "bullpen: {what}");
+            stderr::mention(what);
         }
     }
 }

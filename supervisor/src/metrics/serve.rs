@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +22,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::{Collector, MetricsError};
+use crate::stderr;
 
 /// Most connections at a time.
 const MAX_CONNECTIONS: usize = 32;
@@ -57,8 +58,7 @@ async fn serve(address: SocketAddr, collector: Collector) -> Result<(), MetricsE
     let listen_error = |error| MetricsError::Listen { address, error };
     let listener = listening.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
-    // Not `eprintln!`, which panics when standard error is closed.
-    let _ = writeln!(io::stderr(), "bullpen: metrics at http://{address}/metrics");
+    stderr::say(&format!("metrics at http://{address}/metrics"));
     let scrapes = Arc::new(Scrapes::of(collector));
     let mut connections = Connections::default();
     loop {

@@ -2,7 +2,7 @@
 //! mend it.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -10,6 +10,7 @@ use protocol::printable::printable;
 
 use super::folder::Stage;
 use crate::jobs_dir;
+use crate::stderr;
 
 /// The warnings that were told.
 #[derive(Debug, Default)]
@@ -34,8 +35,7 @@ impl Warnings {
 
     fn tell(&mut self, sentence: String) {
         if !self.told.contains(&sentence) {
-            // Nobody may be left to read it.
-            let _ = writeln!(io::stderr(), "bullpen: {}", printable(&sentence));
+            stderr::say(&printable(&sentence));
             self.told.insert(sentence);
         }
     }

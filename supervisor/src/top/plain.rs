@@ -1,7 +1,7 @@
 //! The cluster as lines, where there is no terminal.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,7 +12,7 @@ use protocol::printable::printable;
 
 use super::watch::Watcher;
 use crate::control::{ClusterStatus, NodeState};
-use crate::results::ResultsError;
+use crate::results::{self, ResultsError};
 
 /// How often it looks, in milliseconds.
 const INTERVAL_MS: u16 = 200;
@@ -28,7 +28,6 @@ const PROGRESS: Duration = Duration::from_secs(1);
 pub(super) fn run(run_dir: &Path) -> Result<(), ResultsError> {
     let mut watcher = Watcher::new(run_dir);
     let mut teller = Teller::default();
-    let mut stdout = io::stdout().lock();
     loop {
         let state = match watcher.look().status {
             Ok(status) => State::of(&status),
@@ -39,14 +38,10 @@ pub(super) fn run(run_dir: &Path) -> Result<(), ResultsError> {
         };
         if let Some(text) = teller.tell(state, Instant::now()) {
             let now = format_rfc3339_seconds(SystemTime::now());
-            let written =
-                writeln!(stdout, "{now} {}", printable(&text)).and_then(|()| stdout.flush());
-            match written {
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-                written => written.map_err(ResultsError::Print)?,
-            }
+            results::hand_over(&format!("{now} {}\n", printable(&text)))?;
         }
-        // A reader that leaves is noticed though there is nothing to write.
+        // That the reader has left is noticed whether or not there is something to write.
+        let stdout = io::stdout();
         let mut closed = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
         if poll(&mut closed, PollTimeout::from(INTERVAL_MS)).is_ok_and(|ready| ready > 0) {
             return Ok(());

@@ -13,6 +13,8 @@ pub(crate) mod fuse;
 mod machine;
 pub(crate) mod memory;
 mod processes;
+pub(crate) mod slow;
+pub(crate) mod terminal;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
