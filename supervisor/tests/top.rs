@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::num::NonZeroU16;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use harness::{Cluster, Home, PATIENCE, command, eventually, stderr};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -175,6 +176,34 @@ fn on_a_terminal_without_a_size_it_prints_lines() {
     top.await_text("Z term ");
     top.await_text(", node 5 coordinates, running 0 1 2 3 4 5");
     assert!(!top.page().alternate_screen());
+}
+
+#[test]
+fn whatever_a_terminal_says_of_its_size_is_lived_with() {
+    let cluster = Cluster::start(&["--nodes=3"]);
+    let mut top = Terminal::start_told(&cluster.home, u16::MAX, u16::MAX);
+    for (rows, columns) in [
+        (u16::MAX, u16::MAX),
+        (1, 1),
+        (0, 0),
+        (1, u16::MAX),
+        (u16::MAX, 1),
+        (0, 80),
+        (24, 0),
+        (2, 3),
+    ] {
+        harness::terminal::set_size(&top.program_side, rows, columns);
+        let begin = Instant::now();
+        eventually(PATIENCE, "some drawings", || {
+            top.page();
+            assert_eq!(top.child.try_wait().unwrap(), None, "{rows} x {columns}");
+            (begin.elapsed() > Duration::from_millis(300)).then_some(())
+        });
+    }
+    harness::terminal::set_size(&top.program_side, ROWS.get(), COLUMNS.get());
+    top.await_text("node 2 coordinates");
+    top.press("q");
+    top.assert_leaves();
 }
 
 #[test]

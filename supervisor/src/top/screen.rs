@@ -1,6 +1,6 @@
 //! The page on a terminal.
 
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,17 +11,24 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use protocol::printable::printable;
-use ratatui::DefaultTerminal;
+use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
-use ratatui::crossterm::terminal;
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{self, EnterAlternateScreen};
+use ratatui::layout::Rect;
+use ratatui::{Terminal, TerminalOptions, Viewport};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::draw::draw;
 use super::view::{Order, View};
 use super::watch::Watch;
+use crate::results;
 
 /// How long a terminal may take to learn its size.
 const SIZE_PATIENCE: Duration = Duration::from_secs(1);
+/// The largest page, beyond any that people have.
+const MOST_COLUMNS: u16 = 1_000;
+const MOST_ROWS: u16 = 500;
 /// How long a key or news may wait for each other.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -55,7 +62,13 @@ pub(super) fn run(run_dir: &Path) -> io::Result<()> {
     let mut view = View::new(printable(&run_dir.to_string_lossy()).into_owned());
     let _restore = Restore;
     // It restores the terminal on a panic, too.
-    let mut terminal = ratatui::try_init()?;
+    let unsized_page = TerminalOptions {
+        viewport: Viewport::Fixed(Rect::ZERO),
+    };
+    ratatui::try_init_with_options(unsized_page.clone())?;
+    let mut stdout = BufWriter::new(results::stdout()?);
+    execute!(stdout, EnterAlternateScreen)?;
+    let mut terminal = Terminal::with_options(CrosstermBackend::new(stdout), unsized_page)?;
     let shown = show(&mut terminal, &mut view, &watch, &stop);
     if is_gone() {
         // A page that was being drawn has failed, or SIGHUP has come, before the other thread saw the
@@ -91,8 +104,8 @@ fn await_hang_up(patience: PollTimeout) -> nix::Result<i32> {
     poll(&mut terminal, patience)
 }
 
-fn show(
-    terminal: &mut DefaultTerminal,
+fn show<W: Write>(
+    terminal: &mut Terminal<CrosstermBackend<W>>,
     view: &mut View,
     watch: &Watch,
     stop: &AtomicBool,
@@ -102,6 +115,10 @@ fn show(
             view.hear(news);
         }
         view.pass(Instant::now());
+        let page = page(terminal::size()?);
+        if terminal.get_frame().area() != page {
+            terminal.resize(page)?;
+        }
         terminal.draw(|frame| draw(frame, view))?;
         let mut patience = TURN;
         while event::poll(patience)? {
@@ -119,6 +136,11 @@ fn show(
         }
     }
     Ok(())
+}
+
+/// The part of a terminal that is drawn on: what some say of their size would fill the memory.
+fn page((columns, rows): (u16, u16)) -> Rect {
+    Rect::new(0, 0, columns.min(MOST_COLUMNS), rows.min(MOST_ROWS))
 }
 
 /// Leaves the page, however the function ends.
