@@ -67,7 +67,7 @@ pub(crate) enum Command {
         bullpen up --crash-probability 0.001 --trace-operations     nodes that keep dying\n\n\
         A job file holds one factorial a line: 10! or 10. Results are logged on standard output\n\
         and kept in the jobs directory: done/NAME.txt, or failed/NAME.txt with the reasons.\n\
-        SIGTERM or SIGINT stops everything within 5 seconds; a second one at once.\n\
+        SIGTERM or SIGINT stops everything within 5 seconds; a second one at once. Ctrl-Z suspends it.\n\
         Exit code 3 if it cannot start or go on, 5 if the system kept a process from ending.\n\n\
         Root works as the owner of the jobs directory, to whom the results belong then.")]
     Up(Box<UpArgs>),

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::cli::ComputeArgs;
 use crate::cli::cluster::how_to_repeat;
-use crate::failure::Failure;
+use crate::failure::{Failure, INTERRUPTED};
 use crate::jobs_dir::JobsDir;
 use crate::launch::Launch;
 use crate::memory;
@@ -36,7 +36,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// Why it cannot start, why the job failed, or that a signal ended it.
-pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &ComputeArgs, mut signals: Signals) -> Result<(), Failure> {
+    signals.handle_stops().map_err(Failure::Signals)?;
     let config = Config {
         // The folder is removed in the end: to sync it would be waiting for nothing.
         durable: false,
@@ -44,7 +45,6 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
     };
     let numbers = operands::parse(&args.operands, config.max_n)?;
     memory::check(&numbers, config.nodes)?;
-    let mut signals = Signals::install().map_err(Failure::Signals)?;
     owner::give_up_capabilities()?;
     let folder = private_folder::make()?;
     let faults = args.cluster.faults();
@@ -71,7 +71,8 @@ pub(crate) fn run(args: &ComputeArgs) -> Result<(), Failure> {
         (outcome, supervisor.end())
     };
     private_folder::remove(folder);
-    let interrupted = signals.exit_at_once() || matches!(outcome, Err(Failure::Interrupted));
+    let interrupted =
+        signals.exit_at_once(INTERRUPTED) || matches!(outcome, Err(Failure::Interrupted));
     if interrupted {
         ended?;
         return Err(Failure::Interrupted);

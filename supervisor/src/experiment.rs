@@ -33,7 +33,7 @@ use crate::experiment::cluster::Cluster;
 use crate::experiment::course::Course;
 use crate::experiment::outcome::Outcome;
 use crate::experiment::view::View;
-use crate::failure::Failure;
+use crate::failure::{Failure, INTERRUPTED};
 use crate::memory;
 use crate::owner;
 use crate::private_folder;
@@ -65,10 +65,10 @@ struct Settings {
 /// # Errors
 ///
 /// It cannot start, was interrupted, or found that something is wrong.
-pub(crate) fn run(args: &ExperimentArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &ExperimentArgs, mut signals: Signals) -> Result<(), Failure> {
+    signals.handle_stops().map_err(Failure::Signals)?;
     let options = Options::of_this_process();
     let settings = Settings::of(args, &options)?;
-    let mut signals = Signals::install().map_err(Failure::Signals)?;
     owner::give_up_capabilities()?;
     if let Some(report) = &args.report {
         fs::create_dir_all(report).map_err(|error| ExperimentError::report(report, error))?;
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &ExperimentArgs) -> Result<(), Failure> {
     };
     private_folder::remove(folder);
     // What is left is to print, and a reader may be slow.
-    let interrupted = signals.exit_at_once() || outcome.is_interrupted();
+    let interrupted = signals.exit_at_once(INTERRUPTED) || outcome.is_interrupted();
     results::say(&if args.json {
         outcome.json()
     } else {

@@ -66,16 +66,21 @@ use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
+use crate::signals::Signals;
 use crate::stderr::{JsonStderr, Stderr};
 
 fn main() -> ExitCode {
-    if std::env::args_os().nth(1).as_deref() != Some(OsStr::new(cli::NODE)) {
+    let command = std::env::args_os().nth(1).unwrap_or_default();
+    // Before all else: what comes earlier is lost where this is process 1.
+    let begun = signals::begin(acts_on_signals(&command));
+    if command != cli::NODE {
         name_process();
     }
     stderr::own();
-    match Cli::try_parse() {
-        Ok(cli) => run(cli.command),
-        Err(help) => show(&help),
+    match (Cli::try_parse(), begun.map_err(Failure::Signals)) {
+        (Ok(cli), Ok(signals)) => run(cli.command, signals),
+        (Ok(_), Err(failure)) => report(Err(failure)),
+        (Err(help), _) => show(&help),
     }
 }
 
@@ -94,27 +99,46 @@ fn show(help: &clap::Error) -> ExitCode {
     ExitCode::from(if is_refusal { 2 } else { 0 })
 }
 
-fn run(command: Command) -> ExitCode {
+/// Whether a command ends in good order when a signal asks it to; the others just end.
+fn acts_on_signals(command: &OsStr) -> bool {
+    match command.to_str() {
+        Some("up" | "compute" | "experiment" | "top" | "metrics") => true,
+        Some("submit") => std::env::args_os().any(|argument| argument == "--wait"),
+        _ => false,
+    }
+}
+
+fn run(command: Command, signals: Option<Signals>) -> ExitCode {
+    // There they are already, unless the command is called by another name than those above.
+    let signals = || match signals {
+        Some(signals) => Ok(signals),
+        None => Signals::install().map_err(Failure::Signals),
+    };
     match command {
         Command::Up(args) => {
             log_to_stderr(LevelFilter::INFO, args.cluster.log_format);
-            report(up::run(&args))
+            report(signals().and_then(|signals| up::run(&args, signals)))
         }
         Command::Compute(args) => {
             log_to_stderr(LevelFilter::WARN, args.cluster.log_format);
-            report(compute::run(&args))
+            report(signals().and_then(|signals| compute::run(&args, signals)))
         }
         Command::Experiment(args) => {
             log_to_stderr(LevelFilter::WARN, args.cluster.log_format);
-            report(experiment::run(&args))
+            report(signals().and_then(|signals| experiment::run(&args, signals)))
         }
-        Command::Submit(args) => report(submit::run(&args)),
+        Command::Submit(args) => {
+            let signals = args.wait.then(signals).transpose();
+            report(signals.and_then(|signals| submit::run(&args, signals)))
+        }
         Command::Status(args) => report(status::run(&args)),
         Command::Kill(args) => report(kill::run(&args)),
         Command::Timeline(args) => report(timeline::run(&args)),
-        Command::Top(args) => report(top::run(&args)),
+        Command::Top(args) => report(signals().and_then(|signals| top::run(&args, signals))),
         Command::Completions(args) => report(completions::run(&args)),
-        Command::Metrics(args) => report(metrics::run(&args)),
+        Command::Metrics(args) => {
+            report(signals().and_then(|signals| metrics::run(&args, signals)))
+        }
         Command::Watch(args) => report(watch::run(&args)),
         Command::Node(args) => {
             // Where results are not logged, a person waits for them and wants no chatter.

@@ -17,10 +17,11 @@ use laboratory::tail::{Found, Tail};
 
 use crate::cli::MetricsArgs;
 use crate::control::{Answer, ClusterStatus, Request, client};
-use crate::failure::Failure;
+use crate::failure::{Failure, INTERRUPTED};
 use crate::metrics::families::Families;
 use crate::results;
 use crate::run_dir;
+use crate::signals::Signals;
 
 /// Why metrics cannot be had. Displays as one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -54,11 +55,16 @@ pub(crate) enum MetricsError {
 /// # Errors
 ///
 /// Once: no cluster answers. Served: the address cannot be listened on.
-pub(crate) fn run(args: &MetricsArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &MetricsArgs, mut signals: Signals) -> Result<(), Failure> {
+    signals.end_at_once(if args.listen.is_some() {
+        0
+    } else {
+        INTERRUPTED
+    });
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
     run_dir::visit(&run_dir)?;
     if let Some(address) = args.listen {
-        return Ok(serve::run(address, Collector::new(&run_dir)?)?);
+        match serve::run(address, Collector::new(&run_dir)?)? {}
     }
     let mut collector = Collector::new(&run_dir)?;
     let status = collector.collect()??;

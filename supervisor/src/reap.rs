@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 /// What became of a child.
@@ -33,6 +34,13 @@ pub(crate) enum Ending {
 /// What `waitpid(2)` says, save that there are no children: then there is nothing to tell.
 pub(crate) fn next() -> io::Result<Option<(Pid, Change)>> {
     waitpid(-1, libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED)
+}
+
+/// Takes back what is told of a child that was continued, if anything is: whoever continued it knows.
+pub(crate) fn forget_continuation(child: Pid) {
+    let flags = WaitPidFlag::WCONTINUED | WaitPidFlag::WNOHANG;
+    // It may have ended, which is told later.
+    let _ = waitid(Id::Pid(child), flags);
 }
 
 // Not nix's waitpid: it fails on a death by a real-time signal, and the dead child's pid is lost.

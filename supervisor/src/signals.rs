@@ -5,67 +5,164 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
 
-use nix::sys::signal::SigSet;
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
+use nix::unistd::{Pid, getpid};
+use signal_hook::consts::{
+    SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2,
+    SIGVTALRM, SIGXCPU,
+};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
-use crate::failure::INTERRUPTED;
+/// What people and their terminals send to end a process.
+const ASKING: [c_int; 4] = [SIGTERM, SIGINT, SIGHUP, SIGQUIT];
+/// What else ends a process that does nothing about it, and does not come of a fault of its own. Those
+/// from the first real-time one on do, too.
+const ENDING: [c_int; 9] = [
+    SIGUSR1,
+    SIGUSR2,
+    SIGALRM,
+    SIGVTALRM,
+    SIGPROF,
+    SIGXCPU,
+    SIGIO,
+    libc::SIGPWR,
+    libc::SIGSTKFLT,
+];
+/// Signals that ask to stop are only noted.
+const NOT_AT_ONCE: i32 = -1;
 
-/// The signals that a supervisor acts on: SIGCHLD, and those that ask it to stop: SIGTERM, SIGINT
-/// and SIGHUP. Ready to read when one has arrived.
+/// The signals that a command acts on: SIGCHLD, those that ask it to stop, and where it says so those
+/// that suspend it. Whatever would end a process by default asks to stop, so that it ends in good order.
+/// Ready to read when one has arrived.
 #[derive(Debug)]
 pub(crate) struct Signals {
     delivery: SignalDelivery<UnixStream, SignalOnly>,
-    /// From then on a signal that asks to stop ends the process on the spot.
-    exit_at_once: Arc<AtomicBool>,
+    /// The exit code with which a signal that asks to stop ends the process on the spot.
+    at_once: Arc<AtomicI32>,
+    suspension_asked: bool,
+    /// For how long this process was suspended in all.
+    suspended: Duration,
+}
+
+/// What every process of ours does first: a limit on the size of files is an error of the call that meets
+/// it, no signal that it was started to block stays blocked, and if it `acts` on signals, none is lost
+/// from now on.
+pub(crate) fn begin(acts: bool) -> io::Result<Option<Signals>> {
+    ignore(Signal::SIGXFSZ)?;
+    let signals = acts.then(Signals::install).transpose();
+    SigSet::empty().thread_set_mask()?;
+    signals
 }
 
 impl Signals {
-    /// Installs the handlers, and clears whatever signal mask this process was started with.
-    /// A SIGHUP that was ignored, as under `nohup`, stays so.
+    /// Installs the handlers. What was ignored, as SIGHUP is under `nohup`, stays so; and process 1, which no
+    /// signal ends by default, acts on those alone that ask.
     ///
     /// # Errors
     ///
     /// What the system calls say.
     pub(crate) fn install() -> io::Result<Signals> {
-        let mut stop = vec![SIGTERM, SIGINT];
-        if !is_ignored(SIGHUP)? {
-            stop.push(SIGHUP);
+        let mut stop = Vec::from(ASKING);
+        if getpid() != Pid::from_raw(1) {
+            stop.extend(ENDING);
+            stop.extend(libc::SIGRTMIN()..=libc::SIGRTMAX());
         }
-        let exit_at_once = Arc::new(AtomicBool::new(false));
-        for signal in &stop {
-            signal_hook::flag::register_conditional_shutdown(
-                *signal,
-                c_int::from(INTERRUPTED),
-                Arc::clone(&exit_at_once),
-            )?;
+        let mut heeded = vec![SIGCHLD];
+        let at_once = Arc::new(AtomicI32::new(NOT_AT_ONCE));
+        for signal in stop {
+            if is_ignored(signal)? {
+                continue;
+            }
+            let code = Arc::clone(&at_once);
+            let end = move || match code.load(Ordering::SeqCst) {
+                NOT_AT_ONCE => {}
+                code => signal_hook::low_level::exit(code),
+            };
+            // SAFETY: the action is async-signal-safe: it loads an atomic number, and exits by `_exit`.
+            unsafe { signal_hook::low_level::register(signal, end) }?;
+            heeded.push(signal);
         }
         let (read, write) = UnixStream::pair()?;
-        let all = stop.iter().chain(&[SIGCHLD]);
-        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, all)?;
-        SigSet::empty().thread_set_mask()?;
         Ok(Signals {
-            delivery,
-            exit_at_once,
+            delivery: SignalDelivery::with_pipe(read, write, SignalOnly, heeded)?,
+            at_once,
+            suspension_asked: false,
+            suspended: Duration::ZERO,
         })
+    }
+
+    /// For a command with processes of its own: what it writes to a terminal does not stop it, and Ctrl-Z
+    /// stops it when it says so ([`Signals::suspend`]). Process 1 cannot be stopped.
+    ///
+    /// # Errors
+    ///
+    /// What the system calls say.
+    pub(crate) fn handle_stops(&mut self) -> io::Result<()> {
+        ignore(Signal::SIGTTOU)?;
+        if getpid() != Pid::from_raw(1) && !is_ignored(SIGTSTP)? {
+            self.delivery.handle().add_signal(SIGTSTP)?;
+        }
+        Ok(())
     }
 
     /// Takes what has arrived, and says how many different signals asked to stop.
     pub(crate) fn drain(&mut self) -> usize {
-        self.delivery
-            .pending()
-            .filter(|signal| *signal != SIGCHLD)
-            .count()
+        let mut stops = 0;
+        for signal in self.delivery.pending() {
+            match signal {
+                SIGCHLD => {}
+                SIGTSTP => self.suspension_asked = true,
+                _ => stops += 1,
+            }
+        }
+        stops
     }
 
-    /// For the time when nothing is left to clean up: the next signal that asks to stop ends the
-    /// process with [`INTERRUPTED`]. True if one has arrived already.
-    pub(crate) fn exit_at_once(&mut self) -> bool {
-        self.exit_at_once.store(true, Ordering::SeqCst);
+    /// Whether Ctrl-Z has arrived since the last call. Its caller stops its processes, then itself.
+    pub(crate) fn take_suspension(&mut self) -> bool {
+        std::mem::take(&mut self.suspension_asked)
+    }
+
+    /// Stops this process as SIGTSTP does by default: not where nobody could continue it. Returns when
+    /// it was continued.
+    ///
+    /// # Errors
+    ///
+    /// What the system calls say.
+    pub(crate) fn suspend(&mut self) -> io::Result<()> {
+        let begun = Instant::now();
+        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        // SAFETY: no function of ours becomes a handler.
+        let ours = unsafe { sigaction(Signal::SIGTSTP, &default) }?;
+        let raised = raise(Signal::SIGTSTP);
+        // SAFETY: gives back what stood there before.
+        unsafe { sigaction(Signal::SIGTSTP, &ours) }?;
+        self.suspended += begun.elapsed();
+        Ok(raised?)
+    }
+
+    /// The time on a clock that stands still while this process is suspended.
+    pub(crate) fn now(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_sub(self.suspended).unwrap_or(now)
+    }
+
+    /// For the time when nothing is to be cleaned up: the next signal that asks to stop ends the process
+    /// with this exit code. True if one has arrived already.
+    pub(crate) fn exit_at_once(&mut self, code: u8) -> bool {
+        self.at_once.store(code.into(), Ordering::SeqCst);
         self.drain() > 0
+    }
+
+    /// As [`Signals::exit_at_once`], for a command that has nothing to say about its end.
+    pub(crate) fn end_at_once(&mut self, code: u8) {
+        if self.exit_at_once(code) {
+            std::process::exit(code.into());
+        }
     }
 }
 
@@ -73,6 +170,13 @@ impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.delivery.get_read().as_fd()
     }
+}
+
+fn ignore(signal: Signal) -> io::Result<()> {
+    let ignored = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no function of ours becomes a handler.
+    unsafe { sigaction(signal, &ignored) }?;
+    Ok(())
 }
 
 fn is_ignored(signal: c_int) -> io::Result<bool> {

@@ -116,7 +116,7 @@ impl SubmitError {
 /// # Errors
 ///
 /// Why it is not handed in, why the job failed, or that a signal ended the waiting.
-pub(crate) fn run(args: &SubmitArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &SubmitArgs, signals: Option<Signals>) -> Result<(), Failure> {
     // How much is allowed there only the cluster knows.
     let numbers = operands::parse(&args.operands, MAX_MAX_N)?;
     let name = match &args.name {
@@ -127,16 +127,13 @@ pub(crate) fn run(args: &SubmitArgs) -> Result<(), Failure> {
         JobsFolder::open(&args.jobs).map_err(|error| SubmitError::drop(&args.jobs, error))?;
     // The job then belongs to whom its results will belong.
     jobs.act_as_owner();
-    // Before the job exists: an interrupt must not leave a file half-written.
-    let signals = args.wait.then(Signals::install).transpose();
-    let mut signals = signals.map_err(Failure::Signals)?;
     let dropped = drop_file::drop_file(&jobs, &name, &operands::job_text(&numbers))?;
-    let Some(signals) = &mut signals else {
+    let Some(mut signals) = signals else {
         return Ok(results::say(&format!("{}\n", dropped.name))?);
     };
     stderr::say(&format!("submitted as {:?}", dropped.name));
-    let outcome = follow::follow(&jobs, &dropped, signals)?;
-    signals.exit_at_once();
+    let outcome = follow::follow(&jobs, &dropped, &mut signals)?;
+    signals.exit_at_once(INTERRUPTED);
     match outcome {
         Outcome::Done(file) => Ok(results::print(file)?),
         Outcome::Failed(reasons) => Err(Failure::Rejected { reasons }),

@@ -12,6 +12,7 @@ mod answer;
 mod casualties;
 mod error;
 mod shutdown;
+mod suspend;
 mod upkeep;
 mod watch;
 pub(crate) mod watchdog;
@@ -148,6 +149,7 @@ impl<'a> Supervisor<'a> {
         for _ in 0..self.signals.drain() {
             self.stop();
         }
+        self.suspend_if_asked()?;
         self.watch.read_reports();
         self.pass_on_drop();
         self.reap()?;
@@ -191,12 +193,18 @@ impl<'a> Supervisor<'a> {
 
     fn changed(&mut self, index: usize, pid: Pid, state: ChildState) {
         let id = self.slots[index].id;
-        let event = if state == ChildState::Stopped {
+        if state == ChildState::Stopped {
             tracing::info!("node {id} (pid {pid}) was stopped");
-            ProcessEvent::Stopped
         } else {
             tracing::info!("node {id} (pid {pid}) continues");
-            ProcessEvent::Continued
+        }
+        self.note_state(index, pid, state);
+    }
+
+    fn note_state(&mut self, index: usize, pid: Pid, state: ChildState) {
+        let event = match state {
+            ChildState::Stopped => ProcessEvent::Stopped,
+            _ => ProcessEvent::Continued,
         };
         self.slots[index].state = state;
         self.record(index, pid, &event);

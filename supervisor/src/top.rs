@@ -24,6 +24,7 @@ use std::io::{self, IsTerminal};
 use crate::cli::TopArgs;
 use crate::failure::Failure;
 use crate::run_dir;
+use crate::signals::Signals;
 
 /// Shows the cluster until the user leaves: on a terminal a page that is drawn again and again,
 /// elsewhere, and on a terminal without a size, a line for each change.
@@ -31,13 +32,14 @@ use crate::run_dir;
 /// # Errors
 ///
 /// The run directory is not to be believed, the terminal cannot be used, or standard output takes nothing.
-pub(crate) fn run(args: &TopArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &TopArgs, mut signals: Signals) -> Result<(), Failure> {
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
     run_dir::visit(&run_dir)?;
     let is_dumb = std::env::var_os("TERM").as_deref() == Some(OsStr::new("dumb"));
     if io::stdout().is_terminal() && !is_dumb && screen::has_size() {
-        screen::run(&run_dir).map_err(Failure::Terminal)
+        screen::run(&run_dir, signals).map_err(Failure::Terminal)
     } else {
+        signals.end_at_once(0);
         Ok(plain::run(&run_dir)?)
     }
 }

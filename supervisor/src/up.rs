@@ -21,10 +21,10 @@ use crate::supervise::{Supervisor, Turn};
 /// # Errors
 ///
 /// Why it cannot start, or cannot go on.
-pub(crate) fn run(args: &UpArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &UpArgs, mut signals: Signals) -> Result<(), Failure> {
+    signals.handle_stops().map_err(Failure::Signals)?;
     let mut config = args.cluster.config(true)?;
     memory::limit(&mut config, args.cluster.asked_max_n())?;
-    let mut signals = Signals::install().map_err(Failure::Signals)?;
     // An empty one is what compose gives for a variable that is not set.
     let accept = args.accept.iter().filter(|pattern| !pattern.is_empty());
     config.accept = accept.cloned().collect();

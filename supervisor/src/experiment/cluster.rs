@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -18,6 +18,9 @@ use crate::held::what_holds;
 use crate::reap::{self, Change, Ending};
 use crate::supervise::DEATH;
 
+/// How long a cluster may take to be suspended.
+const STOPS_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// What `up` and its nodes say on standard error.
 const MESSAGES: &str = "messages.txt";
 
@@ -26,6 +29,7 @@ const MESSAGES: &str = "messages.txt";
 pub(super) struct Cluster {
     pid: Pid,
     ended: Option<Ending>,
+    stopped: bool,
     jobs: PathBuf,
     run_dir: PathBuf,
     messages: PathBuf,
@@ -72,6 +76,7 @@ impl Cluster {
             // Process IDs fit: the kernel's limit is 2^22.
             pid: Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX)),
             ended: None,
+            stopped: false,
             jobs,
             run_dir: run_dir.to_owned(),
             messages,
@@ -98,11 +103,33 @@ impl Cluster {
     /// What `waitpid(2)` says.
     pub(super) fn ended(&mut self) -> io::Result<Option<Ending>> {
         while let Some((pid, change)) = reap::next()? {
-            if let (true, Change::Ended(ending)) = (pid == self.pid, change) {
-                self.ended = Some(ending);
+            if pid == self.pid {
+                match change {
+                    Change::Ended(ending) => self.ended = Some(ending),
+                    Change::Stopped => self.stopped = true,
+                    Change::Continued => self.stopped = false,
+                }
             }
         }
         Ok(self.ended)
+    }
+
+    /// Suspends it, nodes and all, unless somebody else has; tells whether it is to be continued. It takes
+    /// a turn of its loop, and longer only where it does not answer.
+    ///
+    /// # Errors
+    ///
+    /// What `waitpid(2)` says.
+    pub(super) fn suspend(&mut self) -> io::Result<bool> {
+        if self.ended()?.is_some() || self.stopped {
+            return Ok(false);
+        }
+        self.signal(Signal::SIGTSTP);
+        let until = Instant::now() + STOPS_WITHIN;
+        while self.ended()?.is_none() && !self.stopped && Instant::now() < until {
+            thread::sleep(LOOK_EVERY);
+        }
+        Ok(true)
     }
 
     /// The last thing that it said about itself.

@@ -196,13 +196,13 @@ impl<'a> Course<'a> {
 
     /// Waits until all jobs have ended, and all is said: the run as it is then, if it comes to that.
     fn settle(&mut self) -> Result<Option<Run>, Stop> {
-        self.view.worked_at = Instant::now();
+        self.view.worked_at = self.signals.now();
         let on_disk = Run {
             jobs: self.cluster.jobs().to_owned(),
             ..Run::default()
         };
         while !on_disk.is_idle() {
-            if self.view.worked_at.elapsed() > WORK_WITHIN {
+            if self.signals.now() > self.view.worked_at + WORK_WITHIN {
                 let message = format!("no work was finished within {WORK_WITHIN:?}");
                 self.ended
                     .violations
@@ -212,13 +212,13 @@ impl<'a> Course<'a> {
             self.pass(LOOK_EVERY * 10)?;
         }
         self.await_agreement()?;
-        let end = Instant::now() + AGREE_WITHIN;
+        let end = self.signals.now() + AGREE_WITHIN;
         loop {
             let run = self.snapshot();
             if run.has_settled() {
                 return Ok(Some(run));
             }
-            if Instant::now() >= end {
+            if self.signals.now() >= end {
                 return Ok(None);
             }
             self.pass(LOOK_EVERY * 10)?;
@@ -227,7 +227,7 @@ impl<'a> Course<'a> {
 
     /// Ends the cluster, and waits until it is gone. Asked again, it ends at once.
     fn end(&mut self) -> Result<(), Failure> {
-        let limit = Instant::now() + END_WITHIN;
+        let limit = self.signals.now() + END_WITHIN;
         self.cluster.signal(Signal::SIGTERM);
         loop {
             let failed = |error| ExperimentError::System {
@@ -246,7 +246,7 @@ impl<'a> Course<'a> {
                 }
                 return Ok(());
             }
-            if Instant::now() >= limit {
+            if self.signals.now() >= limit {
                 let message =
                     format!("asked to stop, the cluster has not ended within {END_WITHIN:?}");
                 self.ended
@@ -255,7 +255,7 @@ impl<'a> Course<'a> {
                 self.ended.left = self.cluster.kill();
                 return Ok(());
             }
-            if self.signals.drain() > 0 {
+            if self.is_interrupted()? {
                 self.ended.interrupted = true;
                 self.cluster.signal(Signal::SIGTERM);
             }

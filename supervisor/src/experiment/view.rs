@@ -20,7 +20,7 @@ pub(super) struct View {
     turns: Vec<Event>,
     /// How many jobs are done.
     pub(super) done: usize,
-    /// When it was last seen that some work was finished.
+    /// When it was last seen that some work was finished, on the clock that `refresh` is told.
     pub(super) worked_at: Instant,
 }
 
@@ -37,12 +37,12 @@ impl View {
         }
     }
 
-    /// Takes in what has happened since.
+    /// Takes in what has happened since. It is `now`.
     ///
     /// # Errors
     ///
     /// The log cannot be read.
-    pub(super) fn refresh(&mut self) -> io::Result<()> {
+    pub(super) fn refresh(&mut self, now: Instant) -> io::Result<()> {
         let mut events = Vec::new();
         self.log.read(|found| {
             if let Found::Event(event) = found {
@@ -55,9 +55,9 @@ impl View {
             match event.name() {
                 "job_done" => {
                     self.done += 1;
-                    self.worked_at = Instant::now();
+                    self.worked_at = now;
                 }
-                "checkpointed" | "result_published" => self.worked_at = Instant::now(),
+                "checkpointed" | "result_published" => self.worked_at = now,
                 "acting" | "node_exited" | "node_stopped" | "node_continued" => {
                     self.turns.push(event);
                 }

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +15,6 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -36,12 +34,12 @@ const MAX_REQUEST: usize = 16 << 10;
 /// After a failure to accept, such as for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves the metrics at `/metrics` until SIGINT or SIGTERM.
+/// Serves the metrics at `/metrics` until a signal ends the process.
 ///
 /// # Errors
 ///
 /// The address cannot be listened on.
-pub(super) fn run(address: SocketAddr, collector: Collector) -> Result<(), MetricsError> {
+pub(super) fn run(address: SocketAddr, collector: Collector) -> Result<Infallible, MetricsError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -52,8 +50,7 @@ pub(super) fn run(address: SocketAddr, collector: Collector) -> Result<(), Metri
     served
 }
 
-async fn serve(address: SocketAddr, collector: Collector) -> Result<(), MetricsError> {
-    let mut signals = Signals::install().map_err(MetricsError::Serve)?;
+async fn serve(address: SocketAddr, collector: Collector) -> Result<Infallible, MetricsError> {
     let listening = TcpListener::bind(address).await;
     let listen_error = |error| MetricsError::Listen { address, error };
     let listener = listening.map_err(listen_error)?;
@@ -62,12 +59,9 @@ async fn serve(address: SocketAddr, collector: Collector) -> Result<(), MetricsE
     let scrapes = Arc::new(Scrapes::of(collector));
     let mut connections = Connections::default();
     loop {
-        tokio::select! {
-            () = signals.any() => return Ok(()),
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => connections.add(stream, Arc::clone(&scrapes)),
-                Err(_) => tokio::time::sleep(PAUSE).await,
-            },
+        match listener.accept().await {
+            Ok((stream, _)) => connections.add(stream, Arc::clone(&scrapes)),
+            Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }
@@ -213,26 +207,4 @@ fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let kind = hyper::header::HeaderValue::from_static(prometheus::TEXT_FORMAT);
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
-}
-
-/// The signals that end the service.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn install() -> io::Result<Signals> {
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }

@@ -64,6 +64,12 @@ impl Watch {
         self.process.as_ref().map(|process| process.pid)
     }
 
+    /// Its process, while it lives and is not stopped.
+    pub(super) fn running(&self) -> Option<Pid> {
+        let runs = self.process.as_ref().filter(|process| !process.stopped);
+        runs.map(|process| process.pid)
+    }
+
     /// How a dropped file is noticed now.
     pub(super) fn mode(&self) -> WatchMode {
         let runs = self.process.as_ref().filter(|process| !process.stopped);

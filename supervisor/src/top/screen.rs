@@ -3,8 +3,6 @@
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,12 +15,12 @@ use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{self, EnterAlternateScreen};
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::draw::draw;
 use super::view::{Order, View};
 use super::watch::Watch;
 use crate::results;
+use crate::signals::Signals;
 
 /// How long a terminal may take to learn its size.
 const SIZE_PATIENCE: Duration = Duration::from_secs(1);
@@ -52,11 +50,7 @@ pub(super) fn has_size() -> bool {
 /// # Errors
 ///
 /// What the terminal says.
-pub(super) fn run(run_dir: &Path) -> io::Result<()> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
+pub(super) fn run(run_dir: &Path, mut signals: Signals) -> io::Result<()> {
     leave_with_the_terminal()?;
     let watch = Watch::start(run_dir)?;
     let mut view = View::new(printable(&run_dir.to_string_lossy()).into_owned());
@@ -69,7 +63,7 @@ pub(super) fn run(run_dir: &Path) -> io::Result<()> {
     let mut stdout = BufWriter::new(results::stdout()?);
     execute!(stdout, EnterAlternateScreen)?;
     let mut terminal = Terminal::with_options(CrosstermBackend::new(stdout), unsized_page)?;
-    let shown = show(&mut terminal, &mut view, &watch, &stop);
+    let shown = show(&mut terminal, &mut view, &watch, &mut signals);
     if is_gone() {
         // A page that was being drawn has failed, or SIGHUP has come, before the other thread saw the
         // end. Leaves as that one does: dropped, the terminal would panic, since nobody takes its
@@ -108,9 +102,9 @@ fn show<W: Write>(
     terminal: &mut Terminal<CrosstermBackend<W>>,
     view: &mut View,
     watch: &Watch,
-    stop: &AtomicBool,
+    signals: &mut Signals,
 ) -> io::Result<()> {
-    while !stop.load(Ordering::SeqCst) {
+    while signals.drain() == 0 {
         for news in watch.news.try_iter() {
             view.hear(news);
         }

@@ -1,7 +1,5 @@
 //! The fault of a round: who gets the signal, and how it is known that it came.
 
-use std::time::Instant;
-
 use laboratory::log::{Event, now_ns};
 use nix::sys::signal::Signal;
 use protocol::id::NodeId;
@@ -58,11 +56,11 @@ impl Course<'_> {
 
     /// Sends the signal, as soon as there is somebody whom it is meant for.
     fn strike(&mut self, draw: Draw) -> Result<Option<Vec<Signalled>>, Stop> {
-        let end = Instant::now() + THERE_WITHIN;
+        let end = self.signals.now() + THERE_WITHIN;
         loop {
             let targets = self.targets(draw);
             let reached = self.send(targets, draw.signal)?;
-            if reached.is_some() || Instant::now() >= end {
+            if reached.is_some() || self.signals.now() >= end {
                 return Ok(reached);
             }
             self.pass(LOOK_EVERY)?;

@@ -1,11 +1,12 @@
 //! How an experiment waits: it sees what happens meanwhile, and drops jobs.
 
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use laboratory::log::Event;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 
 use super::Course;
 use crate::experiment::ExperimentError;
@@ -50,13 +51,13 @@ impl Course<'_> {
         limit: Duration,
         has_come: impl Fn(&Course<'_>) -> bool,
     ) -> Result<bool, Stop> {
-        let end = Instant::now() + limit;
+        let end = self.signals.now() + limit;
         loop {
             self.look()?;
             if has_come(self) {
                 return Ok(true);
             }
-            if Instant::now() >= end {
+            if self.signals.now() >= end {
                 return Ok(false);
             }
             self.sleep(LOOK_EVERY);
@@ -65,10 +66,10 @@ impl Course<'_> {
 
     /// Lets time pass, in which everything goes on.
     pub(super) fn pass(&mut self, time: Duration) -> Result<(), Stop> {
-        let end = Instant::now() + time;
+        let end = self.signals.now() + time;
         loop {
             self.look()?;
-            let left = end.saturating_duration_since(Instant::now());
+            let left = end.saturating_duration_since(self.signals.now());
             if left.is_zero() {
                 return Ok(());
             }
@@ -78,7 +79,7 @@ impl Course<'_> {
 
     /// Sees what has happened, and drops the jobs that are lacking.
     pub(super) fn look(&mut self) -> Result<(), Stop> {
-        if self.signals.drain() > 0 {
+        if self.is_interrupted()? {
             return Err(Stop::Interrupted);
         }
         let failed = |what| move |error| ExperimentError::System { what, error };
@@ -86,7 +87,10 @@ impl Course<'_> {
         if let Some(ending) = ended.map_err(failed("wait for the cluster"))? {
             return Err(Stop::Gone(ending));
         }
-        self.view.refresh().map_err(failed("read the event log"))?;
+        let now = self.signals.now();
+        self.view
+            .refresh(now)
+            .map_err(failed("read the event log"))?;
         if self.is_working {
             self.work.top_up()?;
         }
@@ -95,6 +99,26 @@ impl Course<'_> {
             format!("{done} of {dropped} jobs done")
         });
         Ok(())
+    }
+
+    /// Whether somebody asked for the end. At a Ctrl-Z the cluster stops and then this process, until it is
+    /// continued.
+    pub(super) fn is_interrupted(&mut self) -> Result<bool, ExperimentError> {
+        let interrupted = self.signals.drain() > 0;
+        if self.signals.take_suspension() && !interrupted {
+            let suspended = self.cluster.suspend().and_then(|is_ours| {
+                self.signals.suspend()?;
+                if is_ours {
+                    self.cluster.signal(Signal::SIGCONT);
+                }
+                Ok(())
+            });
+            suspended.map_err(|error| ExperimentError::System {
+                what: "suspend the cluster",
+                error,
+            })?;
+        }
+        Ok(interrupted)
     }
 
     /// Sleeps, at most until a signal comes.
