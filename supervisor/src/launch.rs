@@ -243,6 +243,13 @@ fn become_child(plan: &ChildPlan) -> io::Result<Infallible> {
     /// Linux knows signals 1 to 64.
     const LAST_SIGNAL: libc::c_int = 64;
 
+    // While it is in the parent's process group: whoever is suspended there with its parent, and the parent
+    // then killed, the system continues.
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // A parent that died before the prctl sends no signal any more.
+    if nix::unistd::getppid() != plan.supervisor {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
     for signal in 1..=LAST_SIGNAL {
         // Ignored signals would stay ignored. Fails for SIGKILL, SIGSTOP and the two of the C
         // library, which need no reset.
@@ -252,11 +259,6 @@ fn become_child(plan: &ChildPlan) -> io::Result<Infallible> {
     SigSet::empty().thread_set_mask()?;
     // Leaves the terminal, too: whoever got hold of a node could else type into it.
     nix::unistd::setsid()?;
-    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-    // A parent that died before the prctl sends no signal any more.
-    if nix::unistd::getppid() != plan.supervisor {
-        return Err(io::Error::from_raw_os_error(libc::ESRCH));
-    }
     for (stream, &fd) in (STDIN..).zip(&plan.standard) {
         // SAFETY: takes numbers only; both are open in the parent across the fork.
         check(unsafe { libc::dup2(fd, stream) })?;
