@@ -9,6 +9,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use harness::{Cluster, PATIENCE, bullpen, command, eventually, run, slow, stdout};
+use laboratory::processes::state;
+use nix::unistd::Pid;
+
+/// Who is asleep at so many looks in a row waits for something that does not come.
+const ASLEEP: u32 = 40;
 
 /// Runs a command whose standard output is full, and does not wait, when it begins to print; gives what is
 /// read of it in the end.
@@ -23,12 +28,16 @@ fn read_slowly(name: &str, command: &mut Command) -> String {
         .unwrap();
     // The last writer is the child.
     command.stdout(Stdio::null());
-    let status = format!("/proc/{}/wchan", child.id());
+    let pid = Pid::from_raw(child.id().try_into().unwrap());
+    let mut looks = 0;
     eventually(PATIENCE, &format!("{name} waits for its reader"), || {
         assert_eq!(child.try_wait().unwrap(), None, "{name} has not waited");
-        // Where the system tells what a process waits for.
-        let waits = std::fs::read_to_string(&status).unwrap_or_default();
-        (waits.contains("poll") || waits == "0" || waits.is_empty()).then_some(())
+        looks = if state(pid) == Some('S') {
+            looks + 1
+        } else {
+            0
+        };
+        (looks == ASLEEP).then_some(())
     });
     let mut text = Vec::new();
     reader.read_to_end(&mut text).unwrap();
