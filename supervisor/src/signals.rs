@@ -59,8 +59,8 @@ pub(crate) fn begin(acts: bool) -> io::Result<Option<Signals>> {
 }
 
 impl Signals {
-    /// Installs the handlers. What was ignored, as SIGHUP is under `nohup`, stays so; and process 1, which no
-    /// signal ends by default, acts on those alone that ask.
+    /// Installs the handlers. What was ignored, as SIGHUP is under `nohup`, stays so, but for SIGTERM; and
+    /// process 1, which no signal ends by default, acts on those alone that ask.
     ///
     /// # Errors
     ///
@@ -74,7 +74,8 @@ impl Signals {
         let mut heeded = vec![SIGCHLD];
         let at_once = Arc::new(AtomicI32::new(NOT_AT_ONCE));
         for signal in stop {
-            if is_ignored(signal)? {
+            // SIGTERM is how everybody ends a service, whoever started it.
+            if signal != SIGTERM && is_ignored(signal)? {
                 continue;
             }
             let code = Arc::clone(&at_once);

@@ -20,7 +20,6 @@ use crate::supervise::DEATH;
 
 /// How long a cluster may take to be suspended.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
-const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// What `up` and its nodes say on standard error.
 const MESSAGES: &str = "messages.txt";
 
