@@ -57,6 +57,7 @@ enum NodeError {
 /// Runs a node until its supervisor is gone or SIGTERM arrives. To be called by the first thread of
 /// the process, before it opens anything.
 pub fn run(args: NodeArgs) -> ExitCode {
+    inherited::die_of_signals();
     if args.not_dumpable {
         identity::forbid_dumps();
     }

@@ -56,6 +56,7 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::Parser;
 use node::args::LogFormat;
 use protocol::printable::{printable, printable_lines};
@@ -171,7 +172,7 @@ fn name_process() {
     let _ = nix::sys::prctl::set_name(c"bullpen");
 }
 
-/// Messages of `level` and above go to standard error, a line each.
+/// Messages of `level` and above go to standard error, a line each; in colour where the help has it too.
 fn log_to_stderr(level: LevelFilter, format: LogFormat) {
     let log = tracing_subscriber::fmt()
         .with_target(false)
@@ -180,7 +181,7 @@ fn log_to_stderr(level: LevelFilter, format: LogFormat) {
         LogFormat::Text => log
             .with_writer(|| Stderr)
             .compact()
-            .with_ansi(std::io::stderr().is_terminal())
+            .with_ansi(AutoStream::choice(&std::io::stderr()) != ColorChoice::Never)
             .fmt_fields(debug_fn(write_field).delimited(" "))
             .init(),
         LogFormat::Json => log

@@ -53,6 +53,7 @@ pub(crate) struct WatchArgs {
 ///
 /// It was not started by a supervisor.
 pub(crate) fn run(args: &WatchArgs) -> Result<(), Failure> {
+    inherited::die_of_signals();
     // Not called `bullpen`, which is the supervisor.
     let _ = prctl::set_name(NAME);
     if args.not_dumpable {

@@ -210,7 +210,15 @@ fn a_node_gets_nothing_of_roots_environment_but_what_it_needs() {
     let Some(session) = Session::begin(NOBODY, NOBODY) else {
         return;
     };
-    let known = ["RUST_BACKTRACE", "RUST_LIB_BACKTRACE", "LD_LIBRARY_PATH"];
+    let known = [
+        "RUST_BACKTRACE",
+        "RUST_LIB_BACKTRACE",
+        "LD_LIBRARY_PATH",
+        "NO_COLOR",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "TERM",
+    ];
     for (name, pid) in session.nodes() {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
         for variable in String::from_utf8(environment)

@@ -7,9 +7,17 @@ use std::io;
 use std::os::fd::RawFd;
 
 /// The variables that a node reads: what the dynamic loader needs where libraries stand elsewhere,
-/// and how much a panic tells. All others stay here: they may hold secrets of whoever starts the
-/// service, and a node may run as somebody else.
-const VARIABLES: [&str; 3] = ["LD_LIBRARY_PATH", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE"];
+/// how much a panic tells, and whether messages are in colour. All others stay here: they may hold
+/// secrets of whoever starts the service, and a node may run as somebody else.
+const VARIABLES: [&str; 7] = [
+    "LD_LIBRARY_PATH",
+    "RUST_BACKTRACE",
+    "RUST_LIB_BACKTRACE",
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "TERM",
+];
 /// The first descriptor that is no standard stream.
 const FIRST: RawFd = 3;
 
