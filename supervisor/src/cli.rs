@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 mod completions;
+pub(crate) mod environment;
 pub(crate) mod experiment;
 mod faults;
 mod metrics;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use protocol::config::ConfigError;
 
+use crate::cli::environment::VariableError;
 use crate::control::Answer;
 use crate::control::client::ControlError;
 use crate::experiment::ExperimentError;
@@ -24,6 +25,9 @@ use crate::timeline::TimelineError;
 /// wrong and what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
+    /// A setting from the environment cannot be read.
+    #[error(transparent)]
+    Variable(#[from] VariableError),
     /// The settings cannot work.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -134,7 +138,7 @@ impl Failure {
             | Failure::NoCoordinator
             | Failure::Unreachable(_)
             | Failure::NothingToKill(_) => 1,
-            Failure::Config(_) | Failure::Operands(_) => 2,
+            Failure::Variable(_) | Failure::Config(_) | Failure::Operands(_) => 2,
             Failure::Submit(error) => error.exit_code(),
             Failure::Experiment(error) => error.exit_code(),
             Failure::Timeline(error) => error.exit_code(),

@@ -57,7 +57,6 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
-use clap::Parser;
 use node::args::LogFormat;
 use protocol::printable::{printable, printable_lines};
 use tracing::field::Field;
@@ -65,7 +64,8 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
-use crate::cli::{Cli, Command};
+use crate::cli::Command;
+use crate::cli::environment::{self, Refusal, Variables};
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::stderr::{JsonStderr, Stderr};
@@ -78,10 +78,11 @@ fn main() -> ExitCode {
         name_process();
     }
     stderr::own();
-    match (Cli::try_parse(), begun.map_err(Failure::Signals)) {
-        (Ok(cli), Ok(signals)) => run(cli.command, signals),
-        (Ok(_), Err(failure)) => report(Err(failure)),
-        (Err(help), _) => show(&help),
+    match (environment::parse(), begun.map_err(Failure::Signals)) {
+        (Ok((command, variables)), Ok(signals)) => run(command, &variables, signals),
+        (Ok(_), Err(failure)) => report(&Variables::default(), Err(failure)),
+        (Err(Refusal::Variable(error)), _) => report(&Variables::default(), Err(error.into())),
+        (Err(Refusal::Usage(help)), _) => show(&help),
     }
 }
 
@@ -109,12 +110,13 @@ fn acts_on_signals(command: &OsStr) -> bool {
     }
 }
 
-fn run(command: Command, signals: Option<Signals>) -> ExitCode {
+fn run(command: Command, variables: &Variables, signals: Option<Signals>) -> ExitCode {
     // There they are already, unless the command is called by another name than those above.
     let signals = || match signals {
         Some(signals) => Ok(signals),
         None => Signals::install().map_err(Failure::Signals),
     };
+    let report = |result| report(variables, result);
     match command {
         Command::Up(args) => {
             log_to_stderr(LevelFilter::INFO, args.cluster.log_format);
@@ -155,11 +157,11 @@ fn run(command: Command, signals: Option<Signals>) -> ExitCode {
 }
 
 /// The one place where a failure reaches the user.
-fn report(result: Result<(), Failure>) -> ExitCode {
+fn report(variables: &Variables, result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            stderr::say(&printable_lines(&failure.to_string()));
+            stderr::say(&printable_lines(&variables.name_in(&failure.to_string())));
             failure.exit_code()
         }
     }

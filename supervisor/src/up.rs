@@ -25,9 +25,7 @@ pub(crate) fn run(args: &UpArgs, mut signals: Signals) -> Result<(), Failure> {
     signals.handle_stops().map_err(Failure::Signals)?;
     let mut config = args.cluster.config(true)?;
     memory::limit(&mut config, args.cluster.asked_max_n())?;
-    // An empty one is what compose gives for a variable that is not set.
-    let accept = args.accept.iter().filter(|pattern| !pattern.is_empty());
-    config.accept = accept.cloned().collect();
+    config.accept.clone_from(&args.accept);
     config.max_text = args.max_text.as_u64();
     config.validate()?;
     let run_dir = run_dir::chosen(args.run_dir.as_deref());

@@ -145,7 +145,6 @@ fn numbers_and_timings_that_cannot_work() {
     ] {
         refused_as_usage(home.up().args(args), named);
     }
-    refused_as_usage(home.up().env("BULLPEN_DELAY", "soon"), "--delay");
     assert!(!home.jobs().exists());
     assert!(!home.run_dir().exists());
 }

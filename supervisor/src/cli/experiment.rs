@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Command, CommandFactory, ValueEnum};
+use clap::{ArgMatches, Args, Command, ValueEnum};
 
-use super::{Cli, ClusterArgs};
+use super::{ClusterArgs, environment};
 
 /// The arguments of `experiment`.
 #[derive(Debug, Args)]
@@ -115,7 +115,7 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the command line of this process, which has been accepted before.
     pub(crate) fn of_this_process() -> Options {
-        Options::of(Cli::command().get_matches())
+        Options::of(environment::command().get_matches())
     }
 
     fn of(mut matches: ArgMatches) -> Options {
@@ -167,10 +167,10 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
-    use clap::{FromArgMatches, Parser};
+    use clap::{CommandFactory, FromArgMatches, Parser};
 
     use super::*;
-    use crate::cli::UpArgs;
+    use crate::cli::{Cli, UpArgs};
 
     fn options(args: &[&str]) -> Options {
         let args = ["bullpen", "experiment"].iter().chain(args);
