@@ -36,6 +36,7 @@ pub mod inherited;
 mod inject;
 pub mod jobs_folder;
 mod output;
+pub mod user_namespace;
 
 /// Why a node could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]

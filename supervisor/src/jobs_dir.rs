@@ -7,8 +7,9 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::unistd::{AccessFlags, eaccess, getegid, geteuid};
+use nix::unistd::{AccessFlags, Gid, Uid, eaccess, getegid, geteuid};
 use node::jobs_folder::{FOLDERS, FolderError, JobsFolder};
+use node::user_namespace::{self, is_group_outside, is_outside};
 use protocol::file::Folder;
 
 /// Folders of the system, with all that is in them.
@@ -66,14 +67,14 @@ pub(crate) enum JobsDirError {
     },
     /// Whoever made the link may want to lead this cluster somewhere.
     #[error(
-        "{} is a link that user {maker} made to {}: name the folder itself with --jobs",
-        link.display(), folder.display()
+        "{} is a link that {} made to {}: name the folder itself with --jobs",
+        link.display(), user_namespace::words(*maker), folder.display()
     )]
     ForeignLink {
         /// The link.
         link: PathBuf,
         /// Whose it is.
-        maker: u32,
+        maker: Uid,
         /// Where it leads.
         folder: PathBuf,
     },
@@ -160,7 +161,7 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf, JobsDirError> {
         if ![0, geteuid().as_raw(), owner].contains(&link.uid()) {
             return Err(JobsDirError::ForeignLink {
                 link: path.to_owned(),
-                maker: link.uid(),
+                maker: Uid::from_raw(link.uid()),
                 folder,
             });
         }
@@ -240,19 +241,27 @@ fn how_to_mend(jobs: &Path, path: &Path, error: &io::Error) -> String {
     }
     let owner = |path| {
         let found = fs::metadata(path).ok()?;
-        Some((found.uid(), found.gid()))
+        Some((Uid::from_raw(found.uid()), Gid::from_raw(found.gid())))
     };
-    let as_owner = match owner(path) {
-        // Root would be that of the jobs directory, as before.
-        Some((uid, gid)) if owner(jobs).is_some_and(|(uid, _)| uid != geteuid().as_raw()) => {
-            format!("run as its owner (in a container: --user {uid}:{gid}), ")
-        }
-        _ => String::new(),
+    let (user, group) = (geteuid(), getegid());
+    let is_known = |(user, group)| !is_outside(user) && !is_group_outside(group);
+    let (Some(owners), true) = (
+        owner(path).filter(|&ids| is_known(ids)),
+        is_known((user, group)),
+    ) else {
+        return "let this user write to it, from outside this user namespace, or choose another directory with \
+                --jobs"
+            .to_owned();
+    };
+    // Root would be that of the jobs directory, as before.
+    let as_owner = if owner(jobs).is_some_and(|(owner, _)| owner != user) {
+        let (user, group) = owners;
+        format!("run as its owner (in a container: --user {user}:{group}), ")
+    } else {
+        String::new()
     };
     format!(
-        "{as_owner}give it to this user with: chown -R {}:{} {}, or choose another directory with --jobs",
-        geteuid(),
-        getegid(),
+        "{as_owner}give it to this user with: chown -R {user}:{group} {}, or choose another directory with --jobs",
         jobs.display()
     )
 }

@@ -16,7 +16,8 @@ use caps::CapSet;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, User, dup2_stderr, dup2_stdin, dup2_stdout};
-use nix::unistd::{geteuid, getgrouplist, setgroups, setresgid, setresuid};
+use nix::unistd::{getegid, geteuid, getgrouplist, setgroups, setresgid, setresuid};
+use node::user_namespace::{is_group_outside, is_outside};
 
 use crate::stderr::open_to_write;
 
@@ -70,11 +71,15 @@ impl Owner {
 
     fn of_if_not_root(found: &Metadata) -> Option<Owner> {
         let user = Uid::from_raw(found.uid());
-        if !geteuid().is_root() || user.is_root() {
+        // Nobody can become a user from outside; what all may write is used as it is.
+        if !geteuid().is_root() || user.is_root() || is_outside(user) {
             return None;
         }
+        let found = Some(Gid::from_raw(found.gid()));
+        let found = found.filter(|&group| !is_group_outside(group));
         // Not the folder's group, which may be one that the user is not in: root's, for one.
-        let group = account(user).map_or(Gid::from_raw(found.gid()), |account| account.gid);
+        let group = account(user).map(|account| account.gid).or(found);
+        let group = group.unwrap_or_else(getegid);
         Some(Owner { user, group })
     }
 

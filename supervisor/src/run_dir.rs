@@ -15,7 +15,8 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{Mode, SFlag, fstatat};
-use nix::unistd::{AccessFlags, UnlinkatFlags, eaccess, geteuid, unlinkat};
+use nix::unistd::{AccessFlags, Uid, UnlinkatFlags, eaccess, geteuid, unlinkat};
+use node::user_namespace;
 use protocol::config::MAX_NODES;
 
 use crate::control::SOCKET;
@@ -54,14 +55,14 @@ pub(crate) enum RunDirError {
     },
     /// Another user owns it.
     #[error(
-        "the run directory {} belongs to user {owner}, and this is user {}; choose another with --run-dir",
-        path.display(), geteuid()
+        "the run directory {} belongs to {}, and this is {}; choose another with --run-dir",
+        path.display(), user_namespace::words(*owner), user_namespace::words(geteuid())
     )]
     Foreign {
         /// The run directory.
         path: PathBuf,
         /// Its owner.
-        owner: u32,
+        owner: Uid,
     },
     /// Others could put their sockets there.
     #[error(
@@ -308,8 +309,8 @@ fn check_length(path: &Path) -> Result<(), RunDirError> {
 }
 
 fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> {
-    let owner = metadata.uid();
-    if owner == geteuid().as_raw() {
+    let owner = Uid::from_raw(metadata.uid());
+    if owner == geteuid() {
         return Ok(());
     }
     let path = path.to_owned();

@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::unistd::geteuid;
+use nix::unistd::{Uid, geteuid};
+
+use crate::user_namespace::{self, is_outside};
 
 /// Why a folder is not used. Displays as one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -40,15 +42,14 @@ pub enum FolderError {
     },
     /// Another user owns the folder in which texts are written.
     #[error(
-        "{0} belongs to user {owner}, who could make this cluster, which works as user {user}, overwrite other \
-         files: give it away with: chown {user} {0}, or start as user {owner} (in a container: --user {owner})",
-        path.display(), user = geteuid()
+        "{} belongs to {}, who could make this cluster, which works as {}, overwrite other files: {}",
+        path.display(), user_namespace::words(*owner), user_namespace::words(geteuid()), how_to_own(path, *owner)
     )]
     Foreign {
         /// The folder.
         path: PathBuf,
         /// Its owner.
-        owner: u32,
+        owner: Uid,
     },
     /// Others may write to the folder in which texts are written, and that cannot be changed.
     #[error(
@@ -60,6 +61,17 @@ pub enum FolderError {
         /// The folder.
         path: PathBuf,
     },
+}
+
+/// What a person can do about a folder of another user's.
+fn how_to_own(path: &Path, owner: Uid) -> String {
+    let (path, user) = (path.display(), geteuid());
+    if is_outside(owner) || is_outside(user) {
+        return "move it away, or choose another directory with --jobs".to_owned();
+    }
+    format!(
+        "give it away with: chown {user} {path}, or start as user {owner} (in a container: --user {owner})"
+    )
 }
 
 impl FolderError {

@@ -6,7 +6,7 @@ use std::io;
 use nix::errno::Errno;
 use nix::fcntl::openat;
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, mkdirat};
-use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+use nix::unistd::{Uid, UnlinkatFlags, geteuid, unlinkat};
 use protocol::file::Folder;
 
 use super::{FOLDER, FolderError, JobsFolder, RIGHTS};
@@ -46,7 +46,7 @@ impl JobsFolder {
             found = fstat(running).map_err(failed)?;
         }
         let refusal = if !is_ours(&found) {
-            let owner = found.st_uid;
+            let owner = Uid::from_raw(found.st_uid);
             FolderError::Foreign {
                 path: path.clone(),
                 owner,
