@@ -31,6 +31,9 @@ pub const MAX_PACKET: usize = 128 << 10;
 /// [`MAX_PACKET`] at least.
 const SEND_BUFFER: usize = 4 * MAX_PACKET;
 
+/// Begins no MessagePack, so no message either.
+const NOT_EXECUTED: u8 = 0xc1;
+
 /// One end of the link. `Out` is what it sends, `In` what it receives.
 #[derive(Debug)]
 pub struct ControlLink<Out, In> {
@@ -201,6 +204,9 @@ pub enum ControlError {
     /// The packet is no message; the next one may be.
     #[error("a control message cannot be decoded: {0}")]
     Malformed(#[from] rmp_serde::decode::Error),
+    /// The child could not execute its program, and is no more than that.
+    #[error("the system does not execute the program: {0}")]
+    NotExecuted(io::Error),
     /// The socket failed.
     #[error("control link: {0}")]
     Io(#[from] io::Error),
@@ -220,6 +226,13 @@ pub fn pair<Out, In>() -> io::Result<(ControlLink<Out, In>, OwnedFd)> {
         SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
     )?;
     Ok((ControlLink::from_fd(ours)?, theirs))
+}
+
+/// The packet in which a child that has no program yet says that the system does not execute it, with the
+/// number of the error. Allocates nothing.
+pub fn not_executed(errno: i32) -> [u8; 5] {
+    let [a, b, c, d] = errno.to_le_bytes();
+    [NOT_EXECUTED, a, b, c, d]
 }
 
 impl<Out, In> ControlLink<Out, In> {
@@ -279,7 +292,8 @@ impl<Out, In: DeserializeOwned> ControlLink<Out, In> {
     ///
     /// # Errors
     ///
-    /// [`ControlError::Malformed`], [`ControlError::TooLong`], or what the socket says.
+    /// [`ControlError::NotExecuted`], [`ControlError::Malformed`], [`ControlError::TooLong`], or what the
+    /// socket says.
     pub fn receive(&self) -> Result<Received<In>, ControlError> {
         // Its length first: nothing is taken from the system for a link that has nothing, as most have
         // when they are read.
@@ -293,6 +307,12 @@ impl<Out, In: DeserializeOwned> ControlLink<Out, In> {
             .map_err(io::Error::from)?;
         if length > MAX_PACKET {
             return Err(ControlError::TooLong(length));
+        }
+        if let [NOT_EXECUTED, errno @ ..] = &packet[..]
+            && let Ok(errno) = errno.try_into()
+        {
+            let error = io::Error::from_raw_os_error(i32::from_le_bytes(errno));
+            return Err(ControlError::NotExecuted(error));
         }
         Ok(Received::Message(rmp_serde::from_slice(&packet)?))
     }

@@ -22,6 +22,7 @@ use crate::progress::Progress;
 use crate::results::{self, Outcome, ResultsError};
 use crate::run_dir::RunDir;
 use crate::signals::Signals;
+use crate::start;
 use crate::stderr;
 use crate::supervise::{Supervisor, Turn};
 
@@ -45,7 +46,9 @@ pub(crate) fn run(args: &ComputeArgs, mut signals: Signals) -> Result<(), Failur
     };
     let numbers = operands::parse(&args.operands, config.max_n)?;
     memory::check(&numbers, config.nodes)?;
+    start::check(config.nodes)?;
     owner::give_up_capabilities()?;
+    start::provide_processes(config.nodes)?;
     let folder = private_folder::make()?;
     let faults = args.cluster.faults();
     if let Some(faults) = &faults {

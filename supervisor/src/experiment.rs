@@ -39,6 +39,7 @@ use crate::owner;
 use crate::private_folder;
 use crate::results;
 use crate::signals::Signals;
+use crate::start;
 use crate::stderr;
 
 pub(crate) use crate::experiment::error::ExperimentError;
@@ -69,6 +70,7 @@ pub(crate) fn run(args: &ExperimentArgs, mut signals: Signals) -> Result<(), Fai
     signals.handle_stops().map_err(Failure::Signals)?;
     let options = Options::of_this_process();
     let settings = Settings::of(args, &options)?;
+    start::check(settings.config.nodes)?;
     owner::give_up_capabilities()?;
     if let Some(report) = &args.report {
         fs::create_dir_all(report).map_err(|error| ExperimentError::report(report, error))?;

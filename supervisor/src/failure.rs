@@ -17,6 +17,7 @@ use crate::owner::OwnerError;
 use crate::private_folder::FolderError;
 use crate::results::ResultsError;
 use crate::run_dir::RunDirError;
+use crate::start::StartError;
 use crate::submit::SubmitError;
 use crate::supervise::SuperviseError;
 use crate::timeline::TimelineError;
@@ -40,6 +41,9 @@ pub(crate) enum Failure {
     /// The jobs directory cannot be used.
     #[error(transparent)]
     JobsDir(#[from] JobsDirError),
+    /// The system lacks what every cluster needs.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// The cluster cannot work as the user that it should.
     #[error(transparent)]
     Owner(#[from] OwnerError),
@@ -146,6 +150,7 @@ impl Failure {
             Failure::RunDir(_)
             | Failure::JobsDir(_)
             | Failure::Owner(_)
+            | Failure::Start(_)
             | Failure::Signals(_)
             | Failure::ByHand
             | Failure::Memory(_)

@@ -3,7 +3,7 @@
 mod inheritance;
 
 use std::convert::Infallible;
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io;
 use std::iter;
@@ -24,7 +24,7 @@ use protocol::id::{Incarnation, NodeId, Term};
 use crate::cli::{self, WatchArg};
 
 /// This executable, even if its file was replaced or removed meanwhile.
-const SELF: &CStr = c"/proc/self/exe";
+pub(crate) const SELF: &str = "/proc/self/exe";
 /// The name in front of the arguments, as `ps` shows them.
 const NAME: &str = "bullpen";
 /// Exit code of a child that could not execute it, as of shells for what they cannot execute.
@@ -168,13 +168,15 @@ fn not_dumpable() -> io::Result<Option<OsString>> {
 ///
 /// # Errors
 ///
-/// What the calls up to the fork say. What fails after it ends the child with [`NOT_STARTED`].
+/// What the calls up to the fork say. What fails after it is told on the link, and ends the child with
+/// [`NOT_STARTED`].
 fn start(arguments: Vec<OsString>, control: &OwnedFd, logs: bool) -> io::Result<Pid> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let output = if logs { STDOUT } else { null.as_raw_fd() };
     // What we were started with may lack it.
     inheritance::close_all_on_exec()?;
     fork(&ChildPlan {
+        program: CString::new(SELF)?,
         arguments: Strings::new(iter::once(NAME.into()).chain(arguments))?,
         environment: Strings::new(inheritance::environment())?,
         standard: [null.as_raw_fd(), output],
@@ -186,6 +188,7 @@ fn start(arguments: Vec<OsString>, control: &OwnedFd, logs: bool) -> io::Result<
 /// What a child does before it executes this file. Made before the fork, since the child may only
 /// make async-signal-safe calls.
 struct ChildPlan {
+    program: CString,
     arguments: Strings,
     environment: Strings,
     /// What becomes standard input and standard output.
@@ -225,7 +228,8 @@ fn fork(plan: &ChildPlan) -> io::Result<Pid> {
     // and makes async-signal-safe calls only.
     let forked = unsafe { nix::unistd::fork() };
     if let Ok(ForkResult::Child) = forked {
-        let _ = become_child(plan);
+        let Err(error) = become_child(plan);
+        tell(plan, &error);
         // SAFETY: async-signal-safe, and returns to nobody.
         unsafe { libc::_exit(NOT_STARTED) };
     }
@@ -268,8 +272,22 @@ fn become_child(plan: &ChildPlan) -> io::Result<Infallible> {
     check(unsafe { libc::fcntl(plan.control, libc::F_SETFD, 0) })?;
     let (arguments, environment) = (&plan.arguments.pointers, &plan.environment.pointers);
     // SAFETY: the path and every string of both lists are terminated, and so are the lists.
-    unsafe { libc::execve(SELF.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
+    unsafe {
+        libc::execve(
+            plan.program.as_ptr(),
+            arguments.as_ptr(),
+            environment.as_ptr(),
+        )
+    };
     Err(io::Error::last_os_error())
+}
+
+/// Tells the supervisor why the child is none, without waiting. Must stay async-signal-safe.
+fn tell(plan: &ChildPlan, error: &io::Error) {
+    let packet = ipc::control::not_executed(error.raw_os_error().unwrap_or_default());
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the packet is valid for reads of its length.
+    unsafe { libc::send(plan.control, packet.as_ptr().cast(), packet.len(), flags) };
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {

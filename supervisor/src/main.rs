@@ -42,6 +42,7 @@ mod results;
 mod run_dir;
 mod signals;
 mod slot;
+mod start;
 mod status;
 mod stderr;
 mod submit;

@@ -1,9 +1,10 @@
 //! One static ID: its process, if it lives, and what is to be told to it.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use ipc::control::{Hint, Received, Sent, SupervisorEnd, ToNode, ToSupervisor};
+use ipc::control::{ControlError, Hint, Received, Sent, SupervisorEnd, ToNode, ToSupervisor};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -65,6 +66,8 @@ pub(crate) struct Life {
     pub(crate) fired: Vec<usize>,
     /// It has said that it aborts.
     pub(crate) aborts: bool,
+    /// Why it never became a node.
+    pub(crate) not_executed: Option<io::Error>,
     /// When it was started.
     pub(crate) born: Instant,
     /// Whether it still answers.
@@ -111,6 +114,7 @@ impl Slot {
             peak_held_bytes: 0,
             fired: Vec::new(),
             aborts: false,
+            not_executed: None,
             born: now,
             watchdog: Watchdog::new(now),
             link: Some(spawned.link),
@@ -196,6 +200,7 @@ impl Life {
                 }
                 Ok(Received::Empty) => return false,
                 Ok(Received::Closed) => self.link = None,
+                Err(ControlError::NotExecuted(error)) => self.not_executed = Some(error),
                 Err(error) => {
                     // The node ends when its link closes, and is started again.
                     tracing::warn!("the control link of process {} failed: {error}", self.pid);

@@ -17,6 +17,7 @@ mod upkeep;
 mod watch;
 pub(crate) mod watchdog;
 
+use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -215,15 +216,19 @@ impl<'a> Supervisor<'a> {
         // Its last reports count: its term may be the highest.
         while self.read_reports_of(index) {}
         self.record(index, pid, &ending.into());
-        let life = self.slots[index].life.as_ref();
-        let repeats = life.is_some_and(|life| life.repeats);
-        let aborts = life.is_some_and(|life| life.aborts);
+        let life = self.slots[index].life.as_mut();
+        let repeats = life.as_ref().is_some_and(|life| life.repeats);
+        let aborts = life.as_ref().is_some_and(|life| life.aborts);
+        let not_executed = life.and_then(|life| life.not_executed.take());
         self.casualties.ended(ending, aborts);
         let wait = self.slots[index].end(Instant::now());
         if self.is_stopping() {
             return Ok(());
         }
         let id = self.slots[index].id;
+        if let Some(error) = not_executed {
+            return self.not_started(id, error, wait);
+        }
         let hopeless = |slot: &Slot| slot.deaths >= START_ATTEMPTS;
         if !self.viable && self.slots.iter().all(hopeless) {
             return Err(SuperviseError::NeverReady { id, ending });
@@ -254,6 +259,24 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
+    /// A node's process could not be made, or not become a node: the cluster cannot start, if no node has yet.
+    fn not_started(
+        &mut self,
+        id: NodeId,
+        error: io::Error,
+        wait: Duration,
+    ) -> Result<(), SuperviseError> {
+        if !self.viable {
+            return Err(SuperviseError::Spawn { id, error });
+        }
+        tracing::warn!(
+            "cannot start node {id}: {error}; trying again {}",
+            when(wait)
+        );
+        self.owe_hints();
+        Ok(())
+    }
+
     /// Starts a node. A failure counts as a death, save of the first life: then the cluster
     /// cannot start.
     fn spawn(&mut self, index: usize) -> Result<(), SuperviseError> {
@@ -272,10 +295,7 @@ impl<'a> Supervisor<'a> {
             }
             Err(error) => {
                 let wait = self.slots[index].end(Instant::now());
-                tracing::warn!(
-                    "cannot start node {id}: {error}; trying again {}",
-                    when(wait)
-                );
+                self.not_started(id, error, wait)?;
             }
         }
         Ok(())

@@ -14,6 +14,7 @@ use crate::memory;
 use crate::owner::{self, Owner, OwnerError};
 use crate::run_dir::{self, RunDir};
 use crate::signals::Signals;
+use crate::start;
 use crate::supervise::{Supervisor, Turn};
 
 /// Supervises a cluster on a jobs directory until a signal asks to stop.
@@ -24,6 +25,7 @@ use crate::supervise::{Supervisor, Turn};
 pub(crate) fn run(args: &UpArgs, mut signals: Signals) -> Result<(), Failure> {
     signals.handle_stops().map_err(Failure::Signals)?;
     let mut config = args.cluster.config(true)?;
+    start::check(config.nodes)?;
     memory::limit(&mut config, args.cluster.asked_max_n())?;
     config.accept.clone_from(&args.accept);
     config.max_text = args.max_text.as_u64();
@@ -31,6 +33,7 @@ pub(crate) fn run(args: &UpArgs, mut signals: Signals) -> Result<(), Failure> {
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
     let jobs = jobs_dir::resolve(&args.jobs)?;
     become_owner(&jobs, &run_dir)?;
+    start::provide_processes(config.nodes)?;
     let jobs = JobsDir::open(&jobs)?;
     let run_dir = RunDir::open(&run_dir)?;
     let faults = args.cluster.faults();

@@ -39,6 +39,8 @@ fn inside(options: &[&str], command: &Command) -> Option<Command> {
     Some(inside)
 }
 
+type Preparation = fn(&Home);
+
 fn make(path: &Path, mode: u32, owner: u32) {
     fs::create_dir(path).unwrap();
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -67,7 +69,7 @@ fn a_folder_of_somebody_from_outside_that_all_may_write_is_used() {
 
 #[test]
 fn no_advice_names_a_user_without_a_number() {
-    let refusals: [(&str, fn(&Home)); 6] = [
+    let refusals: [(&str, Preparation); 6] = [
         ("--jobs", |home| make(&home.jobs(), 0o755, STRANGER)),
         ("--jobs", |home| {
             make(&home.jobs(), 0o777, 0);

@@ -187,3 +187,30 @@ fn a_node_that_listens_late_hears_only_the_present() {
     assert_eq!(news.hints(Some(NodeId(4))), latest);
     assert_eq!(news.hints(None), []);
 }
+
+#[test]
+fn a_child_that_is_no_node_yet_says_why() {
+    for errno in [13, 0, i32::MAX, -1] {
+        let (supervisor, child) = pair::<ToNode, ToSupervisor>().unwrap();
+        let packet = not_executed(errno);
+        send(child.as_raw_fd(), &packet, MsgFlags::MSG_DONTWAIT).unwrap();
+        match supervisor.receive() {
+            Err(ControlError::NotExecuted(error)) => assert_eq!(error.raw_os_error(), Some(errno)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_last_words_of_a_node_are_heard_though_it_has_not_heard_ours() {
+    let (supervisor, node) = ends();
+    supervisor.send(&ToNode::Start).unwrap();
+    node.send(&ToSupervisor::Bound).unwrap();
+    node.send(&ToSupervisor::JobEnded).unwrap();
+    drop(node);
+    for message in [ToSupervisor::Bound, ToSupervisor::JobEnded] {
+        assert_eq!(supervisor.receive().unwrap(), Received::Message(message));
+    }
+    assert_eq!(supervisor.receive().unwrap(), Received::Closed);
+    assert_eq!(supervisor.receive().unwrap(), Received::Closed);
+}

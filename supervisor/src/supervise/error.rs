@@ -3,9 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
+use nix::unistd::geteuid;
+use node::user_namespace;
 use protocol::id::NodeId;
 
 use super::START_ATTEMPTS;
+use crate::launch::SELF;
 use crate::reap::Ending;
 use crate::run_dir::RunDirError;
 
@@ -29,9 +32,7 @@ pub(crate) enum SuperviseError {
         error: io::Error,
     },
     /// No process can be started.
-    #[error(
-        "cannot start node {id}: {error}; is /proc mounted, and the limit of processes high enough?"
-    )]
+    #[error("cannot start node {id}: {error}; {}", how_to_start(error))]
     Spawn {
         /// The node.
         id: NodeId,
@@ -84,3 +85,21 @@ impl SuperviseError {
 
 /// The exit code of a supervisor that has left a process that would not end.
 pub(crate) const LEFT: u8 = 5;
+/// What a person can do about a process that cannot be started.
+fn how_to_start(error: &io::Error) -> String {
+    let program = std::env::current_exe().unwrap_or_else(|_| SELF.into());
+    let program = program.display();
+    match error.raw_os_error() {
+        Some(libc::EACCES) => format!(
+            "{program} is what {} has to execute: allow that with chmod a+rx, or put it elsewhere if it is on a \
+             mount with noexec",
+            user_namespace::words(geteuid())
+        ),
+        Some(libc::EAGAIN) => {
+            "raise the limit of processes (ulimit -u; in a container: --pids-limit), or start \
+                               fewer nodes with --nodes"
+                .to_owned()
+        }
+        _ => format!("{program} is what every node executes"),
+    }
+}

@@ -349,11 +349,14 @@ impl Cluster {
         }
     }
 
+    /// How the supervisor has ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.supervisor.try_wait().unwrap()
+    }
+
     /// Waits for the end of the supervisor.
     pub(crate) fn await_exit(&mut self, deadline: Duration) -> ExitStatus {
-        eventually(deadline, "the supervisor ends", || {
-            self.supervisor.try_wait().unwrap()
-        })
+        eventually(deadline, "the supervisor ends", || self.ended())
     }
 }
 
