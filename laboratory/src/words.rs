@@ -12,6 +12,11 @@ pub fn words(event: &Event) -> String {
             format!("{}! {} {}.{}", op.n, op.kind, op.level, op.index)
         })
     };
+    // Two nodes may win the same term: the epoch tells which it is.
+    let in_epoch = |node: u64| {
+        let term = event.told_term();
+        term.map_or_else(String::new, |term| format!(" in epoch {term}.{node}"))
+    };
     match event.name() {
         "node_spawned" => "was started".to_owned(),
         "node_signalled" => format!("is sent {} on demand", event.text("signal")),
@@ -25,10 +30,13 @@ pub fn words(event: &Event) -> String {
         "peer_up" => format!("has a link to node {}", number("peer")),
         "peer_down" => format!("lost node {}, told by {}", number("peer"), text("by")),
         "election_started" => format!("starts an election: {}", text("why")),
-        "election_won" => "won the election".to_owned(),
-        "acting" => "acts as coordinator".to_owned(),
+        "election_won" => format!("won the election{}", in_epoch(event.node())),
+        "acting" => format!("acts as coordinator{}", in_epoch(event.node())),
         "stepped_down" => format!("stepped down: {}", text("why")),
-        "following" => format!("follows node {}", number("coordinator")),
+        "following" => {
+            let coordinator = number("coordinator");
+            format!("follows node {coordinator}{}", in_epoch(coordinator))
+        }
         "stale_refused" => format!(
             "refused {} from node {}, whose time as coordinator is over",
             event.text("what"),
@@ -50,5 +58,35 @@ pub fn words(event: &Event) -> String {
         "values_differ" => format!("got two different values for {}", operation()),
         "fault_injected" => format!("injects a fault at {}: {}", text("at"), text("do")),
         other => other.replace('_', " "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Log;
+
+    #[test]
+    fn winners_of_one_term_are_told_apart_by_their_epochs() {
+        let told = |event: &str| {
+            let line = format!("{{\"mono_ns\":1,\"incarnation\":1,\"term\":2,{event}}}\n");
+            words(&Log::parse(line.as_bytes()).events[0])
+        };
+        for node in [4, 5] {
+            let of = |name: &str| told(&format!("\"node\":{node},\"event\":\"{name}\""));
+            assert_eq!(
+                of("acting"),
+                format!("acts as coordinator in epoch 2.{node}")
+            );
+            assert_eq!(
+                of("election_won"),
+                format!("won the election in epoch 2.{node}")
+            );
+            let following = format!("\"node\":0,\"event\":\"following\",\"coordinator\":{node}");
+            assert_eq!(
+                told(&following),
+                format!("follows node {node} in epoch 2.{node}")
+            );
+        }
     }
 }

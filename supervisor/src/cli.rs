@@ -109,7 +109,9 @@ pub(crate) enum Command {
         bullpen status\n  \
         bullpen status --json | jq .coordinator\n  \
         bullpen top                    the same, live\n\n\
-        Roles: worker, candidate (holds an election), recovering (has not caught up yet), coordinator.\n\
+        Roles: worker, candidate (holds an election), recovering (has not caught up yet), coordinator,\n\
+        and stale: another was elected since, which it has not heard yet, being stopped for one. Its\n\
+        epoch is told as TERM.NODE.\n\
         States: running, stopped (by a signal), waiting (for its restart).\n\
         In the JSON, held_bytes are the products in a node's copy of the checkpoint.\n\
         Exit code 3 if no cluster uses the run directory, and with --check 1 if no node coordinates or\n\

@@ -11,8 +11,9 @@ use std::fmt;
 
 use ipc::control::WatchMode;
 use protocol::id::{Incarnation, NodeId, Term};
-use protocol::status::{JobStatus, RoleName};
+use protocol::status::JobStatus;
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 /// The socket's name in the run directory.
 pub(crate) const SOCKET: &str = "control.sock";
@@ -67,8 +68,8 @@ pub(crate) struct Signalled {
     pub(crate) id: NodeId,
     /// Its process ID.
     pub(crate) pid: i32,
-    /// What it was reported to do.
-    pub(crate) role: RoleName,
+    /// What it did, as far as was reported.
+    pub(crate) role: Role,
 }
 
 /// What `bullpen status --json` prints.
@@ -106,8 +107,8 @@ pub(crate) struct NodeStatus {
     pub(crate) pid: Option<i32>,
     /// Its present life, else its last one.
     pub(crate) incarnation: Incarnation,
-    /// What it has reported to do; recovering before its first report.
-    pub(crate) role: RoleName,
+    /// What it does, as far as was reported; recovering before its first report.
+    pub(crate) role: Role,
     /// What its process does.
     pub(crate) state: NodeState,
     /// How many processes were started for it after the first.
@@ -150,13 +151,65 @@ impl fmt::Display for NodeState {
     }
 }
 
-/// A role in the words of `bullpen status`.
-pub(crate) fn role_word(role: RoleName) -> &'static str {
-    match role {
-        RoleName::Worker => "worker",
-        RoleName::Candidate => "candidate",
-        RoleName::Recovering => "recovering",
-        RoleName::Coordinator => "coordinator",
+/// What a node does, in view of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, VariantArray)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    /// Follows a coordinator and computes.
+    Worker,
+    /// Holds an election, or collects after it has won one.
+    Candidate,
+    /// Has not caught up with a coordinator's checkpoint.
+    Recovering,
+    /// Coordinates in the highest epoch that anybody has reported.
+    Coordinator,
+    /// Coordinates in an earlier one, as it believes: it is stopped, or has not heard yet of the next.
+    Stale,
+}
+
+impl Role {
+    /// In the words of `bullpen status`.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Role::Worker => "worker",
+            Role::Candidate => "candidate",
+            Role::Recovering => "recovering",
+            Role::Coordinator => "coordinator",
+            Role::Stale => "stale",
+        }
+    }
+}
+
+impl ClusterStatus {
+    /// Who coordinates, or that there is `nobody`; with epochs while another believes that it does, too.
+    pub(crate) fn who_coordinates(&self, nobody: &str) -> String {
+        let of = |id| self.nodes.iter().find(|node| node.id == id);
+        let stale = self.nodes.iter().filter(|node| node.role == Role::Stale);
+        let stale =
+            stale.map(|node| format!(", node {} is stale in epoch {}", node.id, node.epoch()));
+        let stale: String = stale.collect();
+        match (self.coordinator, self.coordinator.and_then(of)) {
+            (Some(id), Some(node)) if !stale.is_empty() => {
+                format!("node {id} coordinates in epoch {}{stale}", node.epoch())
+            }
+            (Some(id), _) => format!("node {id} coordinates{stale}"),
+            (None, _) => format!("{nobody}{stale}"),
+        }
+    }
+}
+
+impl NodeStatus {
+    /// The epoch of a coordinator, stale or not, as `TERM.NODE`.
+    pub(crate) fn epoch(&self) -> String {
+        format!("{}.{}", self.term, self.id)
+    }
+
+    /// Its role, which of a stale one has the epoch.
+    pub(crate) fn role_words(&self) -> String {
+        match self.role {
+            Role::Stale => format!("stale {}", self.epoch()),
+            role => role.word().to_owned(),
+        }
     }
 }
 
@@ -176,7 +229,7 @@ mod tests {
                 id: NodeId(5),
                 pid: Some(41),
                 incarnation: Incarnation(6),
-                role: RoleName::Coordinator,
+                role: Role::Coordinator,
                 state: NodeState::Running,
                 restarts: 0,
                 uptime_ms: 812,
@@ -198,6 +251,42 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&status).unwrap(),
             r#"{"term":3,"coordinator":5,"watch":"notify","nodes":[{"id":5,"pid":41,"incarnation":6,"role":"coordinator","state":"running","restarts":0,"uptime_ms":812,"term":3,"held_bytes":40,"peak_held_bytes":95}],"jobs":[{"name":"ten","state":"running","done":2,"total":5}],"ignored":["notes.txt"]}"#
+        );
+    }
+
+    #[test]
+    fn two_coordinators_of_one_term_are_told_apart_by_their_epochs() {
+        let node = |id, role| NodeStatus {
+            id: NodeId(id),
+            pid: Some(41),
+            incarnation: Incarnation(6),
+            role,
+            state: NodeState::Running,
+            restarts: 0,
+            uptime_ms: 812,
+            term: Term(2),
+            held_bytes: 0,
+            peak_held_bytes: 0,
+        };
+        let mut status = ClusterStatus {
+            term: Term(2),
+            coordinator: Some(NodeId(5)),
+            watch: WatchMode::Notify,
+            nodes: vec![node(4, Role::Stale), node(5, Role::Coordinator)],
+            jobs: Vec::new(),
+            ignored: Vec::new(),
+            ignored_more: 0,
+        };
+        assert_eq!(
+            status.who_coordinates("nobody"),
+            "node 5 coordinates in epoch 2.5, node 4 is stale in epoch 2.4"
+        );
+        assert_eq!(status.nodes[0].role_words(), "stale 2.4");
+        status.coordinator = None;
+        status.nodes.truncate(1);
+        assert_eq!(
+            status.who_coordinates("nobody"),
+            "nobody, node 4 is stale in epoch 2.4"
         );
     }
 

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use protocol::id::NodeId;
 
 use crate::cli::KillArgs;
-use crate::control::{self, Answer, Request, Target, client};
+use crate::control::{Answer, Request, Target, client};
 use crate::failure::Failure;
 use crate::results;
 use crate::run_dir;
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &KillArgs) -> Result<(), Failure> {
             args.signal,
             one.id,
             one.pid,
-            control::role_word(one.role)
+            one.role.word()
         );
     }
     Ok(results::say(&text)?)

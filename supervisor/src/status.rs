@@ -9,7 +9,7 @@ use protocol::status::JobStatus;
 use protocol::trace::WaitCause;
 
 use crate::cli::StatusArgs;
-use crate::control::{self, Answer, ClusterStatus, Request, client};
+use crate::control::{Answer, ClusterStatus, Request, client};
 use crate::failure::Failure;
 use crate::results;
 use crate::run_dir;
@@ -51,10 +51,7 @@ fn unreachable(status: &ClusterStatus) -> Option<String> {
 
 /// The status as a person likes to read it.
 fn page(status: &ClusterStatus) -> String {
-    let coordinator = match status.coordinator {
-        Some(id) => format!("node {id} coordinates"),
-        None => "no coordinator now".to_owned(),
-    };
+    let coordinator = status.who_coordinates("no coordinator now");
     let mut page = format!("term {}, {coordinator}\n\n", status.term);
     let mut nodes = vec![["NODE", "ROLE", "STATE", "PID", "RESTARTS", "UPTIME"].map(str::to_owned)];
     nodes.extend(status.nodes.iter().map(|node| {
@@ -62,7 +59,7 @@ fn page(status: &ClusterStatus) -> String {
         [
             node.id.to_string(),
             if running {
-                control::role_word(node.role).to_owned()
+                node.role_words()
             } else {
                 "-".to_owned()
             },
@@ -168,10 +165,10 @@ fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]], right: &[usize]) -> S
 #[cfg(test)]
 mod tests {
     use protocol::id::{Incarnation, NodeId, Term};
-    use protocol::status::{JobState, RoleName};
+    use protocol::status::JobState;
 
     use super::*;
-    use crate::control::{NodeState, NodeStatus};
+    use crate::control::{NodeState, NodeStatus, Role};
 
     #[test]
     fn the_page_lists_nodes_and_jobs_in_aligned_columns() {
@@ -193,11 +190,11 @@ mod tests {
             coordinator: Some(NodeId(10)),
             watch: WatchMode::Notify,
             nodes: vec![
-                node(0, None, RoleName::Recovering, NodeState::Waiting, 12, 0),
+                node(0, None, Role::Recovering, NodeState::Waiting, 12, 0),
                 node(
                     10,
                     Some(41_000),
-                    RoleName::Coordinator,
+                    Role::Coordinator,
                     NodeState::Running,
                     0,
                     61_812,

@@ -27,7 +27,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 use node::event_log::{EventLog, Header};
 use protocol::event::ChildState;
-use protocol::id::{Epoch, Incarnation, NodeId, Term};
+use protocol::id::{Epoch, Incarnation, NodeId};
 
 use crate::control::server::Server;
 use protocol::status::{Ignored, RoleName};
@@ -69,8 +69,8 @@ pub(crate) struct Supervisor<'a> {
     hints: bool,
     /// The latest spawn's incarnation.
     incarnation: Incarnation,
-    /// The highest term that any node has reported.
-    term: Term,
+    /// The highest epoch that any node has reported.
+    highest: Epoch,
     /// Nodes that died by what they were doing.
     casualties: Casualties,
     /// The files in the inbox that are no jobs, as the latest coordinator to look has reported them.
@@ -130,7 +130,7 @@ impl<'a> Supervisor<'a> {
             failure: None,
             hints,
             incarnation: Incarnation::default(),
-            term: Term::default(),
+            highest: Epoch::NONE,
             casualties: Casualties::new(),
             ignored: Ignored::default(),
             announced: Epoch::NONE,
@@ -282,7 +282,7 @@ impl<'a> Supervisor<'a> {
     fn spawn(&mut self, index: usize) -> Result<(), SuperviseError> {
         let id = self.slots[index].id;
         let incarnation = Incarnation(self.incarnation.0 + 1);
-        match self.launch.spawn(id, incarnation, self.term) {
+        match self.launch.spawn(id, incarnation, self.highest.term) {
             Ok(spawned) => {
                 let pid = spawned.pid;
                 self.incarnation = incarnation;
@@ -322,13 +322,13 @@ impl<'a> Supervisor<'a> {
         if let Some(status) = &mut life.status {
             ignored = status.ignored.take();
             charged = status.deaths_charged;
-            self.term = self.term.max(status.highest.term);
+            self.highest = self.highest.max(status.highest);
             if status.role == RoleName::Coordinator && status.highest > self.announced {
                 self.announced = status.highest;
                 // What was told to its predecessor may have come after its own first look.
                 self.watch.owe_hint();
                 let (node, term) = (status.highest.node, status.highest.term);
-                tracing::info!("node {node} is coordinator (term {term})");
+                tracing::info!("node {node} is coordinator in epoch {term}.{node}");
             }
         }
         if let Some(ignored) = ignored {
@@ -436,7 +436,7 @@ impl<'a> Supervisor<'a> {
             node: slot.id,
             incarnation: slot.incarnation,
             pid: pid.as_raw(),
-            term: self.term,
+            term: self.highest.term,
             role: None,
         };
         self.log.write(&header, event);

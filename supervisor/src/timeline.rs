@@ -174,7 +174,7 @@ mod tests {
     fn each_event_is_a_line_that_a_terminal_does_not_obey() {
         assert_eq!(
             lines(&Log::parse(LOG.as_bytes())),
-            "    0.000000 s  node 5  acts as coordinator\n    \
+            "    0.000000 s  node 5  acts as coordinator in epoch 1.5\n    \
              0.200000 s  node 5  accepted job a\\u{1b}[2J\n    \
              0.541000 s  node 5  was killed by SIGKILL\n\
              torn lines of the log, left out: 1\n"

@@ -95,7 +95,7 @@ def events_are_told_by_keys_and_by_the_pointer(browser, _):
     assert browser.evaluate(tip) == ""
     left, top, width, _ = box(browser, "#picture")
     browser.mouse("mouseMoved", left + width / 2, top + 74)
-    assert "coordinates in term" in browser.evaluate(tip) or "nobody acts" in browser.evaluate(tip)
+    assert "coordinates in epoch" in browser.evaluate(tip) or "nobody acts" in browser.evaluate(tip)
 
 
 @check

@@ -71,7 +71,7 @@ function reignTip(time) {
   if (!reign) return null;
   const [from, to, life, term] = reign;
   return [
-    [`node ${data.lives[life][0]}`, `coordinates in term ${term}`],
+    [`node ${data.lives[life][0]}`, `coordinates in epoch ${term}.${data.lives[life][0]}`],
     ["", `${momentWords(from)} to ${momentWords(to)}: ${lengthWords(to - from)}`],
   ];
 }

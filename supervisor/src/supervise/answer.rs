@@ -10,7 +10,9 @@ use protocol::id::Term;
 use protocol::status::{Ignored, JobStatus, RoleName};
 
 use super::Supervisor;
-use crate::control::{Answer, ClusterStatus, NodeState, NodeStatus, Request, Signalled, Target};
+use crate::control::{
+    Answer, ClusterStatus, NodeState, NodeStatus, Request, Role, Signalled, Target,
+};
 use crate::events::ProcessEvent;
 use crate::slot::{Life, Slot};
 use crate::up::or_match;
@@ -25,14 +27,26 @@ impl Supervisor<'_> {
 
     /// The node that coordinates, as far as the reports tell, and runs.
     pub(super) fn coordinator(&self) -> Option<&Slot> {
-        let epoch_of = |slot: &&Slot| {
-            let status = slot.life.as_ref()?.status.as_ref()?;
-            Some(status.highest)
-        };
-        self.slots
-            .iter()
-            .filter(|slot| slot.has_role(RoleName::Coordinator))
-            .max_by_key(epoch_of)
+        let coordinator = self.with_role(Role::Coordinator);
+        coordinator.filter(|slot| slot.state == ChildState::Running)
+    }
+
+    /// The first node that has a role, running or not.
+    fn with_role(&self, role: Role) -> Option<&Slot> {
+        self.slots.iter().find(|slot| self.role(slot) == role)
+    }
+
+    /// What a node does. One that coordinates as it believes may be stopped, or the last to hear that another
+    /// was elected: the epochs tell.
+    fn role(&self, slot: &Slot) -> Role {
+        let status = slot.life.as_ref().and_then(|life| life.status.as_ref());
+        match status.map(|status| (status.role, status.highest)) {
+            Some((RoleName::Worker, _)) => Role::Worker,
+            Some((RoleName::Candidate, _)) => Role::Candidate,
+            Some((RoleName::Recovering, _)) | None => Role::Recovering,
+            Some((RoleName::Coordinator, epoch)) if epoch == self.highest => Role::Coordinator,
+            Some((RoleName::Coordinator, _)) => Role::Stale,
+        }
     }
 
     /// Answers what has been asked on the control socket. Never waits.
@@ -48,10 +62,14 @@ impl Supervisor<'_> {
 
     fn status(&self) -> ClusterStatus {
         ClusterStatus {
-            term: self.term,
+            term: self.highest.term,
             coordinator: self.coordinator().map(|slot| slot.id),
             watch: self.watch.mode(),
-            nodes: self.slots.iter().map(node_status).collect(),
+            nodes: self
+                .slots
+                .iter()
+                .map(|slot| self.node_status(slot))
+                .collect(),
             jobs: self.jobs().to_vec(),
             ignored: self.ignored.names.clone(),
             ignored_more: self.ignored.more,
@@ -83,12 +101,13 @@ impl Supervisor<'_> {
         let Ok(signal) = name.parse::<Signal>() else {
             return Answer::Refused(format!("there is no signal {name:?}"));
         };
-        let mut lives: BTreeMap<usize, (Pid, RoleName)> = BTreeMap::new();
+        let mut lives: BTreeMap<usize, (Pid, Role)> = BTreeMap::new();
         for target in targets {
             match self.resolve(*target) {
                 Ok(found) => {
                     let found = found.into_iter();
-                    lives.extend(found.map(|(index, life)| (index, (life.pid, life.role()))));
+                    let role = |index: usize| self.role(&self.slots[index]);
+                    lives.extend(found.map(|(index, life)| (index, (life.pid, role(index)))));
                 }
                 Err(sentence) => return Answer::Nothing(sentence),
             }
@@ -119,7 +138,11 @@ impl Supervisor<'_> {
     /// The processes that a target names, or why there are none, in one sentence.
     fn resolve(&self, target: Target) -> Result<Vec<(usize, &Life)>, String> {
         let found: Vec<(usize, &Life)> = match target {
-            Target::Coordinator => self.coordinator().and_then(alive).into_iter().collect(),
+            Target::Coordinator => self
+                .with_role(Role::Coordinator)
+                .and_then(alive)
+                .into_iter()
+                .collect(),
             Target::Worker => self
                 .slots
                 .iter()
@@ -140,6 +163,11 @@ impl Supervisor<'_> {
         }
         let last = self.launch.config.nodes - 1;
         Err(match target {
+            Target::Coordinator if self.with_role(Role::Stale).is_some() => {
+                "there is no coordinator now but a stale one, which is none since another node has won an \
+                 election; name it by its ID, which `bullpen status` shows, or try again when one is elected"
+                    .to_owned()
+            }
             Target::Coordinator => {
                 "there is no coordinator now; try again when one is elected, as `bullpen status` shows"
                     .to_owned()
@@ -156,34 +184,34 @@ impl Supervisor<'_> {
             Target::All => "no node has a process now; try again when one is started".to_owned(),
         })
     }
+
+    fn node_status(&self, slot: &Slot) -> NodeStatus {
+        let life = slot.life.as_ref();
+        let status = life.and_then(|life| life.status.as_ref());
+        let uptime = life.map(|life| Instant::now().saturating_duration_since(life.born));
+        NodeStatus {
+            id: slot.id,
+            pid: life.map(|life| life.pid.as_raw()),
+            incarnation: slot.incarnation,
+            role: self.role(slot),
+            state: match slot.state {
+                ChildState::Running => NodeState::Running,
+                ChildState::Stopped => NodeState::Stopped,
+                ChildState::Gone => NodeState::Waiting,
+            },
+            restarts: slot.births.saturating_sub(1),
+            uptime_ms: uptime.map_or(0, |uptime| {
+                u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX)
+            }),
+            term: status.map_or(Term(0), |status| status.highest.term),
+            held_bytes: status.map_or(0, |status| status.held_bytes),
+            peak_held_bytes: life.map_or(0, |life| life.peak_held_bytes),
+            unreachable: life.is_some_and(|life| life.lost),
+        }
+    }
 }
 
 /// Where the node of a process stands among the slots.
 fn alive(slot: &Slot) -> Option<(usize, &Life)> {
     Some((usize::from(slot.id.0), slot.life.as_ref()?))
-}
-
-fn node_status(slot: &Slot) -> NodeStatus {
-    let life = slot.life.as_ref();
-    let status = life.and_then(|life| life.status.as_ref());
-    let uptime = life.map(|life| Instant::now().saturating_duration_since(life.born));
-    NodeStatus {
-        id: slot.id,
-        pid: life.map(|life| life.pid.as_raw()),
-        incarnation: slot.incarnation,
-        role: life.map_or(RoleName::Recovering, Life::role),
-        state: match slot.state {
-            ChildState::Running => NodeState::Running,
-            ChildState::Stopped => NodeState::Stopped,
-            ChildState::Gone => NodeState::Waiting,
-        },
-        restarts: slot.births.saturating_sub(1),
-        uptime_ms: uptime.map_or(0, |uptime| {
-            u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX)
-        }),
-        term: status.map_or(Term(0), |status| status.highest.term),
-        held_bytes: status.map_or(0, |status| status.held_bytes),
-        peak_held_bytes: life.map_or(0, |life| life.peak_held_bytes),
-        unreachable: life.is_some_and(|life| life.lost),
-    }
 }

@@ -79,10 +79,11 @@ fn header(view: &View) -> Line<'static> {
     let mut spans = vec!["bullpen".bold()];
     if let Some(status) = &view.last {
         spans.push(format!("  term {}, ", status.term).into());
+        let coordinator = status.who_coordinates("no coordinator now");
         match (view.absence(), status.coordinator) {
             (Some(_), _) => spans.push("it does not answer".bold().red()),
-            (None, Some(id)) => spans.push(format!("node {id} coordinates").into()),
-            (None, None) => spans.push("no coordinator now".bold().red()),
+            (None, Some(_)) => spans.push(coordinator.into()),
+            (None, None) => spans.push(coordinator.bold().red()),
         }
     }
     spans.push(format!("  {}", view.place).into());

@@ -60,12 +60,8 @@ struct State {
 
 impl State {
     fn of(status: &ClusterStatus) -> State {
-        let mut cluster = format!("term {}, ", status.term);
-        let coordinator = status.coordinator;
-        let _ = match coordinator {
-            Some(id) => write!(cluster, "node {id} coordinates"),
-            None => write!(cluster, "no coordinator"),
-        };
+        let coordinator = status.who_coordinates("no coordinator");
+        let mut cluster = format!("term {}, {coordinator}", status.term);
         for state in [NodeState::Running, NodeState::Stopped, NodeState::Waiting] {
             let nodes = status.nodes.iter().filter(|node| node.state == state);
             let ids: Vec<String> = nodes.map(|node| node.id.to_string()).collect();

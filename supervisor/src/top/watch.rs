@@ -13,7 +13,7 @@ use protocol::printable::printable;
 
 use super::events::{Line, Lines};
 use super::load::{Load, Meter};
-use crate::control::{Answer, ClusterStatus, Request, Target, client, role_word};
+use crate::control::{Answer, ClusterStatus, Request, Target, client};
 use crate::run_dir;
 
 /// How often it looks.
@@ -140,9 +140,9 @@ impl Watcher {
         };
         match client::ask(&self.run_dir, &request) {
             Ok(Answer::Signalled(all)) => {
-                let who = all.iter().map(|one| {
-                    format!("node {} (pid {}, {})", one.id, one.pid, role_word(one.role))
-                });
+                let who = all
+                    .iter()
+                    .map(|one| format!("node {} (pid {}, {})", one.id, one.pid, one.role.word()));
                 let who = if all.len() > 2 {
                     format!("{} nodes", all.len())
                 } else {

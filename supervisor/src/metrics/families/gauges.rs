@@ -1,17 +1,11 @@
 //! What the supervisor tells of the present.
 
 use prometheus::{Gauge, GaugeVec, Opts, Registry};
-use protocol::status::{JobState, RoleName};
+use protocol::status::JobState;
+use strum::VariantArray;
 
 use super::registered;
-use crate::control::{ClusterStatus, NodeState, role_word};
-
-const ROLES: [RoleName; 4] = [
-    RoleName::Worker,
-    RoleName::Candidate,
-    RoleName::Recovering,
-    RoleName::Coordinator,
-];
+use crate::control::{ClusterStatus, NodeState, Role};
 
 /// The present state.
 #[derive(Debug)]
@@ -48,7 +42,8 @@ impl Gauges {
             )?,
             node_role: vec(
                 "bullpen_node_role",
-                "1 for the role that the node's process has reported, else 0.",
+                "1 for the role of the node's process, else 0; of those that believe to coordinate, all but the one \
+                 with the highest epoch are stale.",
                 &["node", "role"],
             )?,
             node_term: vec(
@@ -116,11 +111,11 @@ impl Gauges {
             set(&self.node_peak_held_bytes, node.peak_held_bytes);
             let uptime = self.node_uptime_seconds.with_label_values(&[&id]);
             uptime.set(as_f64(node.uptime_ms) / 1_000.0);
-            for role in ROLES {
+            for &role in Role::VARIANTS {
                 let has = node.pid.is_some() && node.role == role;
                 let gauge = self
                     .node_role
-                    .with_label_values(&[id.as_str(), role_word(role)]);
+                    .with_label_values(&[id.as_str(), role.word()]);
                 gauge.set(f64::from(u8::from(has)));
             }
         }

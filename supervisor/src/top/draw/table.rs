@@ -1,7 +1,7 @@
 //! The nodes and the jobs.
 
 use protocol::printable::printable;
-use protocol::status::{JobState, JobStatus, RoleName};
+use protocol::status::{JobState, JobStatus};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Rect};
 use ratatui::style::{Modifier, Style, Stylize};
@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Row, Table, TableState};
 
 use super::amount;
-use crate::control::{NodeState, NodeStatus, role_word};
+use crate::control::{NodeState, NodeStatus, Role};
 use crate::top::view::View;
 
 /// A column of the nodes: its heading, its width, and the narrowest page that has it.
@@ -115,7 +115,7 @@ pub(super) fn nodes(frame: &mut Frame, area: Rect, view: &View) {
         match node.role {
             // What was so when it was last heard of.
             _ if view.absence().is_some() => row.dim(),
-            RoleName::Coordinator if node.state == NodeState::Running => row.bold(),
+            Role::Coordinator if node.state == NodeState::Running => row.bold(),
             _ => row,
         }
     });
@@ -195,11 +195,11 @@ fn role(node: &NodeStatus) -> Text<'static> {
     if node.pid.is_none() {
         return Text::from("-");
     }
-    let word = Span::from(role_word(node.role));
+    let word = Span::from(node.role_words());
     Text::from(match node.role {
-        RoleName::Coordinator if node.state == NodeState::Running => word.green(),
-        RoleName::Candidate | RoleName::Recovering => word.magenta(),
-        RoleName::Coordinator | RoleName::Worker => word,
+        Role::Coordinator if node.state == NodeState::Running => word.green(),
+        Role::Candidate | Role::Recovering | Role::Stale => word.magenta(),
+        Role::Coordinator | Role::Worker => word,
     })
 }
 

@@ -5,19 +5,19 @@ use ipc::control::WatchMode;
 use laboratory::log::Log;
 use nix::sys::signal::Signal;
 use protocol::id::{Incarnation, NodeId, Term};
-use protocol::status::{JobState, JobStatus, RoleName};
+use protocol::status::{JobState, JobStatus};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::*;
-use crate::control::{ClusterStatus, NodeState, NodeStatus, Target};
+use crate::control::{ClusterStatus, NodeState, NodeStatus, Role, Target};
 use crate::top::events::Lines;
 use crate::top::load::Load;
 use crate::top::view::Order;
 use crate::top::watch::{News, Snapshot};
 
-fn node(id: u8, role: RoleName, state: NodeState) -> NodeStatus {
+fn node(id: u8, role: Role, state: NodeState) -> NodeStatus {
     NodeStatus {
         id: NodeId(id),
         pid: (state != NodeState::Waiting).then_some(4_000 + i32::from(id)),
@@ -35,12 +35,12 @@ fn node(id: u8, role: RoleName, state: NodeState) -> NodeStatus {
 
 fn status(nodes: u8, jobs: usize) -> ClusterStatus {
     let mut all: Vec<NodeStatus> = (0..nodes)
-        .map(|id| node(id, RoleName::Worker, NodeState::Running))
+        .map(|id| node(id, Role::Worker, NodeState::Running))
         .collect();
     let last = usize::from(nodes) - 1;
-    all[last].role = RoleName::Coordinator;
+    all[last].role = Role::Coordinator;
     all[0].state = NodeState::Stopped;
-    all[1] = node(1, RoleName::Recovering, NodeState::Waiting);
+    all[1] = node(1, Role::Recovering, NodeState::Waiting);
     ClusterStatus {
         term: Term(7),
         coordinator: Some(NodeId(nodes - 1)),
