@@ -37,7 +37,7 @@ pub(crate) enum Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Target {
-    /// The node that coordinates.
+    /// The node that coordinates in the highest epoch, running or stopped.
     Coordinator,
     /// The worker with the lowest ID among those that run.
     Worker,
