@@ -1,6 +1,7 @@
 //! Reading an event log.
 
 mod event;
+pub mod parts;
 mod reader;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use nix::fcntl::OFlag;
 use nix::time::{ClockId, clock_gettime};
 
 pub use self::event::{Event, Fields, Life, Op};
+use self::parts::Part;
 use self::reader::Reader;
 
 /// The events of a run, in the order of the clock that all processes share.
@@ -24,43 +26,52 @@ pub struct Log {
     pub events: Vec<Event>,
     /// Positions of the lines that are no event: a process or the disk ended within them.
     pub torn: Vec<usize>,
+    /// How many events are said to be missing, since they could not be written.
+    pub lost: u64,
+    /// A file of the run is missing: its first ones are removed where the log is rotated often.
+    pub is_cut: bool,
     /// Where in `events` those of a name are.
     by_name: BTreeMap<Arc<str>, Vec<usize>>,
 }
 
 impl Log {
-    /// Reads a log file; an empty one if there is none. A line that cannot be read is the last.
+    /// Reads the log of the latest run, with its rotated files; an empty one if there is none. A line
+    /// that cannot be read is the last of its file.
     pub fn read(path: &Path) -> Log {
-        match open(path) {
-            Ok(file) => Log::from(BufReader::new(file)),
-            Err(_) => Log::default(),
+        let mut text = Text::default();
+        let parts = parts::of_run(path).unwrap_or_default();
+        for part in &parts {
+            let _ = text.take(BufReader::new(&part.file));
         }
+        Log {
+            is_cut: !parts::are_all(&parts),
+            ..text.end()
+        }
+    }
+
+    /// Reads the files of a run, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be read.
+    pub fn read_parts(parts: &[Part]) -> io::Result<Log> {
+        let mut text = Text::default();
+        for part in parts {
+            text.take(BufReader::new(&part.file))?;
+        }
+        Ok(Log {
+            is_cut: !parts::are_all(parts),
+            ..text.end()
+        })
     }
 
     /// Reads the text of a log. What is no whole event is counted and left out; a line may hold
     /// the beginning of one event and all of the next, which counts.
     pub fn parse(text: &[u8]) -> Log {
-        Log::from(text)
-    }
-
-    fn from(mut text: impl BufRead) -> Log {
-        let mut reader = Reader::default();
-        let mut events = Vec::new();
-        let mut line = Vec::new();
-        while text.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            events.extend(reader.take(line.strip_suffix(b"\n").unwrap_or(&line)));
-            line.clear();
-        }
-        events.sort_by_key(|event: &Event| (event.at(), event.line));
-        let mut by_name: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
-        for (index, event) in events.iter().enumerate() {
-            by_name.entry(event.shared_name()).or_default().push(index);
-        }
-        Log {
-            events,
-            torn: reader.torn,
-            by_name,
-        }
+        let mut read = Text::default();
+        // Memory is always read.
+        let _ = read.take(text);
+        read.end()
     }
 
     /// The events of a name, in order.
@@ -69,10 +80,54 @@ impl Log {
         known.iter().map(|&index| &self.events[index])
     }
 
-    /// Whether a torn line stands between two events.
-    pub fn is_torn_between(&self, first: &Event, second: &Event) -> bool {
+    /// Whether no event is known to be missing: only then does the lack of one show anything.
+    pub fn is_whole(&self) -> bool {
+        self.torn.is_empty() && self.lost == 0 && !self.is_cut
+    }
+
+    /// Whether an event may be missing between two.
+    pub fn may_lack_between(&self, first: &Event, second: &Event) -> bool {
         let lines = first.line.min(second.line)..=first.line.max(second.line);
-        self.torn.iter().any(|line| lines.contains(line))
+        let torn = self.torn.iter().any(|line| lines.contains(line));
+        torn || self.lost > 0 || self.is_cut
+    }
+}
+
+/// The lines of a log, file by file.
+#[derive(Debug, Default)]
+struct Text {
+    reader: Reader,
+    events: Vec<Event>,
+}
+
+impl Text {
+    fn take(&mut self, mut text: impl BufRead) -> io::Result<()> {
+        let mut line = Vec::new();
+        while text.read_until(b'\n', &mut line)? > 0 {
+            let event = self.reader.take(line.strip_suffix(b"\n").unwrap_or(&line));
+            self.events
+                .extend(event.filter(|event| event.name() != parts::CONTINUED));
+            line.clear();
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Log {
+        let mut events = self.events;
+        events.sort_by_key(|event| (event.at(), event.line));
+        let mut by_name: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
+        for (index, event) in events.iter().enumerate() {
+            by_name.entry(event.shared_name()).or_default().push(index);
+        }
+        let mut log = Log {
+            events,
+            torn: self.reader.torn,
+            by_name,
+            ..Log::default()
+        };
+        let counts = log.named("events_lost").map(|lost| lost.number("count"));
+        log.lost = counts.fold(0, u64::saturating_add);
+        log
     }
 }
 

@@ -57,6 +57,10 @@ pub fn words(event: &Event) -> String {
         "operation_recomputed" => format!("had {} computed again: {}", operation(), text("why")),
         "values_differ" => format!("got two different values for {}", operation()),
         "fault_injected" => format!("injects a fault at {}: {}", text("at"), text("do")),
+        "events_lost" => format!(
+            "lacks {} events here, which could not be written",
+            number("count")
+        ),
         other => other.replace('_', " "),
     }
 }

@@ -124,9 +124,9 @@ impl Event {
         self.name() == name && self.node == node
     }
 
-    /// Whether the supervisor wrote it, about a process: the term is then what the supervisor knew.
+    /// Whether the supervisor wrote it, about a node: the term is then what the supervisor knew.
     pub fn is_of_supervisor(&self) -> bool {
-        self.name.starts_with("node_")
+        self.name.starts_with("node_") || self.name() == "events_lost"
     }
 
     /// Whether it is one of those that only `--trace-operations` writes.

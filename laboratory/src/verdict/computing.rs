@@ -21,7 +21,7 @@ pub(super) fn check(log: &Log) -> Vec<Violation> {
             "computing" | "completed" => {
                 // The torn line may be the one that told that it stepped down.
                 let since = acting.get(&event.life()).copied();
-                if let Some(since) = since.filter(|since| !log.is_torn_between(since, event)) {
+                if let Some(since) = since.filter(|since| !log.may_lack_between(since, event)) {
                     violations.push(Violation::new(
                         NAME,
                         format!("node {} computes while it coordinates", event.node()),

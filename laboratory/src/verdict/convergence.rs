@@ -9,7 +9,7 @@ const NAME: &str = "L1";
 
 pub(super) fn check(run: &Run) -> Vec<Violation> {
     // The torn line may be the last word of any of them.
-    if !run.log.torn.is_empty() {
+    if !run.log.is_whole() {
         return Vec::new();
     }
     let mut beliefs = Beliefs::default();

@@ -14,7 +14,7 @@ const SUSPICION_NS: u64 = 4_000_000_000;
 pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
     let mut violations = Vec::new();
     // The lack of an event is shown by a whole log only.
-    if run.log.torn.is_empty() {
+    if run.log.is_whole() {
         violations.extend(storms(run));
         violations.extend(causes(run, fates));
     }

@@ -11,7 +11,7 @@ pub(super) fn check(log: &Log) -> Vec<Violation> {
     let mut violations = lives(log);
     violations.extend(claims(log, "election_won"));
     violations.extend(claims(log, "acting"));
-    if log.torn.is_empty() {
+    if log.is_whole() {
         violations.extend(acting_unelected(log));
     }
     violations

@@ -26,12 +26,14 @@ pub(super) fn check(log: &Log) -> Vec<Violation> {
             }
             name if is_authority(name) => match reigns.get(&event.life()) {
                 Some(acting) if acting.term() == event.term() => {}
+                // Nor those that told of another reign.
+                Some(acting) if log.may_lack_between(acting, event) => {}
                 Some(acting) => {
                     let message = format!("node {} knows a higher term and {name}", event.node());
                     violations.push(Violation::new(NAME, message, &[acting, event]));
                 }
                 // The torn line may be the one that told that it acts.
-                None if !log.torn.is_empty() => {}
+                None if !log.is_whole() => {}
                 None => {
                     let message = format!("node {} does not coordinate and {name}", event.node());
                     violations.push(Violation::new(NAME, message, &[event]));

@@ -32,7 +32,7 @@ pub(super) fn check(log: &Log) -> Vec<Violation> {
                 let names = completed.entry(op.n).or_default();
                 names.insert((op.level, op.index));
             }
-            ("product_done", _) if log.torn.is_empty() && tells_operations(log) => {
+            ("product_done", _) if log.is_whole() && tells_operations(log) => {
                 let n = event.number("n");
                 if judged.insert(n) {
                     violations.extend(incomplete(n, completed.get(&n), event));

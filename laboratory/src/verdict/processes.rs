@@ -16,7 +16,7 @@ pub(super) fn check(log: &Log) -> Vec<Violation> {
             "node_spawned" => {
                 let before = alive.insert(event.node(), event);
                 // The line that told of its end may be the torn one.
-                if let Some(before) = before.filter(|_| log.torn.is_empty()) {
+                if let Some(before) = before.filter(|_| log.is_whole()) {
                     violations.push(Violation::new(
                         NAME,
                         format!("node {} was started while it lived", event.node()),
@@ -27,7 +27,7 @@ pub(super) fn check(log: &Log) -> Vec<Violation> {
             "node_exited" => {
                 let ended = alive.remove(&event.node());
                 let known = ended.is_some_and(|spawned| spawned.life() == event.life());
-                if !known && log.torn.is_empty() {
+                if !known && log.is_whole() {
                     violations.push(Violation::new(
                         NAME,
                         format!("node {} ended and did not live", event.node()),

@@ -18,7 +18,7 @@ const NAME: &str = "S7";
 const LATE_LINE: Duration = Duration::from_secs(1);
 
 pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
-    if !run.log.torn.is_empty() {
+    if !run.log.is_whole() {
         return Vec::new();
     }
     let mut records = Records::default();

@@ -32,7 +32,7 @@ pub struct Repetition<'a> {
 }
 
 pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
-    if !run.log.torn.is_empty() {
+    if !run.log.is_whole() {
         return Vec::new();
     }
     let mut violations = Vec::new();

@@ -104,5 +104,5 @@ fn is_excused(run: &Run, since: u64, ends: &[&str]) -> bool {
     };
     let mut ended = ends.iter().flat_map(|name| run.log.named(name));
     let is_meant = |event: &&Event| (since..=run.end_ns).contains(&event.at());
-    !run.log.torn.is_empty() || ended.any(|event| is_meant(&event) && reigned(event))
+    !run.log.is_whole() || ended.any(|event| is_meant(&event) && reigned(event))
 }
