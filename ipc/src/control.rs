@@ -139,6 +139,13 @@ pub enum ToSupervisor {
         /// The most bytes of products that its copy of the checkpoint has held in this life.
         peak_held_bytes: u64,
     },
+    /// Events of this life that could not be written to the event log.
+    EventsLost {
+        /// How many there were in all.
+        count: u64,
+        /// What the system said to the last write that failed.
+        errno: i32,
+    },
     /// The injected fault with this number in the specifications fires now; it may be the last
     /// thing that this life says.
     FaultFired(usize),

@@ -183,6 +183,7 @@ impl Driver {
                     "the folder {folder} of the jobs directory was replaced by another, which is used from now on"
                 );
                 self.log.write(&self.header, &FolderReplaced { folder });
+                self.tell_lost();
             }
         }
     }
@@ -284,6 +285,7 @@ impl Driver {
             }
         }
         self.log.write_all_lines(&self.header, &traces);
+        self.tell_lost();
     }
 
     /// Reads all that the supervisor has said; tells whether it is gone.

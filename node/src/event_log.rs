@@ -19,17 +19,29 @@ pub const FILE_NAME: &str = "events.jsonl";
 /// Whole lines go out in one `write(2)` on a descriptor opened with `O_APPEND`, so the lines of
 /// different processes never interleave. The log serves people and verdicts, not the work: a
 /// write that fails is counted and warned about once, and stops nothing.
+///
+/// Another file may take the name of the log: then it is opened again ([`EventLog::reopen`]), also if
+/// its own file was removed before it has heard of that.
 #[derive(Debug)]
 pub struct EventLog {
     file: File,
     path: PathBuf,
     /// Holds the lines of one write; kept to spare its allocation.
     buffer: Vec<u8>,
-    lost: u64,
-    /// Somebody was told that events may be lost.
-    warned: bool,
+    lost: Lost,
     /// The last write ended within a line.
     torn: bool,
+    /// It was warned that the log cannot be opened again.
+    warned: bool,
+}
+
+/// What could not be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// How many events.
+    pub events: u64,
+    /// What the system said to the last write that failed.
+    pub errno: i32,
 }
 
 /// The fields that stand in front of an event's own: of whom it tells.
@@ -56,7 +68,31 @@ impl EventLog {
     /// Whatever `open(2)` says, or something else than a file has the name.
     pub fn open(run_dir: &Path) -> io::Result<EventLog> {
         let path = run_dir.join(FILE_NAME);
-        Ok(EventLog::on(open(&path)?, path))
+        Ok(EventLog::on(
+            open(&path, OpenOptions::new().create(true))?,
+            path,
+        ))
+    }
+
+    /// Makes a file that may become the event log, where nothing is yet.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `open(2)` says.
+    pub fn create(path: &Path) -> io::Result<EventLog> {
+        let file = open(path, OpenOptions::new().create_new(true))?;
+        Ok(EventLog::on(file, path.to_owned()))
+    }
+
+    fn on(file: File, path: PathBuf) -> EventLog {
+        EventLog {
+            file,
+            path,
+            buffer: Vec::new(),
+            lost: Lost::default(),
+            torn: false,
+            warned: false,
+        }
     }
 
     /// Whether the path leads to another file than the one that is written to, or to none.
@@ -66,31 +102,40 @@ impl EventLog {
         found.ok().map(id) != held.ok().map(id)
     }
 
-    /// Opens the path again, and makes the file if it is not there; keeps the one that it has if that
-    /// fails. Tells whether it is done.
+    /// Goes on in the file that has the name of the log now, and makes one if there is none. Where that
+    /// cannot be, it goes on in the old one, with a warning. Tells whether it is done.
     pub fn reopen(&mut self) -> bool {
-        match open(&self.path) {
+        match open(&self.path, OpenOptions::new().create(true)) {
             Ok(file) => {
                 self.file = file;
                 self.torn = false;
-                true
+                self.warned = false;
             }
-            Err(error) => {
-                self.warn_once(&error);
-                false
+            Err(error) if !self.warned => {
+                self.warned = true;
+                tracing::warn!(
+                    "cannot open the event log {} again: {error}; events go to the file that had its name before",
+                    self.path.display()
+                );
             }
+            Err(_) => {}
         }
+        !self.warned
     }
 
-    fn on(file: File, path: PathBuf) -> EventLog {
-        EventLog {
-            file,
-            path,
-            buffer: Vec::new(),
-            lost: 0,
-            warned: false,
-            torn: false,
-        }
+    /// Goes on in the file of another, which has got the name of this one.
+    pub fn go_on_in(&mut self, other: EventLog) {
+        self.file = other.file;
+        self.torn = false;
+    }
+
+    /// How long its file is, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `fstat(2)` says.
+    pub fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
     }
 
     /// Appends one event. Its type serializes as an object with its name in the field `event`.
@@ -103,24 +148,40 @@ impl EventLog {
         if events.is_empty() {
             return;
         }
-        let result = self
-            .encode(header, events)
-            .and_then(|()| append(&self.file, &self.buffer));
-        match result {
-            Ok(()) => self.torn = false,
-            Err(failed) => {
-                self.torn |= failed.within_a_line;
-                self.count_lost(events.len(), &failed.error);
-            }
+        // It was removed before this process heard of another: nobody would ever read the lines.
+        if self.file.metadata().is_ok_and(|found| found.nlink() == 0) {
+            self.reopen();
+        }
+        if let Err(error) = self.append(header, events) {
+            self.count_lost(events.len(), &error);
         }
     }
 
-    /// How many events could not be written.
-    pub fn lost(&self) -> u64 {
+    /// As [`EventLog::write`], but an event that cannot be written is not counted.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `write(2)` says.
+    pub fn try_write(&mut self, header: &Header, event: &impl Serialize) -> io::Result<()> {
+        self.append(header, std::slice::from_ref(event))
+    }
+
+    fn append<E: Serialize>(&mut self, header: &Header, events: &[E]) -> io::Result<()> {
+        self.encode(header, events)?;
+        let written = append(&self.file, &self.buffer);
+        self.torn = match &written {
+            Ok(()) => false,
+            Err(failed) => self.torn || failed.within_a_line,
+        };
+        written.map_err(|failed| failed.error)
+    }
+
+    /// What could not be written so far.
+    pub fn lost(&self) -> Lost {
         self.lost
     }
 
-    fn encode<E: Serialize>(&mut self, header: &Header, events: &[E]) -> Result<(), Failed> {
+    fn encode<E: Serialize>(&mut self, header: &Header, events: &[E]) -> io::Result<()> {
         let ts = SystemTime::now();
         let mono_ns = monotonic_ns()?;
         self.buffer.clear();
@@ -135,31 +196,29 @@ impl EventLog {
                 header,
                 event,
             };
-            serde_json::to_writer(&mut self.buffer, &line).map_err(io::Error::from)?;
+            serde_json::to_writer(&mut self.buffer, &line)?;
             self.buffer.push(b'\n');
         }
         Ok(())
     }
 
     fn count_lost(&mut self, events: usize, error: &io::Error) {
-        self.warn_once(error);
-        self.lost += events as u64;
-    }
-
-    fn warn_once(&mut self, error: &io::Error) {
-        if !std::mem::replace(&mut self.warned, true) {
+        if self.lost.events == 0 {
             tracing::warn!(
                 "cannot write to the event log {}: {error}; it will lack events, the work goes on",
                 self.path.display()
             );
         }
+        self.lost.events += events as u64;
+        // Of the lines that are made here nothing else can fail than the system.
+        self.lost.errno = error.raw_os_error().unwrap_or(libc::EIO);
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
+/// Opens a log for appending, and nothing but a file.
+fn open(path: &Path, how: &mut OpenOptions) -> io::Result<File> {
+    let file = how
         .append(true)
-        .create(true)
         .mode(0o600)
         // Neither led elsewhere by a link nor held up by a FIFO.
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
@@ -189,31 +248,34 @@ struct Failed {
     within_a_line: bool,
 }
 
-impl From<io::Error> for Failed {
-    fn from(error: io::Error) -> Failed {
-        Failed {
-            error,
-            within_a_line: false,
+/// Writes lines with one system call. A short write is not continued, since another process may have
+/// written by then: its line is ended, if there is room for that, and the system asked for the reason.
+fn append(mut file: &File, lines: &[u8]) -> Result<(), Failed> {
+    let mut write = |bytes: &[u8]| loop {
+        match file.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            written => return written,
         }
+    };
+    let failed = |error: io::Error, within_a_line| Failed {
+        error,
+        within_a_line,
+    };
+    match write(lines) {
+        Ok(written) if written == lines.len() => Ok(()),
+        Ok(0) => Err(failed(no_space(), false)),
+        Ok(_) => match write(b"\n") {
+            Ok(1) => Err(failed(no_space(), false)),
+            Ok(_) => Err(failed(no_space(), true)),
+            Err(error) => Err(failed(error, true)),
+        },
+        Err(error) => Err(failed(error, false)),
     }
 }
 
-/// Writes lines with one system call. A short write is not continued: another process may have
-/// written by then.
-fn append(mut file: &File, lines: &[u8]) -> Result<(), Failed> {
-    loop {
-        match file.write(lines) {
-            Ok(written) if written == lines.len() => return Ok(()),
-            Ok(written) => {
-                return Err(Failed {
-                    error: io::ErrorKind::WriteZero.into(),
-                    within_a_line: written > 0,
-                });
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+/// What a write that was cut short would have said.
+fn no_space() -> io::Error {
+    io::Error::from_raw_os_error(libc::ENOSPC)
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine share.
@@ -290,35 +352,44 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_taken_away_is_made_again_when_it_is_opened_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(FILE_NAME);
-        let mut log = EventLog::open(dir.path()).unwrap();
-        assert!(!log.is_replaced());
-        std::fs::rename(&path, dir.path().join("elsewhere")).unwrap();
-        log.write(&HEADER, &Trace::Started);
-        assert!(log.is_replaced());
-        // What cannot be opened leaves what there is.
-        std::fs::create_dir(&path).unwrap();
-        assert!(!log.reopen());
-        log.write(&HEADER, &Trace::ElectionWon);
-        std::fs::remove_dir(&path).unwrap();
-        assert!(log.reopen() && !log.is_replaced());
-        log.write(&HEADER, &Trace::Acting);
-        assert_eq!(log.lost(), 0);
-        let events: Vec<Value> = lines(dir.path());
-        assert_eq!(events.len(), 1);
-        assert_eq!(events[0]["event"], "acting");
-    }
-
-    #[test]
     fn a_full_disk_is_counted_and_stops_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let full = File::options().append(true).open("/dev/full").unwrap();
         let mut log = EventLog::on(full, dir.path().join(FILE_NAME));
         log.write(&HEADER, &Trace::Started);
         log.write_all_lines(&HEADER, &[Trace::ElectionWon, Trace::Acting]);
-        assert_eq!(log.lost(), 3);
+        let errno = libc::ENOSPC;
+        assert_eq!(log.lost(), Lost { events: 3, errno });
+    }
+
+    #[test]
+    fn another_file_that_has_the_name_is_written_to_when_that_is_told_or_ones_own_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        let old = dir.path().join("old");
+        let mut log = EventLog::open(dir.path()).unwrap();
+        let mut deaf = EventLog::open(dir.path()).unwrap();
+        log.write(&HEADER, &Trace::Started);
+        std::fs::rename(&path, &old).unwrap();
+        log.reopen();
+        log.write(&HEADER, &Trace::ElectionWon);
+        deaf.write(&HEADER, &Trace::Gap { ms: 1 });
+        assert_eq!(std::fs::read_to_string(&old).unwrap().lines().count(), 2);
+        assert_eq!(lines(dir.path()).len(), 1);
+
+        std::fs::remove_file(&old).unwrap();
+        deaf.write(&HEADER, &Trace::Gap { ms: 2 });
+        let events = lines(dir.path());
+        assert_eq!(events[0]["event"], "election_won");
+        assert_eq!(events[1]["ms"], 2);
+
+        // What cannot be opened again is gone on with.
+        std::fs::rename(&path, &old).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        log.reopen();
+        log.write(&HEADER, &Trace::Acting);
+        assert_eq!(std::fs::read_to_string(&old).unwrap().lines().count(), 3);
+        assert_eq!(log.lost(), Lost::default());
     }
 
     #[test]

@@ -177,6 +177,7 @@ impl Driver {
     fn suffer(&mut self, at: Point, due: Due) {
         let fault = due.fault;
         self.log.write(&self.header, &FaultInjected { at, fault });
+        self.tell_lost();
         if let Some(spec) = due.spec {
             self.tell(&ToSupervisor::FaultFired(spec));
         }

@@ -17,6 +17,7 @@ use node::args::NodeArgs;
 
 use crate::control::Target;
 use crate::kill::{parse_signal, parse_target};
+use crate::rotation::KEPT;
 use crate::watch::WatchArgs;
 
 pub(crate) use crate::cli::cluster::ClusterArgs;
@@ -198,6 +199,29 @@ pub(crate) struct UpArgs {
         hide_short_help = true
     )]
     pub(crate) max_text: ByteSize,
+    /// The event log is rotated when it is that long: events.jsonl.1 is the newest of the older files;
+    /// 0 keeps it in one file that grows for ever
+    ///
+    /// Its folder needs room for as many bytes, times one more than --log-files.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "BULLPEN_LOG_SIZE",
+        default_value = "64MB",
+        hide_short_help = true
+    )]
+    pub(crate) log_size: ByteSize,
+    /// How many rotated files of the event log are kept beside it, those of earlier runs counted; older
+    /// ones are removed
+    #[arg(
+        long,
+        value_name = "N",
+        env = "BULLPEN_LOG_FILES",
+        default_value_t = KEPT,
+        value_parser = clap::value_parser!(u32).range(1..=100),
+        hide_short_help = true
+    )]
+    pub(crate) log_files: u32,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
 }

@@ -20,6 +20,7 @@ use crate::owner;
 use crate::private_folder::{self, FolderError};
 use crate::progress::Progress;
 use crate::results::{self, Outcome, ResultsError};
+use crate::rotation::Rotation;
 use crate::run_dir::RunDir;
 use crate::signals::Signals;
 use crate::start;
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &ComputeArgs, mut signals: Signals) -> Result<(), Failur
     }
     let (outcome, ended) = {
         let jobs = JobsDir::open(&folder.path().join("jobs"))?;
-        let run_dir = RunDir::open(&run_dir_path(args, &folder))?;
+        let run_dir = RunDir::open(&run_dir_path(args, &folder), Rotation::NEVER)?;
         hand_in(jobs.path(), &numbers)
             .map_err(|error| FolderError::within(folder.path(), error))?;
         let launch = Launch {
@@ -69,7 +70,8 @@ pub(crate) fn run(args: &ComputeArgs, mut signals: Signals) -> Result<(), Failur
             faults,
         };
         let hints = args.cluster.hints();
-        let mut supervisor = Supervisor::new(launch, run_dir, hints, &mut signals)?;
+        let mut supervisor =
+            Supervisor::new(launch, run_dir, hints, Rotation::NEVER, &mut signals)?;
         let outcome = await_outcome(&mut supervisor, jobs.path());
         (outcome, supervisor.end())
     };

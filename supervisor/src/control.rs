@@ -267,6 +267,7 @@ mod tests {
             term: Term(2),
             held_bytes: 0,
             peak_held_bytes: 0,
+            unreachable: false,
         };
         let mut status = ClusterStatus {
             term: Term(2),

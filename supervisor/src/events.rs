@@ -36,6 +36,15 @@ pub(crate) enum ProcessEvent {
     Continued,
 }
 
+/// Events that could not be written to the log, as on a full disk, by the node that the line tells of
+/// or about it.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(tag = "event", rename = "events_lost")]
+pub(crate) struct EventsLost {
+    /// How many, since the last such line.
+    pub(crate) count: u64,
+}
+
 impl From<Ending> for ProcessEvent {
     fn from(ending: Ending) -> ProcessEvent {
         ProcessEvent::Exited {

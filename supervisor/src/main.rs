@@ -39,6 +39,7 @@ mod progress;
 mod reap;
 mod restart;
 mod results;
+mod rotation;
 mod run_dir;
 mod signals;
 mod slot;

@@ -20,6 +20,7 @@ use node::user_namespace;
 use protocol::config::MAX_NODES;
 
 use crate::control::SOCKET;
+use crate::rotation::Rotation;
 pub(crate) use crate::run_dir::handover::make_for;
 
 pub(crate) use self::visit::{Visited, visit};
@@ -138,12 +139,12 @@ fn in_read_only_container(error: &io::Error) -> &'static str {
 
 impl RunDir {
     /// Makes the directory if it is missing (mode 0700), takes it for this process, and clears
-    /// away what an earlier run left: sockets are removed, the event log is moved aside.
+    /// away what an earlier run left: sockets are removed, the event log becomes a rotated file.
     ///
     /// # Errors
     ///
     /// Why it cannot be used.
-    pub(crate) fn open(path: &Path) -> Result<RunDir, RunDirError> {
+    pub(crate) fn open(path: &Path, rotation: Rotation) -> Result<RunDir, RunDirError> {
         check_length(path)?;
         let failed = |error| RunDirError::Io {
             path: path.to_owned(),
@@ -172,7 +173,8 @@ impl RunDir {
             directory,
         };
         run_dir.remove_sockets().map_err(failed)?;
-        run_dir.move_event_log_aside().map_err(failed)?;
+        let log = path.join(node::event_log::FILE_NAME);
+        rotation.move_aside(&log).map_err(failed)?;
         Ok(run_dir)
     }
 
@@ -229,14 +231,6 @@ impl RunDir {
             }
         }
         Ok(())
-    }
-
-    fn move_event_log_aside(&self) -> io::Result<()> {
-        let log = self.path.join(node::event_log::FILE_NAME);
-        match fs::rename(&log, log.with_added_extension("1")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -363,7 +357,7 @@ mod tests {
         fs::write(path.join("node-4.sock"), "no socket").unwrap();
         fs::write(path.join("events.jsonl"), "old\n").unwrap();
 
-        let _run_dir = RunDir::open(&path).unwrap();
+        let _run_dir = RunDir::open(&path, Rotation::NEVER).unwrap();
         for name in ["node-3.sock", "node-5.new", "control.new"] {
             assert!(!path.join(name).exists());
         }
@@ -379,24 +373,24 @@ mod tests {
     fn it_is_private_and_taken_once() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("run");
-        let run_dir = RunDir::open(&path).unwrap();
+        let run_dir = RunDir::open(&path, Rotation::NEVER).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
-        let error = RunDir::open(&path).unwrap_err();
+        let error = RunDir::open(&path, Rotation::NEVER).unwrap_err();
         assert!(matches!(error, RunDirError::InUse { .. }), "{error}");
 
         drop(run_dir);
-        RunDir::open(&path).unwrap();
+        RunDir::open(&path, Rotation::NEVER).unwrap();
     }
 
     #[test]
     fn one_that_was_moved_is_not_mistaken_for_what_stands_there_now() {
         let parent = tempfile::tempdir().unwrap();
         let (path, moved) = (parent.path().join("run"), parent.path().join("moved"));
-        let run_dir = RunDir::open(&path).unwrap();
+        let run_dir = RunDir::open(&path, Rotation::NEVER).unwrap();
         assert!(run_dir.is_in_place().unwrap());
         fs::rename(&path, &moved).unwrap();
         assert!(!run_dir.is_in_place().unwrap());
-        let _other = RunDir::open(&path).unwrap();
+        let _other = RunDir::open(&path, Rotation::NEVER).unwrap();
         assert!(!run_dir.is_in_place().unwrap());
 
         for folder in [&path, &moved] {
@@ -411,7 +405,7 @@ mod tests {
     fn its_rights_are_given_back() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("run");
-        let run_dir = RunDir::open(&path).unwrap();
+        let run_dir = RunDir::open(&path, Rotation::NEVER).unwrap();
         assert!(!run_dir.restore_rights().unwrap());
         for mode in [0o000, 0o500, 0o777] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
@@ -426,16 +420,17 @@ mod tests {
         let (path, link) = (parent.path().join("run"), parent.path().join("link"));
         fs::create_dir(&path).unwrap();
         symlink(&path, &link).unwrap();
-        RunDir::open(&link).unwrap_err();
+        RunDir::open(&link, Rotation::NEVER).unwrap_err();
 
         fs::set_permissions(&path, fs::Permissions::from_mode(0o770)).unwrap();
-        let error = RunDir::open(&path).unwrap_err();
+        let error = RunDir::open(&path, Rotation::NEVER).unwrap_err();
         assert!(matches!(error, RunDirError::Writable { .. }), "{error}");
     }
 
     #[test]
     fn a_path_too_long_for_sockets_is_refused() {
-        let error = RunDir::open(&PathBuf::from("/").join("x".repeat(95))).unwrap_err();
+        let error =
+            RunDir::open(&PathBuf::from("/").join("x".repeat(95)), Rotation::NEVER).unwrap_err();
         assert!(
             matches!(error, RunDirError::TooLong { excess: 2, .. }),
             "{error}"

@@ -53,7 +53,7 @@ pub(crate) struct Life {
     /// Its socket, as it was first seen since then.
     pub(crate) socket: Option<Bound>,
     /// Its socket was not there at the last look, and has not been bound since.
-    pub(crate) lost: bool,
+    pub(crate) unreachable: bool,
     /// Why it cannot start or be reached, as it has reported, and nobody has noted yet.
     pub(crate) trouble: Option<String>,
     /// It has no trouble but what was told of an earlier life.
@@ -68,6 +68,10 @@ pub(crate) struct Life {
     pub(crate) aborts: bool,
     /// Why it never became a node.
     pub(crate) not_executed: Option<io::Error>,
+    /// Events that it has reported not to have written and nobody has noted yet, and the reason.
+    pub(crate) lost: (u64, i32),
+    /// How many it has reported in all.
+    reported_lost: u64,
     /// When it was started.
     pub(crate) born: Instant,
     /// Whether it still answers.
@@ -107,7 +111,7 @@ impl Slot {
             pid: spawned.pid,
             bound: false,
             socket: None,
-            lost: false,
+            unreachable: false,
             trouble: None,
             repeats: false,
             status: None,
@@ -115,6 +119,8 @@ impl Slot {
             fired: Vec::new(),
             aborts: false,
             not_executed: None,
+            lost: (0, 0),
+            reported_lost: 0,
             born: now,
             watchdog: Watchdog::new(now),
             link: Some(spawned.link),
@@ -180,7 +186,7 @@ impl Life {
                     match message {
                         ToSupervisor::Bound => {
                             self.bound = true;
-                            self.lost = false;
+                            self.unreachable = false;
                             self.socket = None;
                             self.trouble = None;
                         }
@@ -196,6 +202,11 @@ impl Life {
                         ToSupervisor::JobEnded => {}
                         ToSupervisor::FaultFired(spec) => self.fired.push(spec),
                         ToSupervisor::Aborting => self.aborts = true,
+                        ToSupervisor::EventsLost { count, errno } => {
+                            self.lost.0 += count.saturating_sub(self.reported_lost);
+                            self.lost.1 = errno;
+                            self.reported_lost = count;
+                        }
                     }
                 }
                 Ok(Received::Empty) => return false,

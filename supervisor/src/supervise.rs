@@ -11,6 +11,7 @@
 mod answer;
 mod casualties;
 mod error;
+mod record;
 mod shutdown;
 mod suspend;
 mod upkeep;
@@ -25,7 +26,7 @@ use ipc::control::Hint;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
-use node::event_log::{EventLog, Header};
+use node::event_log::Header;
 use protocol::event::ChildState;
 use protocol::id::{Epoch, Incarnation, NodeId};
 
@@ -35,10 +36,12 @@ use protocol::status::{Ignored, RoleName};
 use crate::events::ProcessEvent;
 use crate::launch::Launch;
 use crate::reap::{self, Change, Ending};
+use crate::rotation::Rotation;
 use crate::run_dir::RunDir;
 use crate::signals::Signals;
 use crate::slot::{Life, Slot};
 use crate::supervise::casualties::Casualties;
+use crate::supervise::record::Record;
 use crate::supervise::shutdown::Phase;
 use crate::supervise::upkeep::Upkeep;
 use crate::supervise::watch::Watch;
@@ -57,7 +60,7 @@ pub(crate) struct Supervisor<'a> {
     launch: Launch,
     run_dir: RunDir,
     signals: &'a mut Signals,
-    log: EventLog,
+    record: Record,
     control: Server,
     slots: Vec<Slot>,
     watch: Watch,
@@ -104,10 +107,12 @@ impl<'a> Supervisor<'a> {
         launch: Launch,
         run_dir: RunDir,
         hints: bool,
+        rotation: Rotation,
         signals: &'a mut Signals,
     ) -> Result<Supervisor<'a>, SuperviseError> {
         adopt_orphans()?;
-        let log = EventLog::open(&launch.run_dir).map_err(|error| SuperviseError::EventLog {
+        let record = Record::open(&launch.run_dir, rotation);
+        let record = record.map_err(|error| SuperviseError::EventLog {
             run_dir: launch.run_dir.clone(),
             error,
         })?;
@@ -124,7 +129,7 @@ impl<'a> Supervisor<'a> {
             launch,
             run_dir,
             signals,
-            log,
+            record,
             control,
             phase: Phase::Running,
             failure: None,
@@ -156,8 +161,10 @@ impl<'a> Supervisor<'a> {
         self.reap()?;
         self.read_reports();
         if self.has_ended() {
+            self.record.tell_lost(true);
             return self.conclude();
         }
+        self.keep_record();
         self.end_grace();
         self.kill_silent();
         self.look_after_run_dir();
@@ -336,6 +343,7 @@ impl<'a> Supervisor<'a> {
         }
         self.note_charged(charged);
         self.note_trouble(index);
+        self.note_lost(index);
         more
     }
 
@@ -349,7 +357,7 @@ impl<'a> Supervisor<'a> {
                 tracing::error!("node {id}: {trouble}");
                 *told = Some(trouble);
             }
-        } else if life.bound && !life.lost && told.take().is_some() {
+        } else if life.bound && !life.unreachable && told.take().is_some() {
             tracing::info!("node {id} can be reached by its peers now");
         }
     }
@@ -431,15 +439,19 @@ impl<'a> Supervisor<'a> {
     }
 
     fn record(&mut self, index: usize, pid: Pid, event: &ProcessEvent) {
+        let header = self.header(index, pid);
+        self.record.write(&header, event);
+    }
+
+    fn header(&self, index: usize, pid: Pid) -> Header {
         let slot = &self.slots[index];
-        let header = Header {
+        Header {
             node: slot.id,
             incarnation: slot.incarnation,
             pid: pid.as_raw(),
             term: self.highest.term,
             role: None,
-        };
-        self.log.write(&header, event);
+        }
     }
 }
 

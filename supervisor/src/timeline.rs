@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use laboratory::failovers::Failover;
@@ -92,17 +92,15 @@ fn read(run_dir: &Path) -> Result<Log, Failure> {
         path: path.clone(),
         error,
     };
-    let opened = match run_dir::visit(run_dir)? {
+    let parts = match run_dir::visit(run_dir)? {
         Some(visited) => visited.open_log().map_err(failed)?,
-        None => None,
+        None => Vec::new(),
     };
-    let Some(mut file) = opened else {
+    if parts.is_empty() {
         let run_dir = run_dir.to_owned();
         return Err(TimelineError::NoLog { run_dir }.into());
-    };
-    let mut text = Vec::new();
-    file.read_to_end(&mut text).map_err(failed)?;
-    let log = Log::parse(&text);
+    }
+    let log = Log::read_parts(&parts).map_err(failed)?;
     if log.events.is_empty() {
         return Err(TimelineError::Empty { path }.into());
     }

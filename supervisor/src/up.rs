@@ -12,6 +12,7 @@ use crate::jobs_dir::{self, JobsDir};
 use crate::launch::Launch;
 use crate::memory;
 use crate::owner::{self, Owner, OwnerError};
+use crate::rotation::Rotation;
 use crate::run_dir::{self, RunDir};
 use crate::signals::Signals;
 use crate::start;
@@ -31,11 +32,15 @@ pub(crate) fn run(args: &UpArgs, mut signals: Signals) -> Result<(), Failure> {
     config.max_text = args.max_text.as_u64();
     config.validate()?;
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
+    let rotation = Rotation {
+        size: args.log_size.as_u64(),
+        files: args.log_files,
+    };
     let jobs = jobs_dir::resolve(&args.jobs)?;
     become_owner(&jobs, &run_dir)?;
     start::provide_processes(config.nodes)?;
     let jobs = JobsDir::open(&jobs)?;
-    let run_dir = RunDir::open(&run_dir)?;
+    let run_dir = RunDir::open(&run_dir, rotation)?;
     let faults = args.cluster.faults();
     if let Some(faults) = &faults {
         tracing::info!("{}", how_to_repeat(faults));
@@ -60,7 +65,8 @@ pub(crate) fn run(args: &UpArgs, mut signals: Signals) -> Result<(), Failure> {
         log_format: args.cluster.log_format,
         faults,
     };
-    let mut supervisor = Supervisor::new(launch, run_dir, args.cluster.hints(), &mut signals)?;
+    let hints = args.cluster.hints();
+    let mut supervisor = Supervisor::new(launch, run_dir, hints, rotation, &mut signals)?;
     while supervisor.turn(None)? == Turn::Running {}
     tracing::info!("stopped");
     Ok(())

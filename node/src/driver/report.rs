@@ -8,6 +8,7 @@ use protocol::node::Node;
 use protocol::status::{Ignored, RoleName};
 
 use super::Driver;
+use crate::event_log::Lost;
 
 /// How often a coordinator reports the progress of its jobs.
 const PROGRESS: Duration = Duration::from_millis(100);
@@ -35,6 +36,8 @@ pub(crate) struct Report {
     pub(super) peak_held_bytes: u64,
     /// A job has ended since the last report.
     pub(super) job_ended: bool,
+    /// How many lost events the supervisor knows of.
+    told_lost: u64,
 }
 
 impl Report {
@@ -58,6 +61,7 @@ impl Driver {
         if std::mem::take(&mut self.report.job_ended) {
             self.tell(&ToSupervisor::JobEnded);
         }
+        self.tell_lost();
         let view = (
             self.node.role(),
             self.node.highest(),
@@ -91,6 +95,18 @@ impl Driver {
                 self.report.had_jobs = had_jobs;
                 self.report.told_held_bytes = (held_bytes, peak_held_bytes);
             }
+        }
+    }
+
+    /// Tells how many events could not be written, before anything follows from them: this life may
+    /// end at any moment, and then nobody would know that they are missing.
+    pub(crate) fn tell_lost(&mut self) {
+        let Lost {
+            events: count,
+            errno,
+        } = self.log.lost();
+        if count > self.report.told_lost && self.tell(&ToSupervisor::EventsLost { count, errno }) {
+            self.report.told_lost = count;
         }
     }
 

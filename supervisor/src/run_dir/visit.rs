@@ -1,10 +1,11 @@
 //! A run directory as a command finds it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use laboratory::log::parts::{self, Part};
 use nix::unistd::{Uid, geteuid};
 
 use super::{RunDirError, check_owner, check_private, without_end};
@@ -81,29 +82,32 @@ impl Visited {
         owner::act_as_owner_of(&self.found);
     }
 
-    /// Opens the event log; none if there is none.
+    /// Opens the files of the event log of the latest run, oldest first; none if there is none.
     ///
     /// # Errors
     ///
-    /// It is not the owner's or no regular file, or the system does not open it.
-    pub(crate) fn open_log(&self) -> io::Result<Option<File>> {
+    /// One of them is not the owner's or no regular file, or the system does not open it.
+    pub(crate) fn open_log(&self) -> io::Result<Vec<Part>> {
         let path = self.path.join(node::event_log::FILE_NAME);
-        let file = match laboratory::log::open(&path) {
+        let parts = match parts::of_run(&path) {
             // The log is its owner's alone, and root is not always one who may go everywhere.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 self.act_as_owner();
-                laboratory::log::open(&path)
+                parts::of_run(&path)
             }
             opened => opened,
         };
-        match file {
-            Ok(file) if file.metadata()?.uid() != self.found.uid() => Err(io::Error::other(
-                "it belongs to another user than its folder",
-            )),
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        let parts = match parts {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            parts => parts?,
+        };
+        for part in &parts {
+            if part.file.metadata()?.uid() != self.found.uid() {
+                let sentence = "it belongs to another user than its folder";
+                return Err(io::Error::other(sentence));
+            }
         }
+        Ok(parts)
     }
 }
 

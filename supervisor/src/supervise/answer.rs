@@ -206,7 +206,7 @@ impl Supervisor<'_> {
             term: status.map_or(Term(0), |status| status.highest.term),
             held_bytes: status.map_or(0, |status| status.held_bytes),
             peak_held_bytes: life.map_or(0, |life| life.peak_held_bytes),
-            unreachable: life.is_some_and(|life| life.lost),
+            unreachable: life.is_some_and(|life| life.unreachable),
         }
     }
 }

@@ -97,7 +97,7 @@ impl Supervisor<'_> {
                 ));
             }
         }
-        if self.log.is_replaced() && self.log.reopen() {
+        if self.record.take_back() {
             tracing::warn!("the event log in {path} was taken away; a new one goes on from here");
             self.owe(Life::owe_reopening);
         }
@@ -112,7 +112,7 @@ impl Supervisor<'_> {
 
     fn make_run_dir_again(&mut self) -> Result<(), String> {
         let path = self.launch.run_dir.clone();
-        let failed = match RunDir::open(&path) {
+        let failed = match RunDir::open(&path, self.record.rotation()) {
             Ok(made) => {
                 tracing::warn!(
                     "the run directory {} was taken away; it is made again",
@@ -142,10 +142,10 @@ impl Supervisor<'_> {
             let socket = life.socket.get_or_insert_with(|| Bound::at(path()));
             let is_lost = !socket.is_in_place();
             any |= is_lost;
-            if is_lost && !std::mem::replace(&mut life.lost, is_lost) {
+            if is_lost && !std::mem::replace(&mut life.unreachable, is_lost) {
                 fresh.push(slot.id.to_string());
             }
-            life.lost = is_lost;
+            life.unreachable = is_lost;
             // One that is stopped hears what was said before it stopped when it goes on.
             if is_lost && slot.state == ChildState::Running {
                 life.owe_binding();

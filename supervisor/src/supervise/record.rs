@@ -1,0 +1,180 @@
+//! The event log in the hands of the supervisor: it writes, it alone rotates, and it has it on record
+//! when events could not be written.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
+use node::event_log::{EventLog, FILE_NAME, Header, Lost};
+use protocol::id::NodeId;
+
+use super::Supervisor;
+use crate::events::{EventsLost, ProcessEvent};
+use crate::rotation::Rotation;
+use crate::slot::Life;
+
+/// How long to wait after what failed.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The event log, and what is missing from it.
+#[derive(Debug)]
+pub(super) struct Record {
+    log: EventLog,
+    path: PathBuf,
+    rotation: Rotation,
+    /// Which file of this run is written.
+    part: u64,
+    /// How long that file was before anything happened.
+    head: u64,
+    /// A rotation failed, which was told.
+    told: bool,
+    /// What failed is tried again then.
+    again_at: Option<Instant>,
+    /// Of all processes of this run.
+    lost: Lost,
+    /// What the log does not say of that yet, by node.
+    owed: BTreeMap<NodeId, (Header, u64)>,
+}
+
+impl Record {
+    /// Opens the log of a run that begins.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventLog::open`].
+    pub(super) fn open(run_dir: &Path, rotation: Rotation) -> io::Result<Record> {
+        Ok(Record {
+            log: EventLog::open(run_dir)?,
+            path: run_dir.join(FILE_NAME),
+            rotation,
+            part: 0,
+            head: 0,
+            told: false,
+            again_at: None,
+            lost: Lost::default(),
+            owed: BTreeMap::new(),
+        })
+    }
+
+    /// Writes what became of a node's process.
+    pub(super) fn write(&mut self, header: &Header, event: &ProcessEvent) {
+        let before = self.log.lost().events;
+        self.log.write(header, event);
+        let Lost { events, errno } = self.log.lost();
+        if events > before {
+            self.note_lost(header, events - before, errno);
+        }
+    }
+
+    /// A process could not write that many events.
+    pub(super) fn note_lost(&mut self, header: &Header, events: u64, errno: i32) {
+        self.lost.events = self.lost.events.saturating_add(events);
+        self.lost.errno = errno;
+        let (owed_of, owed) = self.owed.entry(header.node).or_insert((*header, 0));
+        (*owed_of, *owed) = (*header, owed.saturating_add(events));
+    }
+
+    /// How the log is rotated.
+    pub(super) fn rotation(&self) -> Rotation {
+        self.rotation
+    }
+
+    /// Goes on in a new file where the log was taken away; true if that was so, and could be done.
+    pub(super) fn take_back(&mut self) -> bool {
+        let taken_back = self.log.is_replaced() && self.log.reopen();
+        if taken_back {
+            self.head = 0;
+        }
+        taken_back
+    }
+
+    /// What is missing from the log.
+    pub(super) fn lost(&self) -> Lost {
+        self.lost
+    }
+
+    /// Rotates the log if it is long enough; true if its name leads to another file now. Nothing is
+    /// tried before its time.
+    pub(super) fn rotate_if_due(&mut self, header: &Header) -> bool {
+        if self.rotation.size == 0 || self.is_waiting() {
+            return false;
+        }
+        let rotated = match self.log.length() {
+            Ok(length) if length.saturating_sub(self.head) < self.rotation.size => return false,
+            Ok(_) => self.rotate(header),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &rotated {
+            self.again_at = Some(Instant::now() + AGAIN);
+            if !self.told {
+                tracing::warn!(
+                    "cannot rotate the event log {}: {error}; it grows until that is mended",
+                    self.path.display()
+                );
+            }
+        }
+        self.told = rotated.is_err();
+        rotated.is_ok()
+    }
+
+    fn rotate(&mut self, header: &Header) -> io::Result<()> {
+        let next = self.rotation.rotate(&self.path, self.part + 1, header)?;
+        self.part += 1;
+        self.head = next.length().unwrap_or(0);
+        self.log.go_on_in(next);
+        Ok(())
+    }
+
+    /// Writes how many events are missing, if that is not on record and there is room for it again.
+    pub(super) fn tell_lost(&mut self, at_once: bool) {
+        if self.is_waiting() && !at_once {
+            return;
+        }
+        while let Some((node, (header, count))) = self.owed.pop_first() {
+            if self.log.try_write(&header, &EventsLost { count }).is_err() {
+                self.owed.insert(node, (header, count));
+                self.again_at = Some(Instant::now() + AGAIN);
+                return;
+            }
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.again_at.is_some_and(|at| Instant::now() < at)
+    }
+}
+
+impl Supervisor<'_> {
+    /// What has to be done about the log now. Nodes write to it without this process, and their reports
+    /// bring a turn every two seconds at least.
+    pub(super) fn keep_record(&mut self) {
+        self.record.tell_lost(false);
+        // Nodes that end could not be told.
+        if self.is_stopping() {
+            return;
+        }
+        // A line tells of a node, whatever else it tells.
+        let mut slots = self.slots.iter().enumerate();
+        let living = slots.find_map(|(index, slot)| Some((index, slot.life.as_ref()?.pid)));
+        let (index, pid) = living.unwrap_or((0, Pid::from_raw(0)));
+        let header = self.header(index, pid);
+        if self.record.rotate_if_due(&header) {
+            let lives = self.slots.iter_mut().filter_map(|slot| slot.life.as_mut());
+            lives.for_each(Life::owe_reopening);
+        }
+    }
+
+    /// Takes in what a node has reported of events that it could not write.
+    pub(super) fn note_lost(&mut self, index: usize) {
+        let Some(life) = &mut self.slots[index].life else {
+            return;
+        };
+        let (pid, (events, errno)) = (life.pid, std::mem::take(&mut life.lost));
+        if events > 0 {
+            let header = self.header(index, pid);
+            self.record.note_lost(&header, events, errno);
+        }
+    }
+}
