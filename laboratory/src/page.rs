@@ -134,7 +134,7 @@ impl Picture {
         let log = &report.log;
         let (marks, fewer_marks) = Marks::of(log, clock, &lives);
         let (operations, fewer_operations) = Operations::of(log, clock, &lives, &report.failovers);
-        let mut left_out = torn(log);
+        let mut left_out = missing(log);
         left_out.extend(fewer_marks);
         left_out.extend(fewer_operations);
         let picture = Picture {
@@ -156,14 +156,23 @@ impl Picture {
     }
 }
 
-fn torn(log: &Log) -> Vec<String> {
+/// Why events are missing, as far as the log tells.
+fn missing(log: &Log) -> Vec<String> {
+    let mut why = Vec::new();
     match log.torn.len() {
-        0 => Vec::new(),
-        1 => vec!["1 line of the log is torn, so an event may be missing".to_owned()],
-        torn => vec![format!(
+        0 => {}
+        1 => why.push("1 line of the log is torn, so an event may be missing".to_owned()),
+        torn => why.push(format!(
             "{torn} lines of the log are torn, so events may be missing"
-        )],
+        )),
     }
+    if log.lost > 0 {
+        why.push("the log could not be written at times, so events are missing".to_owned());
+    }
+    if log.is_cut {
+        why.push("the first files of the log are gone, so the run began earlier".to_owned());
+    }
+    why
 }
 
 fn hash(text: &str) -> String {

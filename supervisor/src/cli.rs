@@ -93,8 +93,10 @@ pub(crate) enum Command {
         A round is one fault at a random moment; the next comes when all nodes agree on a\n\
         coordinator again. Every result is compared with a factorial that is computed here, and the\n\
         events of the run are searched for a broken invariant. The same seed draws the same faults.\n\
-        Exit code 0 if all is sound, 1 if not, 130 if it was interrupted, with a verdict on what ran,\n\
-        5 if the system kept a process from ending, which was left.\n\
+        Its event log is never rotated.\n\
+        Exit code 0 if all is sound, 1 if not, 4 if nobody can tell, since something could not be\n\
+        written, 5 if the system kept a process from ending, which was left, 130 if it was\n\
+        interrupted, with a verdict on what ran.\n\
         Leaves no process behind, and no file but the report.")]
     Experiment(Box<ExperimentArgs>),
     /// Drop a job into the jobs directory of a running service.

@@ -92,6 +92,12 @@ pub(crate) struct ClusterStatus {
     /// How many more there are.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) ignored_more: u64,
+    /// How many events could not be written to the event log in this run.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) lost_events: u64,
+    /// What the system said to the last of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lost_why: Option<String>,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -247,6 +253,8 @@ mod tests {
             }],
             ignored: vec!["notes.txt".to_owned()],
             ignored_more: 0,
+            lost_events: 0,
+            lost_why: None,
         };
         assert_eq!(
             serde_json::to_string(&status).unwrap(),
@@ -277,6 +285,8 @@ mod tests {
             jobs: Vec::new(),
             ignored: Vec::new(),
             ignored_more: 0,
+            lost_events: 0,
+            lost_why: None,
         };
         assert_eq!(
             status.who_coordinates("nobody"),

@@ -81,6 +81,8 @@ pub(crate) fn run(args: &ExperimentArgs, mut signals: Signals) -> Result<(), Fai
     let view = View::new(&run_dir.join(node::event_log::FILE_NAME));
     let cluster = Cluster::start(folder.path(), &run_dir, settings.seed, options.of_cluster())?;
     let course = Course::new(&settings, &mut signals, view, cluster).run()?;
+    let missing = course.missing.as_ref();
+    let cannot_tell = missing.map(|missing| missing.failure(folder.path(), &run_dir));
     let outcome = Outcome::of(&settings, course);
     let reported = match &args.report {
         Some(report) => outcome.write(report, &run_dir),
@@ -94,7 +96,7 @@ pub(crate) fn run(args: &ExperimentArgs, mut signals: Signals) -> Result<(), Fai
     } else {
         outcome.table()
     })?;
-    conclude(&settings, &outcome, interrupted, reported)
+    conclude(&settings, &outcome, interrupted, cannot_tell, reported)
 }
 
 /// What the command fails with, if it does: its exit code tells of the worst. That there is no report
@@ -103,6 +105,7 @@ fn conclude(
     settings: &Settings,
     outcome: &Outcome,
     interrupted: bool,
+    cannot_tell: Option<ExperimentError>,
     reported: Result<(), ExperimentError>,
 ) -> Result<(), Failure> {
     let worse = if let Some(left) = outcome.left() {
@@ -117,6 +120,8 @@ fn conclude(
             violations: outcome.violations(),
             again: settings.again(),
         }
+    } else if let Some(error) = cannot_tell {
+        error
     } else {
         return Ok(reported?);
     };

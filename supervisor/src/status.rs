@@ -103,6 +103,17 @@ fn page(status: &ClusterStatus) -> String {
             names.join(", ")
         ));
     }
+    if status.lost_events > 0 {
+        let lost = status.lost_events;
+        let why = status
+            .lost_why
+            .as_deref()
+            .unwrap_or("they could not be written");
+        page.push_str(&format!(
+            "\nthe event log lacks {lost} events: {}\n",
+            printable(why)
+        ));
+    }
     page
 }
 
@@ -209,6 +220,8 @@ mod tests {
             }],
             ignored: vec!["notes.txt".to_owned()],
             ignored_more: 2,
+            lost_events: 7,
+            lost_why: Some("No space left on device (os error 28)".to_owned()),
         };
         assert_eq!(
             page(&status),
@@ -220,7 +233,8 @@ mod tests {
              JOB  STATE    OPERATIONS  DONE\n\
              ten  running         2/5  40 %\n\n\
              watch notify: the system tells of dropped files\n\n\
-             no jobs, since their names do not end in .job (or match --accept): notes.txt and 2 more\n"
+             no jobs, since their names do not end in .job (or match --accept): notes.txt and 2 more\n\n\
+             the event log lacks 7 events: No space left on device (os error 28)\n"
         );
     }
 
@@ -234,6 +248,8 @@ mod tests {
             jobs: Vec::new(),
             ignored: Vec::new(),
             ignored_more: 0,
+            lost_events: 0,
+            lost_why: None,
         };
         let page = page(&status);
         assert!(page.starts_with("term 1, no coordinator now\n"), "{page}");

@@ -122,6 +122,9 @@ fn report(run_dir: &Path, log: Log) -> Report {
     if !log.torn.is_empty() {
         figures.push(("torn lines".to_owned(), log.torn.len().to_string()));
     }
+    if log.lost > 0 {
+        figures.push(("events not written".to_owned(), log.lost.to_string()));
+    }
     Report {
         title: "A run of bullpen".to_owned(),
         figures,
@@ -136,6 +139,9 @@ fn report(run_dir: &Path, log: Log) -> Report {
 fn lines(log: &Log) -> String {
     let start = log.events.first().map_or(0, Event::at);
     let mut text = String::new();
+    if log.is_cut {
+        text.push_str("the first files of this run's log are gone\n");
+    }
     for event in log.events.iter().filter(|event| !event.is_traced()) {
         let seconds = event.at().saturating_sub(start) as f64 / 1e9;
         let words = words::words(event);

@@ -171,7 +171,9 @@ fn a_node_that_listens_late_hears_only_the_present() {
     let mut news = News::default();
     for message in [
         ToNode::Hints(vec![hint(4, 9, ChildState::Gone)]),
+        ToNode::ReopenLog,
         ToNode::Start,
+        ToNode::ReopenLog,
         ToNode::Hints(vec![
             hint(4, 12, ChildState::Running),
             hint(5, 11, ChildState::Gone),
@@ -179,7 +181,7 @@ fn a_node_that_listens_late_hears_only_the_present() {
     ] {
         news.hear(message);
     }
-    assert!(news.start && !news.stopping);
+    assert!(news.start && news.reopen_log && !news.stopping);
     let latest = [
         hint(5, 11, ChildState::Gone),
         hint(4, 12, ChildState::Running),

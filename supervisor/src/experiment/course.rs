@@ -1,6 +1,7 @@
 //! The course of an experiment: start, rounds, the end of all work, and the end of the cluster.
 
 mod faults;
+mod missing;
 pub(super) mod waits;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use laboratory::log::{Event, Log, now_ns};
 use laboratory::verdict::{Run, Violation, Zombies};
 use nix::sys::signal::Signal;
 
+pub(super) use self::missing::Missing;
 use self::waits::{LOOK_EVERY, Stop};
 use super::cluster::Cluster;
 use super::draws::Draws;
@@ -46,6 +48,8 @@ pub(super) struct Course<'a> {
     work: Work,
     /// Whether jobs are still to be dropped.
     is_working: bool,
+    /// When the supervisor is asked next whether it could write all.
+    ask_at: Instant,
     progress: Progress,
     ended: Ended,
 }
@@ -64,6 +68,8 @@ pub(super) struct Ended {
     pub(super) interrupted: bool,
     /// What would not end and was left, in one sentence.
     pub(super) left: Option<String>,
+    /// What could not be written: the lack of an event shows nothing then.
+    pub(super) missing: Option<Missing>,
     /// The run, with its whole log.
     pub(super) run: Run,
 }
@@ -80,6 +86,7 @@ impl<'a> Course<'a> {
             view,
             work: Work::new(cluster.jobs(), settings.n, settings.seed),
             is_working: false,
+            ask_at: Instant::now(),
             progress: Progress::new(settings.rounds),
             ended: Ended::default(),
             settings,
@@ -98,6 +105,7 @@ impl<'a> Course<'a> {
         match self.start().and_then(|()| self.rounds()) {
             Ok(run) => settled = run,
             Err(Stop::Interrupted) => self.ended.interrupted = true,
+            Err(Stop::Missing(missing)) => self.ended.missing = Some(missing),
             Err(Stop::Failed(failure)) => return Err(failure),
             Err(Stop::Gone(ending)) => {
                 let message = format!("the supervisor {ending} in the middle of the experiment");
@@ -108,13 +116,20 @@ impl<'a> Course<'a> {
         }
         // A later look might fall into a moment in which a busy machine makes a node doubt again.
         let mut run = settled.unwrap_or_else(|| self.snapshot());
-        run.cut_short = self.ended.interrupted;
+        // Asked after the log was read: of what it lacks, this tells.
+        self.ended.missing = self.ended.missing.take().or_else(|| self.missing());
+        run.cut_short = self.ended.interrupted || self.ended.missing.is_some();
         // How it stood then; a line of that time may be written still.
         if !run.cut_short {
             self.ended.violations.extend(run.judge_end());
         }
         self.end()?;
         run.log = Log::read(&self.log_path());
+        let missing = self.ended.missing.take();
+        self.ended.missing = missing.or_else(|| self.missing_in_the_end(run.log.lost));
+        if let Some(Missing::Events { count, .. }) = &self.ended.missing {
+            run.log.lost = run.log.lost.max(*count).max(1);
+        }
         let survivors = self.await_last(&run);
         self.ended.violations.extend(survivors);
         self.ended.violations.extend(self.zombies.end());

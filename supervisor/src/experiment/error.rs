@@ -39,6 +39,20 @@ pub(crate) enum ExperimentError {
         /// What the system says.
         error: io::Error,
     },
+    /// What could not be written might have shown something.
+    #[error(
+        "the experiment cannot tell whether the cluster was sound, since {what}, in {}; make room there, or name a \
+         folder on another file system with {option}",
+        folder.display()
+    )]
+    CannotTell {
+        /// Where there was no room.
+        folder: PathBuf,
+        /// What names another one.
+        option: &'static str,
+        /// What could not be written, and why.
+        what: String,
+    },
     /// A signal ended it.
     #[error("interrupted after {rounds} of {asked} rounds; the cluster was stopped")]
     Interrupted {
@@ -79,7 +93,8 @@ impl ExperimentError {
         }
     }
 
-    /// 1 something is wrong, 2 usage, 3 it could not be made, 5 processes of it are left, 130 interrupted.
+    /// 1 something is wrong, 2 usage, 3 it could not be made, 4 it cannot tell, 5 processes of it are left,
+    /// 130 interrupted.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             ExperimentError::Unsound { .. } => 1,
@@ -88,6 +103,7 @@ impl ExperimentError {
             | ExperimentError::System { .. }
             | ExperimentError::Report { .. } => 3,
             ExperimentError::Left(_) => LEFT,
+            ExperimentError::CannotTell { .. } => 4,
             ExperimentError::Interrupted { .. } => INTERRUPTED,
         }
     }

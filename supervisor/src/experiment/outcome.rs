@@ -13,7 +13,7 @@ use laboratory::verdict::{Comparison, Violation};
 use protocol::printable::printable_json;
 use serde_json::{Map, Value, json};
 
-use super::course::Ended;
+use super::course::{Ended, Missing};
 use super::error::counted;
 use super::{ExperimentError, Settings};
 
@@ -40,6 +40,7 @@ struct Tally {
     stops: usize,
     interrupted: bool,
     left: Option<String>,
+    missing: Option<Missing>,
 }
 
 impl Outcome {
@@ -53,12 +54,14 @@ impl Outcome {
         let mut violations = ended.violations;
         violations.extend(run.judge_course_beside(&compared));
         violations.extend(failed.iter().cloned());
+        // What nothing is wrong with, as far as one sees, was not judged if much was not to be seen.
+        let is_judged = ended.missing.is_none() || !violations.is_empty();
         let mut outcome = Outcome {
             report: Report {
                 title: settings.title(),
                 settings: describe(settings),
                 figures: Vec::new(),
-                verdict: Some(violations),
+                verdict: is_judged.then_some(violations),
                 failovers,
                 log: run.log,
             },
@@ -73,6 +76,7 @@ impl Outcome {
                 stops: ended.stops,
                 interrupted: ended.interrupted,
                 left: ended.left,
+                missing: ended.missing,
             },
             seed: settings.seed,
         };
@@ -151,7 +155,9 @@ impl Outcome {
     }
 
     fn verdict(&self) -> String {
-        let told = if self.torn_lines() > 0 {
+        let told = if self.ended.missing.is_some() {
+            ", as far as a log that lacks events tells"
+        } else if self.torn_lines() > 0 {
             ", as far as a log with torn lines tells"
         } else {
             ""
@@ -161,9 +167,10 @@ impl Outcome {
         } else {
             ""
         };
-        match self.violations() {
-            0 => format!("sound{told}{cut}"),
-            violations => format!("{}{told}{cut}", counted(violations)),
+        match (self.violations(), &self.ended.missing) {
+            (0, Some(missing)) => format!("cannot tell: {missing}"),
+            (0, None) => format!("sound{told}{cut}"),
+            (violations, _) => format!("{}{told}{cut}", counted(violations)),
         }
     }
 
@@ -196,6 +203,7 @@ impl Outcome {
             kills,
             stops,
             interrupted,
+            ref missing,
             ..
         } = self.ended;
         let settings: Map<String, Value> = self
@@ -229,7 +237,9 @@ impl Outcome {
             "figures": self.figures,
             "zombies": self.zombies(),
             "torn_lines": self.torn_lines(),
-            "sound": violations.is_empty(),
+            // Null: nobody can tell.
+            "sound": (missing.is_none() || !violations.is_empty()).then_some(violations.is_empty()),
+            "missing": missing.as_ref().map(Missing::to_string),
             "violations": violations,
         });
         printable_json(&format!("{object}\n")).into_owned()

@@ -61,6 +61,8 @@ impl Supervisor<'_> {
     }
 
     fn status(&self) -> ClusterStatus {
+        let lost = self.record.lost();
+        let why = || std::io::Error::from_raw_os_error(lost.errno).to_string();
         ClusterStatus {
             term: self.highest.term,
             coordinator: self.coordinator().map(|slot| slot.id),
@@ -73,6 +75,8 @@ impl Supervisor<'_> {
             jobs: self.jobs().to_vec(),
             ignored: self.ignored.names.clone(),
             ignored_more: self.ignored.more,
+            lost_events: lost.events,
+            lost_why: (lost.events > 0).then(why),
         }
     }
 

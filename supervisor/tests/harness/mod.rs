@@ -12,17 +12,19 @@ pub(crate) mod fake;
 pub(crate) mod fuse;
 mod machine;
 pub(crate) mod memory;
+pub(crate) mod metrics;
 mod processes;
 pub(crate) mod slow;
 pub(crate) mod terminal;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use laboratory::log::parts;
 use laboratory::verdict::Run;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -116,6 +118,15 @@ impl Home {
         let folder = tempfile::Builder::new()
             .prefix("bullpen-test-")
             .tempdir()
+            .unwrap();
+        Home { folder }
+    }
+
+    /// In a folder of a test's choice.
+    pub(crate) fn within(folder: &Path) -> Home {
+        let folder = tempfile::Builder::new()
+            .prefix("bullpen-test-")
+            .tempdir_in(folder)
             .unwrap();
         Home { folder }
     }
@@ -238,11 +249,20 @@ impl Cluster {
 
     /// The whole lines of the event log so far.
     pub(crate) fn events(&self) -> Vec<Value> {
-        fs::read_to_string(self.home.run_dir().join("events.jsonl"))
-            .unwrap_or_default()
+        self.event_lines()
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect()
+    }
+
+    /// The event log of the run, with its rotated files.
+    fn event_lines(&self) -> String {
+        let parts = parts::of_run(&self.home.run_dir().join("events.jsonl"));
+        let mut text = String::new();
+        for mut part in parts.unwrap_or_default() {
+            part.file.read_to_string(&mut text).unwrap();
+        }
+        text
     }
 
     pub(crate) fn events_named(&self, name: &str) -> Vec<Value> {
@@ -343,8 +363,8 @@ impl Cluster {
         let test = std::thread::current().name().unwrap_or("test").to_owned();
         let name = format!("{test}-{}.jsonl", self.pid());
         let kept = PathBuf::from(folder).join(name);
-        match fs::copy(self.home.run_dir().join("events.jsonl"), &kept) {
-            Ok(_) => eprintln!("--- its events are in {} ---", kept.display()),
+        match fs::write(&kept, self.event_lines()) {
+            Ok(()) => eprintln!("--- its events are in {} ---", kept.display()),
             Err(error) => eprintln!("cannot keep its events in {}: {error}", kept.display()),
         }
     }

@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use super::Course;
+use super::missing::Missing;
 use crate::experiment::ExperimentError;
 use crate::failure::Failure;
 use crate::reap::Ending;
@@ -22,6 +23,8 @@ pub(super) enum Stop {
     Interrupted,
     /// The cluster has ended, and nobody had asked it to.
     Gone(Ending),
+    /// Something could not be written, so that nothing more can be told.
+    Missing(Missing),
     /// The experiment cannot go on.
     Failed(Failure),
 }
@@ -91,8 +94,9 @@ impl Course<'_> {
         self.view
             .refresh(now)
             .map_err(failed("read the event log"))?;
+        self.look_for_missing()?;
         if self.is_working {
-            self.work.top_up()?;
+            self.top_up()?;
         }
         let (dropped, done) = (self.work.dropped().len(), self.view.done);
         self.progress.show(self.ended.rounds, || {

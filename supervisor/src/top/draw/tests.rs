@@ -57,6 +57,8 @@ fn status(nodes: u8, jobs: usize) -> ClusterStatus {
             .collect(),
         ignored: Vec::new(),
         ignored_more: 0,
+        lost_events: 0,
+        lost_why: None,
     }
 }
 

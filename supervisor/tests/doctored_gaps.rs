@@ -1,0 +1,98 @@
+//! A sound run of which many events are missing, as its log knows: nothing is held against it.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod harness;
+mod trial;
+
+use std::collections::BTreeMap;
+
+use harness::{PATIENCE, kill_node};
+use laboratory::log::Log;
+use laboratory::verdict::Run;
+use nix::sys::signal::{Signal, kill};
+use serde_json::{Value, json};
+use trial::Trial;
+use trial::draws::Draws;
+use trial::made::Made;
+
+/// A run in which nodes were killed and stopped, and its lines.
+fn eventful_run() -> (Trial, Run, Vec<Value>) {
+    let trial = Trial::start(&["--nodes", "4", "--delay", "5ms"]);
+    trial.drop_job("long", "700!\n");
+    trial.drop_job("bad", "abc\n");
+    trial.await_progress(700);
+    kill_node(trial.node_named("coordinator-").unwrap());
+    trial.await_event("it is dead", |event| event.name() == "node_exited");
+    let stopped = trial.await_coordinator();
+    kill(stopped, Signal::SIGSTOP).unwrap();
+    trial.await_event("it is stopped", |event| event.name() == "node_stopped");
+    kill_node(trial.node_named("worker-0").unwrap());
+    trial.await_progress(700);
+    trial.wake(stopped);
+    trial.await_long("long");
+    let run = trial.settle(PATIENCE);
+    trial::assert_sound(&run.judge());
+    let events = trial.events();
+    (trial, run, events)
+}
+
+/// The invariants that are said to be broken, and how often.
+fn judge(run: &Run, events: &[&Value], told: &str, is_cut: bool) -> BTreeMap<String, usize> {
+    let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+    let mut run = run.clone();
+    run.log = Log::parse(format!("{lines}{told}").as_bytes());
+    run.log.is_cut = is_cut;
+    let mut broken = BTreeMap::new();
+    for found in run.judge() {
+        *broken.entry(found.to_string()).or_default() += 1;
+    }
+    broken
+}
+
+#[test]
+fn what_is_missing_anywhere_is_held_against_nobody_if_the_log_knows_it() {
+    let (_trial, run, events) = eventful_run();
+    let lost = r#"{"mono_ns":1,"node":0,"incarnation":1,"pid":1,"event":"events_lost","count":1}"#;
+    // Of a line that tells of a process, its own pid.
+    let pid = events
+        .iter()
+        .find(|event| event["incarnation"] == 1)
+        .unwrap()["pid"]
+        .clone();
+    let lost = lost.replace(r#""pid":1"#, &format!(r#""pid":{pid}"#)) + "\n";
+    let mut draws = Draws(7);
+    let mut spoilt = 0;
+    for round in 0..60 {
+        let from = draws.below(events.len() as u64) as usize;
+        let many = draws.below(events.len() as u64) as usize;
+        let left: Vec<&Value> = match round % 3 {
+            // For a while, here and there, and all that came before.
+            0 => events[..from]
+                .iter()
+                .chain(events.iter().skip(from + many))
+                .collect(),
+            1 => events.iter().filter(|_| draws.below(4) > 0).collect(),
+            _ => events[from..].iter().collect(),
+        };
+        for (told, is_cut) in [(lost.as_str(), false), ("", true)] {
+            let broken = judge(&run, &left, told, is_cut);
+            assert!(broken.is_empty(), "round {round}: {broken:#?}");
+        }
+        spoilt += usize::from(!judge(&run, &left, "", false).is_empty());
+    }
+    // A log that does not know it tells of violations that were none.
+    assert!(spoilt > 30, "{spoilt}");
+}
+
+/// Who led, gave way and led again in one life says so by three events, and all may be missing.
+#[test]
+fn another_reign_may_be_what_is_missing() {
+    let mut made = Made::new();
+    let op = json!({"n": 1, "kind": "multiply", "level": 0, "index": 0});
+    let assigned = json!({"event": "assigned", "op": op, "worker": 0});
+    made.add(350, 2, 2, assigned);
+    assert!(made.broken().contains("S3"));
+    made.add(600, 0, 1, json!({"event": "events_lost", "count": 3}));
+    trial::assert_sound(&made.run().judge());
+}
