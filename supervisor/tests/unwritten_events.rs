@@ -196,17 +196,15 @@ fn limit_files(command: &mut Command, bytes: u64) {
         rlim_cur: bytes,
         rlim_max: bytes,
     };
-    let set = move || match unsafe_setrlimit(&limit) {
-        0 => Ok(()),
-        _ => Err(std::io::Error::last_os_error()),
+    let set = move || {
+        // SAFETY: the limit is valid for reads for the whole call.
+        match unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
     };
     // SAFETY: makes one system call, and allocates nothing.
     unsafe { command.pre_exec(set) };
-}
-
-fn unsafe_setrlimit(limit: &libc::rlimit) -> libc::c_int {
-    // SAFETY: the limit is valid for reads for the whole call.
-    unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, limit) }
 }
 
 #[test]
