@@ -19,7 +19,7 @@ pub(crate) use encoder::next_piece;
 pub use encoder::{Encoded, Encoder};
 
 /// Version of what is said on links; peers of another version are refused.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Longest payload of a frame that is accepted, in bytes: 64 MiB.
 pub const MAX_FRAME: usize = 64 << 20;

@@ -60,6 +60,8 @@ pub enum ToNode {
     Hints(Vec<Hint>),
     /// The cluster stops: no elections from now on.
     Stopping,
+    /// A signal has stopped the node, so it is no wonder if it was missed.
+    WasStopped,
     /// Something may have been dropped into the jobs directory. Told to whoever coordinates.
     InboxChanged,
     /// How many nodes died by what they were doing; the latest counts.
@@ -88,6 +90,8 @@ pub struct Hint {
 pub struct News {
     /// The cluster stops. Comes before the rest, so that no peer's end is taken for a crash.
     pub stopping: bool,
+    /// A signal has stopped this node meanwhile.
+    pub was_stopped: bool,
     hints: Vec<Hint>,
     /// The start signal was given. Comes last: an election then begins among those who live.
     pub start: bool,
@@ -107,6 +111,7 @@ impl News {
         match message {
             ToNode::Start => self.start = true,
             ToNode::Stopping => self.stopping = true,
+            ToNode::WasStopped => self.was_stopped = true,
             ToNode::Hints(hints) => self.hints = hints,
             ToNode::InboxChanged => self.inbox_changed = true,
             ToNode::Deaths(deaths) => self.deaths.get_or_insert_default().merge(deaths),

@@ -43,6 +43,14 @@ pub fn words(event: &Event) -> String {
             number("from")
         ),
         "gap" => format!("finds that it stood still for {} ms", number("ms")),
+        "file_call_slow" => format!(
+            "finds that the file system has not answered for {} ms",
+            number("ms")
+        ),
+        "preemption_damped" => format!(
+            "waits {} ms before it claims the office again, which it has lost too often",
+            number("ms")
+        ),
         "job_accepted" => format!("accepted job {}", event.text("job")),
         "job_rejected" => format!("rejected job {}", event.text("job")),
         "job_waits" => format!("has job {} wait: {}", event.text("job"), text("why")),

@@ -20,6 +20,9 @@ pub struct NodeArgs {
     /// The highest term that any node has reported before this one was started.
     #[arg(long)]
     pub term: u64,
+    /// How many lives of this node have crashed, each soon after the one before.
+    #[arg(long, default_value_t = 0)]
+    pub crashes: u32,
     /// The inherited descriptor of the control link.
     #[arg(long)]
     pub control_fd: RawFd,

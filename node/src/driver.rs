@@ -116,6 +116,9 @@ impl Driver {
                 tokio::task::yield_now().await;
             }
             self.fire_timers();
+            if let Some(event) = self.files.look(Instant::now()) {
+                self.step(event);
+            }
             self.mesh.flush();
             self.follow_up();
             self.arithmetic.check()?;
@@ -131,7 +134,7 @@ impl Driver {
             .node
             .next_timeout()
             .map(|(due, _)| self.origin + Duration::from_nanos(due.0));
-        let due = [due, self.report.due(&self.node)]
+        let due = [due, self.report.due(&self.node), self.files.look_due()]
             .into_iter()
             .flatten()
             .min();
@@ -306,6 +309,9 @@ impl Driver {
         }
         if news.bind_again {
             self.bind_again();
+        }
+        if news.was_stopped {
+            self.step(Event::WasStopped);
         }
         for hint in news.hints(self.node.coordinator()) {
             if hint.node == self.header.node {

@@ -4,6 +4,7 @@
 //! the next calls are made.
 
 mod calls;
+mod progress;
 mod rename;
 mod sync;
 mod text;
@@ -15,6 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::calls::{Made, make};
+use self::progress::{Progress, Watch};
 use self::sync::{Syncs, Unsynced};
 use self::text::Fence;
 use crate::jobs_folder::JobsFolder;
@@ -42,6 +44,8 @@ pub(crate) struct Files {
     fence: Arc<Mutex<Epoch>>,
     told: UnboundedReceiver<Told>,
     unread: Arc<Unread>,
+    calls: Progress,
+    watch: Watch,
 }
 
 #[derive(Debug)]
@@ -82,11 +86,16 @@ impl Files {
         let (tell, told) = unbounded_channel();
         let fence = Arc::new(Mutex::new(Epoch::NONE));
         let unread = Arc::<Unread>::default();
+        let calls = Progress::default();
+        let syncs = durable.then(|| [MOST_SYNCS, MOST_LARGE].map(Syncs::new));
+        let mut threads = vec![calls.clone()];
+        threads.extend(syncs.iter().flatten().map(Syncs::progress));
         let mut worker = Worker {
             folders: JobsFolder::new(jobs),
             looked: None,
             trouble: None,
-            syncs: durable.then(|| [MOST_SYNCS, MOST_LARGE].map(Syncs::new)),
+            calls: calls.clone(),
+            syncs,
             highest: Arc::clone(&fence),
             tell,
             unread: Arc::clone(&unread),
@@ -106,12 +115,15 @@ impl Files {
             fence,
             told,
             unread,
+            calls,
+            watch: Watch::new(threads, Instant::now()),
         })
     }
 
     /// Asks for a call, to be made after those lines are written: a text that has its name was
     /// logged. The reply comes out of [`Files::told`].
     pub(crate) fn call(&self, epoch: Epoch, tag: FileTag, call: FileCall, logged: Mark) {
+        self.calls.asked();
         // The thread lives as long as this end of the channel.
         let _ = self.requests.send(Request {
             epoch,
@@ -139,6 +151,16 @@ impl Files {
         self.unread.take(&told);
         Some(told)
     }
+
+    /// When to look whether the calls come further, if any is open.
+    pub(crate) fn look_due(&self) -> Option<Instant> {
+        self.watch.due()
+    }
+
+    /// Whether the calls come further, if that is news.
+    pub(crate) fn look(&mut self, now: Instant) -> Option<Event> {
+        self.watch.look(now)
+    }
 }
 
 /// A writer that opens a file just while a probe has its lease makes the system send SIGIO, of which
@@ -157,6 +179,8 @@ struct Worker {
     looked: Option<Instant>,
     /// Why no call is made, as it was told.
     trouble: Option<String>,
+    /// Of this thread.
+    calls: Progress,
     /// For large texts the second. None where nothing has to survive a stop of the machine.
     syncs: Option<[Syncs; 2]>,
     highest: Arc<Mutex<Epoch>>,
@@ -174,14 +198,18 @@ impl Worker {
             logged,
         } = request;
         logged.wait();
+        self.calls.moved();
         let highest = Arc::clone(&self.highest);
         let fence = Fence { epoch, highest };
+        // It may take long, so the fence is looked at after it.
+        let is_usable = fence.is_over() || self.has_folders()?;
         let (reply, unsynced) = if fence.is_over() {
             (FileReply::Fenced, None)
-        } else if !self.has_folders()? {
+        } else if !is_usable {
             (FileReply::Unusable, None)
         } else {
-            let made = make(&self.folders, call).and_then(|made| self.write_now(made, fence));
+            let made =
+                make(&self.folders, call, &self.calls).and_then(|made| self.write_now(made, fence));
             made.unwrap_or_else(|error| {
                 // A folder may be gone that was there a moment ago.
                 self.looked = None;
@@ -191,6 +219,7 @@ impl Worker {
                 (failed(&error), None)
             })
         };
+        self.calls.done();
         match (&self.syncs, unsynced) {
             (Some([syncs, large]), Some(unsynced)) => {
                 let (tell, unread) = (self.tell.clone(), Arc::clone(&self.unread));
@@ -250,7 +279,7 @@ impl Worker {
         if let (_, Some(Unsynced::Text(text))) = &mut made {
             text.fence = Some(fence);
             if self.syncs.is_none() || !text.is_large() {
-                text.write()?;
+                text.write(&self.calls)?;
             }
         }
         Ok(made)

@@ -107,7 +107,7 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
         mesh.dial_all();
         let durable = args.config.durable;
         let driver = Driver {
-            node: Node::new(args.config, id, incarnation, term),
+            node: Node::new(args.config, id, incarnation, term).after_crashes(args.crashes),
             mesh,
             control,
             arithmetic: Arithmetic::new(),

@@ -7,6 +7,7 @@ use glob::Pattern;
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
+use crate::damping::Damping;
 use crate::deaths::Deaths;
 use crate::event::Action;
 use crate::file::{FileReply, FileTag};
@@ -48,6 +49,9 @@ pub(crate) struct Core {
     pub(crate) late_calls: BTreeMap<(Epoch, u64), Trace>,
     /// What fails at every try, and was told.
     pub(crate) troubles: BTreeSet<Trouble>,
+    /// Since when a file call of this node has not come any further, while it is told to be slow.
+    pub(crate) slow_since: Option<Untimed>,
+    pub(crate) damping: Damping,
     /// When this node last woke from a time in which nothing happened to it; the origin of time if
     /// it never did.
     pub(crate) woke: Untimed,

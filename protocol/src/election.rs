@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::config::Preemption;
 use crate::core::Core;
 use crate::id::{Epoch, NodeId};
 use crate::message::Message;
@@ -22,9 +21,9 @@ use crate::trace::{DownBy, ElectionCause, StepDownCause, Trace};
 /// A node that holds an election.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Candidate {
-    /// Higher nodes that were asked, or will be once their link stands.
+    /// Nodes that may be better coordinators and were asked, or will be once their link stands.
     awaited: BTreeSet<NodeId>,
-    /// Higher nodes that answered; one of them should win.
+    /// Those that answered that they are; one of them should win.
     answered: BTreeSet<NodeId>,
     /// The coordinator lives, and is obeyed until the election is won: it is held only because
     /// this node has the higher ID.
@@ -41,8 +40,8 @@ impl Candidate {
 
     pub(crate) fn link_up(&self, core: &mut Core, peer: NodeId) {
         if self.awaited.contains(&peer) {
-            let highest = core.highest;
-            core.send(peer, Message::Election { highest });
+            let (highest, hangs) = (core.highest, core.hangs());
+            core.send(peer, Message::Election { highest, hangs });
         }
     }
 
@@ -57,14 +56,14 @@ impl Candidate {
 }
 
 impl Node {
-    /// Asks every higher node that is not known to be down. If there is none it has won, which
+    /// Asks every node that may be a better coordinator and is not known to be down. If there is none it has won, which
     /// counts from the end of the step on.
     pub(crate) fn start_election(&mut self, why: ElectionCause) {
         if !self.core.elects() {
             self.become_role(Role::Leaderless { cause: why }, RoleName::Recovering);
             return;
         }
-        let awaited: BTreeSet<NodeId> = self.core.higher_peers().into_iter().collect();
+        let awaited: BTreeSet<NodeId> = self.core.better_peers().into_iter().collect();
         let candidate = Candidate {
             awaited,
             answered: BTreeSet::new(),
@@ -127,35 +126,51 @@ impl Node {
         }
     }
 
-    /// A lower node holds an election.
-    pub(crate) fn election(&mut self, from: NodeId, highest: Epoch) {
+    /// A node holds an election, or the coordinator gives way.
+    pub(crate) fn election(&mut self, from: NodeId, highest: Epoch, hangs: bool) {
         self.learn(highest);
-        if from > self.core.id {
-            return;
-        }
+        self.core.note_files(from, hangs);
         let mine = self.core.highest;
+        if hangs && from == mine.node {
+            self.core.note_way_given(from);
+        }
+        let (outranks, hung) = (self.core.outranks(from), self.core.hangs());
+        let answer = Message::Answer {
+            highest: mine,
+            hangs: hung,
+        };
         match &mut self.role {
-            Role::Coordinator(coordinator) => coordinator.assert_victory(&mut self.core, from),
+            Role::Coordinator(coordinator) if outranks || hung => {
+                coordinator.assert_victory(&mut self.core, from);
+            }
+            // It asks everybody, or does not know that this one hangs.
+            _ if !outranks && hung => self.core.send(from, answer),
+            _ if !outranks => {}
+            Role::Coordinator(_) => {}
             // The one that it misses is there, and so is its coordinatorship.
             Role::Follower { .. } if from != mine.node && self.core.owner_lives(mine) => {
                 self.core.send(from, Message::Following { epoch: mine });
             }
-            Role::Candidate(_) | Role::Winner(_) => {
-                self.core.send(from, Message::Answer { highest: mine });
-            }
+            Role::Candidate(_) | Role::Winner(_) => self.core.send(from, answer),
             Role::Follower { .. } | Role::Leaderless { .. } => {
-                self.core.send(from, Message::Answer { highest: mine });
-                self.start_election(ElectionCause::Challenged);
+                self.core.send(from, answer);
+                self.start_election(if hangs {
+                    ElectionCause::HandedOver
+                } else {
+                    ElectionCause::Challenged
+                });
             }
         }
     }
 
-    /// A higher node is there: it, or the coordinator that it follows, should be heard of.
-    pub(crate) fn answer(&mut self, from: NodeId, highest: Epoch) {
+    /// A better node is there, unless `gives_way`: it, or the coordinator that it follows, should be
+    /// heard of.
+    pub(crate) fn answer(&mut self, from: NodeId, highest: Epoch, gives_way: bool) {
         self.learn(highest);
         let due = self.core.after(self.core.config.suspect_after);
         if let Role::Candidate(candidate) = &mut self.role
             && candidate.awaited.remove(&from)
+            && !gives_way
         {
             candidate.answered.insert(from);
             self.core.timers.arm_if_idle(Timer::Victory, due);
@@ -164,15 +179,15 @@ impl Node {
 
     /// Fixes an epoch and begins to collect.
     fn win(&mut self) {
-        let core = &mut self.core;
-        core.highest = Epoch {
-            term: core.highest.term.next(),
-            node: core.id,
-            incarnation: core.incarnation,
+        let epoch = Epoch {
+            term: self.core.highest.term.next(),
+            node: self.core.id,
+            incarnation: self.core.incarnation,
         };
+        self.set_highest(epoch);
+        let core = &mut self.core;
         core.trace(Trace::ElectionWon);
         self.worker.retire(core);
-        let epoch = core.highest;
         self.become_role(Role::Winner(Takeover::new(epoch)), RoleName::Candidate);
         if let Role::Winner(takeover) = &mut self.role {
             takeover.start(&mut self.core);
@@ -211,21 +226,6 @@ impl Node {
         self.preempt();
     }
 
-    /// Holds an election if the policy wants this node in the place of a lower coordinator.
-    pub(crate) fn preempt(&mut self) {
-        let Role::Follower { synced } = self.role else {
-            return;
-        };
-        let wanted = match self.core.config.preemption {
-            Preemption::Graceful => synced,
-            Preemption::Immediate => true,
-            Preemption::Never => false,
-        };
-        if wanted && self.core.elects() && self.core.highest.node < self.core.id {
-            self.start_election(ElectionCause::Preemption);
-        }
-    }
-
     /// Answers the owner of the highest epoch with all that this node has.
     pub(crate) fn promise(&mut self) {
         let epoch = self.core.highest;
@@ -247,7 +247,7 @@ impl Node {
             self.promise();
             return;
         }
-        self.core.highest = highest;
+        self.set_highest(highest);
         match &mut self.role {
             // Its own epoch will be higher still. The coordinator that it obeyed meanwhile is over.
             Role::Candidate(candidate) => candidate.preempting = false,
@@ -274,7 +274,7 @@ impl Node {
                 _ => {}
             }
         }
-        self.core.highest = epoch;
+        self.set_highest(epoch);
         self.step_down(why);
         self.become_role(Role::Follower { synced: false }, RoleName::Recovering);
         self.await_coordinator();

@@ -1,6 +1,7 @@
 //! What goes into [`Node::step`](crate::node::Node::step) and what comes out of it.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,16 @@ pub enum Event {
     Deaths(Deaths),
     /// The jobs directory may have changed.
     InboxChanged,
+    /// A file call of this node has not come any further for too long. Told once, until
+    /// [`Event::FilesAnswer`].
+    FilesSlow {
+        /// For how long.
+        lasts: Duration,
+    },
+    /// The file call that was told of has ended, or come further.
+    FilesAnswer,
+    /// The supervisor says that a signal stopped this process, and it goes on by now.
+    WasStopped,
     /// A timer that this node has armed is due.
     Timeout(Timer),
 }

@@ -25,7 +25,11 @@ impl Node {
         if incarnation < peer.incarnation {
             return;
         }
-        let relinked = peer.link == Link::Up && peer.incarnation == incarnation;
+        let is_same = peer.incarnation == incarnation && peer.link != Link::Unknown;
+        if is_same {
+            self.core.damping.was_cut_off(id);
+        }
+        let relinked = is_same && peer.link == Link::Up;
         let loss = self.meet(id, incarnation, DownBy::Link);
         if let Some(peer) = self.core.peers.get_mut(&id) {
             peer.link = Link::Up;

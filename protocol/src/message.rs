@@ -16,11 +16,15 @@ pub enum Message {
     Election {
         /// The highest epoch that the sender has seen.
         highest: Epoch,
+        /// The sender's file system does not answer: it gives way to any peer whose does.
+        hangs: bool,
     },
     /// Bully: a higher ID is there and holds its own election; the candidate waits.
     Answer {
         /// The highest epoch that the sender has seen.
         highest: Epoch,
+        /// The sender's file system does not answer: nobody whose does need wait for it.
+        hangs: bool,
     },
     /// A follower that hears its coordinator tells a candidate about it.
     Following {
@@ -67,6 +71,8 @@ pub enum Message {
     Pulse {
         /// The epoch that the peer follows.
         epoch: Epoch,
+        /// The peer's file system does not answer.
+        hangs: bool,
     },
     /// Work for a worker. Operands are not sent: each is a number of the plan or a product that
     /// the checkpoint stream has carried to the worker before.

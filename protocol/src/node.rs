@@ -10,6 +10,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::{Config, Preemption};
 use crate::coordinator::Coordinator;
 use crate::core::Core;
+use crate::damping::Damping;
 use crate::deaths::Deaths;
 use crate::election::Candidate;
 use crate::event::{Action, Event};
@@ -82,6 +83,8 @@ impl Node {
                 deaths: Deaths::default(),
                 late_calls: BTreeMap::new(),
                 troubles: BTreeSet::new(),
+                slow_since: None,
+                damping: Damping::default(),
                 woke: Untimed::default(),
                 role_name: RoleName::Recovering,
                 outbox: Vec::new(),
@@ -153,6 +156,9 @@ impl Node {
                     coordinator.inbox_changed(&mut self.core);
                 }
             }
+            Event::FilesSlow { lasts } => self.files_slow(lasts),
+            Event::FilesAnswer => self.files_answer(),
+            Event::WasStopped => self.was_stopped(),
             Event::Timeout(timer) if gap && timer.measures_silence() => {}
             Event::Timeout(timer) => self.timeout(timer),
         }
@@ -200,6 +206,11 @@ impl Node {
         }
     }
 
+    /// Whether a file call of this node has not come any further for too long.
+    pub fn files_hang(&self) -> bool {
+        self.core.hangs()
+    }
+
     /// Number of the other nodes of the cluster.
     pub fn peer_count(&self) -> u8 {
         self.core.config.nodes - 1
@@ -220,6 +231,7 @@ impl Node {
             highest: self.core.highest,
             coordinator: self.coordinator(),
             held_bytes: self.held_bytes(),
+            slow_file_ms: self.core.slow_file_ms(),
             jobs: match &self.role {
                 Role::Coordinator(coordinator) => coordinator.job_status(&self.core),
                 _ => Vec::new(),
@@ -254,11 +266,14 @@ impl Node {
 
     fn start(&mut self) {
         self.core.started = true;
+        self.core.damping.start(self.core.now());
         self.core.trace(Trace::Started);
         if let Role::Leaderless { .. } = self.role {
             let fresh = self.core.highest == Epoch::NONE;
             let textbook = self.core.config.preemption == Preemption::Immediate;
-            if (fresh && self.core.higher_peers().is_empty()) || (!fresh && textbook) {
+            if (fresh && self.core.higher_peers().is_empty())
+                || (!fresh && textbook && !self.is_damped())
+            {
                 self.start_election(ElectionCause::Start);
             } else {
                 self.lose_coordinator(ElectionCause::NoCoordinator, self.core.config.suspect_after);
@@ -288,9 +303,13 @@ impl Node {
             Timer::CoordinatorSilence => self.fell_silent(self.core.highest.node),
             Timer::PeerSilence(peer) => self.fell_silent(peer),
             Timer::Deliver => self.worker.delay_over(&mut self.core),
+            Timer::Preempt => self.claim(),
             Timer::Heartbeat | Timer::Rescan | Timer::Debounce | Timer::RetryFiles => {
                 if let Role::Coordinator(coordinator) = &mut self.role {
                     coordinator.timeout(&mut self.core, timer);
+                }
+                if timer == Timer::Heartbeat {
+                    self.give_way();
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! What a node knows of each peer.
 
 use crate::id::{Incarnation, NodeId};
+use crate::time::Untimed;
 
 /// One peer, in its newest life that is known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -12,6 +13,10 @@ pub(crate) struct Peer {
     pub(crate) stopped: bool,
     /// It was silent for too long, and nothing was heard of it since.
     pub(crate) silent: bool,
+    /// It has said that its file system does not answer.
+    pub(crate) hangs: bool,
+    /// When it handed the office over for that; none once it has taken office again.
+    pub(crate) gave_way: Option<Untimed>,
 }
 
 /// The link on which this node sends to a peer.
@@ -33,6 +38,8 @@ impl Peer {
             link: Link::Unknown,
             stopped: false,
             silent: false,
+            hangs: false,
+            gave_way: None,
         }
     }
 

@@ -30,6 +30,8 @@ pub struct Status {
     pub coordinator: Option<NodeId>,
     /// Bytes of the products in its copy of the checkpoint.
     pub held_bytes: u64,
+    /// For how long a file call of its has not come any further, in milliseconds; 0 where all is well.
+    pub slow_file_ms: u64,
     /// The open jobs; empty but at the coordinator.
     pub jobs: Vec<JobStatus>,
     /// Files in the inbox that are no jobs; none but at a coordinator that has looked.

@@ -16,6 +16,8 @@ pub enum Timer {
     Victory,
     /// Winner: a peer that has delivered nothing since is passed over.
     Collect(NodeId),
+    /// Follower of a lower node: it has waited long enough to claim the office again.
+    Preempt,
     /// Coordinator: send heartbeats and look at deadlines.
     Heartbeat,
     /// Coordinator: a peer is silent.
@@ -42,7 +44,8 @@ impl Timer {
             | Timer::Collect(_)
             | Timer::PeerSilence(_)
             | Timer::CoordinatorSilence => true,
-            Timer::Heartbeat
+            Timer::Preempt
+            | Timer::Heartbeat
             | Timer::Deliver
             | Timer::Rescan
             | Timer::Debounce

@@ -60,6 +60,16 @@ pub enum Trace {
         /// For how long at least, in milliseconds.
         ms: u64,
     },
+    /// A file call of this node lasts for too long; told once, until it has ended.
+    FileCallSlow {
+        /// For how long, in milliseconds.
+        ms: u64,
+    },
+    /// This node has lost its office too often lately to claim it again at once.
+    PreemptionDamped {
+        /// How long it waits, in milliseconds.
+        ms: u64,
+    },
     /// A dropped file was claimed and is a job.
     JobAccepted {
         /// The job's name.
@@ -165,6 +175,8 @@ pub enum ElectionCause {
     NoCoordinator,
     /// A lower node holds an election.
     Challenged,
+    /// A node whose file system does not answer gives way.
+    HandedOver,
     /// A higher node answered and was not heard of again.
     NoVictory,
     /// This node has a higher ID than the coordinator.
@@ -187,6 +199,8 @@ pub enum StepDownCause {
     Gap,
     /// It has lost the links to all peers.
     Isolated,
+    /// Its file system does not answer, and that of another may.
+    FileCallSlow,
 }
 
 /// What a job waits for.

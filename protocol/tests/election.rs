@@ -74,6 +74,7 @@ fn a_winner_takes_one_more_than_the_highest_term_it_has_seen() {
         1,
         Message::Election {
             highest: epoch(40, 3),
+            hangs: false,
         },
     );
     node.link_down(3, FIRST);
@@ -93,6 +94,7 @@ fn a_higher_node_answers_and_holds_its_own_election() {
         0,
         Message::Election {
             highest: Epoch::NONE,
+            hangs: false,
         },
     );
     assert!(actions.sent(0, "answer"));
@@ -132,6 +134,7 @@ fn an_answered_candidate_waits_and_starts_over_without_a_victory() {
         2,
         Message::Answer {
             highest: epoch(1, 3),
+            hangs: false,
         },
     );
     assert!(node.pass(SUSPECT - Duration::from_millis(1)).0.is_empty());
@@ -151,6 +154,7 @@ fn a_candidate_wins_when_the_one_that_answered_dies() {
         2,
         Message::Answer {
             highest: epoch(1, 3),
+            hangs: false,
         },
     );
     assert!(
@@ -166,6 +170,7 @@ fn an_acting_coordinator_answers_an_election_with_its_victory_again() {
         1,
         Message::Election {
             highest: Epoch::NONE,
+            hangs: false,
         },
     );
     assert!(actions.sent(1, "victory"));
@@ -179,6 +184,7 @@ fn a_follower_that_hears_its_coordinator_answers_with_the_epoch_and_holds_none()
         0,
         Message::Election {
             highest: Epoch::NONE,
+            hangs: false,
         },
     );
     assert_eq!(actions.to(0), [&Message::Following { epoch: epoch(1, 3) }]);

@@ -139,7 +139,13 @@ fn what_a_late_product_covers_is_not_waited_for() {
     for _ in 0..155 {
         for peer in 0..3 {
             let epoch = node.node.highest();
-            node.receive(peer, Message::Pulse { epoch });
+            node.receive(
+                peer,
+                Message::Pulse {
+                    epoch,
+                    hangs: false,
+                },
+            );
         }
         total.push(node.pass(Duration::from_millis(400)));
     }
@@ -218,7 +224,13 @@ fn a_slow_listing_does_not_end_the_rescan() {
         let mut lists = 0;
         for _ in 0..n {
             let epoch = node.node.highest();
-            node.receive(0, Message::Pulse { epoch });
+            node.receive(
+                0,
+                Message::Pulse {
+                    epoch,
+                    hangs: false,
+                },
+            );
             let actions = node.pass(Duration::from_millis(250));
             lists += actions
                 .0
@@ -396,7 +408,13 @@ fn a_winner_does_not_wait_forever_for_what_a_cut_link_lost() {
     );
     assert!(actions.sent(0, "pull"), "asked again");
     for _ in 0..100 {
-        node.receive(0, Message::Election { highest: epoch });
+        node.receive(
+            0,
+            Message::Election {
+                highest: epoch,
+                hangs: false,
+            },
+        );
         node.pass(Duration::from_millis(100));
     }
     assert_eq!(node.node.acting(), Some(epoch));
@@ -435,8 +453,21 @@ fn a_winner_does_not_wait_forever_for_a_dead_life() {
         },
     );
     for _ in 0..100 {
-        node2.receive_of(0, next, Message::Election { highest: epoch2 });
-        node2.receive(1, Message::Election { highest: epoch2 });
+        node2.receive_of(
+            0,
+            next,
+            Message::Election {
+                highest: epoch2,
+                hangs: false,
+            },
+        );
+        node2.receive(
+            1,
+            Message::Election {
+                highest: epoch2,
+                hangs: false,
+            },
+        );
         node2.pass(Duration::from_millis(100));
     }
     assert_eq!(node2.node.acting(), Some(epoch2));

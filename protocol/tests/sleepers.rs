@@ -94,7 +94,13 @@ fn a_peer_that_is_heard_again_is_asked() {
     node.pass(Duration::from_millis(500));
     assert_eq!(node.node.acting(), None, "nodes 0 and 1 have not answered");
     let highest = epoch(1, 3);
-    let actions = node.receive(3, Message::Election { highest });
+    let actions = node.receive(
+        3,
+        Message::Election {
+            highest,
+            hangs: false,
+        },
+    );
     assert!(actions.sent(3, "collect"), "{actions:?}");
     promise(&mut node, 0, Vec::new());
     promise(&mut node, 1, Vec::new());
@@ -117,7 +123,13 @@ fn a_peer_that_links_is_not_stopped_any_more() {
         highest: epoch(4, 1),
     });
     let highest = epoch(4, 1);
-    let actions = node.receive(0, Message::Election { highest });
+    let actions = node.receive(
+        0,
+        Message::Election {
+            highest,
+            hangs: false,
+        },
+    );
     assert!(actions.sent(0, "collect"), "{actions:?}");
     assert_eq!(node.node.acting(), None, "node 0 has not answered");
 }
@@ -219,6 +231,7 @@ fn a_preempting_node_that_is_told_of_another_epoch_follows_its_owner() {
         2,
         Message::Answer {
             highest: epoch(2, 3),
+            hangs: false,
         },
     );
     let next = Epoch {
@@ -255,7 +268,13 @@ fn a_found_job_is_not_read_while_it_is_being_written() {
     let busy = node.file_done(tag.clone(), FileReply::Probed(Probe::Busy));
     assert!(!reads(&busy), "{busy:?}");
     node.pass(Duration::from_millis(300));
-    node.receive(0, Message::Pulse { epoch });
+    node.receive(
+        0,
+        Message::Pulse {
+            epoch,
+            hangs: false,
+        },
+    );
     let later = node.pass(Duration::from_millis(300));
     assert_eq!(later.read(), tag);
     let complete = node.file_done(tag, FileReply::Content("5!".into()));

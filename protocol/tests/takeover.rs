@@ -492,7 +492,13 @@ fn an_operation_past_its_deadline_goes_to_another_without_an_election() {
             )
         });
         for worker in [0, 1] {
-            node.receive(worker, Message::Pulse { epoch });
+            node.receive(
+                worker,
+                Message::Pulse {
+                    epoch,
+                    hangs: false,
+                },
+            );
         }
     }
     assert!(reassigned);

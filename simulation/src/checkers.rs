@@ -4,6 +4,7 @@
 pub mod authority;
 pub mod coordinator_death;
 pub mod coordinator_idle;
+pub mod damping;
 pub mod dead_lives;
 pub mod forgetting;
 pub mod job_files;
@@ -75,6 +76,7 @@ impl Default for Checkers {
             Box::<merge::Merge>::default(),
             Box::<job_files::JobFiles>::default(),
             Box::<stopping::Stopping>::default(),
+            Box::<damping::Damping>::default(),
         ])
     }
 }

@@ -78,6 +78,8 @@ pub struct Cluster {
     pub(crate) record: Record,
     pub(crate) checkers: Checkers,
     pub(crate) reached: Reached,
+    /// The file system answers nobody until then.
+    pub(crate) disk_hangs_until: Time,
     /// What the nodes wrote to standard output.
     pub(crate) lines: Vec<String>,
     /// Jobs whose texts a person took away.
@@ -137,6 +139,7 @@ impl Cluster {
             record: Record::new(recording, nodes),
             checkers,
             reached: Reached::default(),
+            disk_hangs_until: Time(0),
             lines: Vec::new(),
             collected: BTreeSet::new(),
             agenda: Agenda::default(),

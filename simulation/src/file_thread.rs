@@ -3,12 +3,17 @@
 //! others, so that its reply comes after those of later calls.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use protocol::event::Event;
 use protocol::file::{FileCall, FileReply, FileTag, Folder};
 use protocol::id::Epoch;
+use protocol::time::Time;
 
 use crate::directory::Step;
+
+/// A call that has come no further for so long is told of.
+const SLOW: Duration = Duration::from_secs(3);
 
 /// The thread, and the queue in front of it.
 #[derive(Debug, Default)]
@@ -16,6 +21,10 @@ pub(crate) struct FileThread {
     queue: VecDeque<Request>,
     /// Looked at, let through, and about to be made.
     decided: Option<Decided>,
+    /// It hangs until then.
+    pub(crate) hangs_until: Time,
+    /// Since when the call that was told of has come no further.
+    told: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -28,6 +37,8 @@ struct Request {
 /// A call whose epoch was the highest when the thread looked.
 #[derive(Clone, Debug)]
 pub(crate) struct Decided {
+    /// When it began, or came further.
+    pub(crate) since: Time,
     pub(crate) epoch: Epoch,
     /// The highest epoch that the node knew then.
     pub(crate) highest: Epoch,
@@ -54,7 +65,7 @@ impl FileThread {
     }
 
     /// Looks at the next request, if the thread is free.
-    pub(crate) fn look(&mut self, highest: Epoch) -> Turn {
+    pub(crate) fn look(&mut self, highest: Epoch, now: Time) -> Turn {
         if self.decided.is_some() {
             return Turn::Nothing;
         }
@@ -68,6 +79,7 @@ impl FileThread {
         let is_synced = matches!(call, FileCall::Write { .. } | FileCall::Sync(_));
         let step = Step::Call(call);
         self.decided = Some(Decided {
+            since: now,
             epoch,
             highest,
             tag,
@@ -95,5 +107,29 @@ impl FileThread {
     /// Another step of the call follows.
     pub(crate) fn go_on(&mut self, decided: Decided) {
         self.decided = Some(decided);
+    }
+
+    /// When the call that is being made is told of, if it has not come further by then; of the time
+    /// before the process ran, nothing counts.
+    pub(crate) fn slow_at(&self, runs_since: Time) -> Option<Time> {
+        let decided = self.decided.as_ref().filter(|_| self.told.is_none())?;
+        Some(decided.since.max(runs_since) + SLOW)
+    }
+
+    /// Whether the calls come further, if that is news.
+    pub(crate) fn news(&mut self, runs_since: Time, now: Time) -> Option<Event> {
+        let since = self.decided.as_ref().map(|decided| decided.since);
+        if let Some(told) = self.told {
+            let goes_on = since.is_none_or(|since| since > told);
+            return goes_on.then(|| {
+                self.told = None;
+                Event::FilesAnswer
+            });
+        }
+        let lasts = now.since(since?.max(runs_since));
+        (lasts >= SLOW).then(|| {
+            self.told = since;
+            Event::FilesSlow { lasts }
+        })
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Process {
     pub(crate) born: Time,
     /// A signal stopped it.
     pub(crate) stopped: bool,
+    /// It has run without a break since then.
+    pub(crate) runs_since: Time,
     /// It gets no processor time before.
     pub(crate) stalled_until: Time,
     /// What its threads would have done while they stood still.
@@ -77,11 +79,11 @@ pub(crate) struct Interrupted {
 }
 
 impl Process {
-    pub(crate) fn new(config: &Config, life: Life, term: Term, now: Time) -> Process {
+    pub(crate) fn new(config: &Config, life: Life, term: Term, crashes: u32, now: Time) -> Process {
         let Life { node, incarnation } = life;
         Process {
             life,
-            node: Node::new(config.clone(), node, incarnation, term),
+            node: Node::new(config.clone(), node, incarnation, term).after_crashes(crashes),
             mesh: Mesh::new(config.nodes, node, incarnation, now),
             arithmetic: Arithmetic::default(),
             files: FileThread::default(),
@@ -95,6 +97,7 @@ impl Process {
             bound: false,
             born: now,
             stopped: false,
+            runs_since: now,
             stalled_until: Time(0),
             held_up: Vec::new(),
             interrupt: None,

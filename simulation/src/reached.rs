@@ -25,6 +25,10 @@ pub struct Reached {
     pub snapshots: u64,
     /// A file call was made after its caller had learnt of a higher epoch, or died.
     pub late_file_calls: u64,
+    /// A coordinator gave way since its file system did not answer.
+    pub ways_given: u64,
+    /// A node waited before it claimed the office again.
+    pub damped: u64,
     /// Elections that were started.
     pub elections: u64,
     /// Coordinatorships.
@@ -41,6 +45,8 @@ impl Reached {
             (self.hand_overs, "hand-overs"),
             (self.snapshots, "snapshots"),
             (self.late_file_calls, "late file calls"),
+            (self.ways_given, "ways given"),
+            (self.damped, "damped preemptions"),
         ];
         let lacking = required.iter().filter(|(count, _)| *count == 0);
         lacking.map(|&(_, name)| name).collect()
@@ -72,6 +78,10 @@ impl Reached {
                 } if step.before.acting.is_some() => {
                     self.hand_overs += 1;
                 }
+                Trace::SteppedDown {
+                    why: StepDownCause::FileCallSlow,
+                } => self.ways_given += 1,
+                Trace::PreemptionDamped { .. } => self.damped += 1,
                 Trace::Acting => {
                     self.terms += 1;
                     self.takeovers_in_mid_job += u64::from(!(step.held)().is_empty());
@@ -110,6 +120,8 @@ impl AddAssign for Reached {
         self.hand_overs += other.hand_overs;
         self.snapshots += other.snapshots;
         self.late_file_calls += other.late_file_calls;
+        self.ways_given += other.ways_given;
+        self.damped += other.damped;
         self.elections += other.elections;
         self.terms += other.terms;
     }
@@ -120,13 +132,15 @@ impl fmt::Display for Reached {
         write!(
             f,
             "{} takeovers in mid-job, {} refused stale messages, {} duplicate results, {} hand-overs, \
-             {} snapshots, {} late file calls; {} elections, {} coordinatorships",
+             {} snapshots, {} late file calls, {} ways given, {} damped preemptions; {} elections, {} coordinatorships",
             self.takeovers_in_mid_job,
             self.stale_refused,
             self.duplicate_results,
             self.hand_overs,
             self.snapshots,
             self.late_file_calls,
+            self.ways_given,
+            self.damped,
             self.elections,
             self.terms
         )

@@ -21,6 +21,8 @@ use crate::scenario::{Deed, Scenario, Target};
 
 /// What must come to pass after everything has healed has this long to do so.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Who was kept from its office holds it so soon after.
+const AFTER_DAMPING: Duration = Duration::from_secs(5);
 /// It must stay so for this long: the regular looks at the directory are in it.
 const STAYS: Duration = Duration::from_millis(2_500);
 /// A cluster that is asked to stop has stopped by then.
@@ -111,6 +113,7 @@ enum Doing {
     GoOn(NodeId),
     KillOthers(NodeId),
     StallOver(NodeId),
+    FilesAnswer,
     Empty,
 }
 
@@ -167,6 +170,10 @@ impl Run {
         let well = |cluster: &Cluster| liveness::unwell(scenario, cluster).is_none();
         let open_when_healed = liveness::open_jobs(scenario, &self.cluster);
         let mut is_well = self.cluster.run_until_so(healed_at + PATIENCE, well)?;
+        // Who could not keep its office waits before it claims it again, 30 s at most.
+        if !is_well && let Some(end) = liveness::damped_until(&self.cluster) {
+            is_well = self.cluster.run_until_so(end + AFTER_DAMPING, well)?;
+        }
         // One slow worker may have more to do than that: as long as another job has ended in this time,
         // the rest has it once more.
         let mut open = open_when_healed;
@@ -218,6 +225,7 @@ impl Run {
                 }
             }
             Doing::StallOver(id) => self.cluster.stall_over(id),
+            Doing::FilesAnswer => {}
             Doing::Empty => {
                 self.cluster.directory.full = false;
                 self.cluster
@@ -288,6 +296,19 @@ impl Run {
                 let (from, to) = (self.resolve(from), self.resolve(to));
                 self.cluster.network.freeze(from, to, now + length);
             }
+            Deed::HangFiles(target, length) => {
+                let id = self.resolve(target);
+                if let Some(process) = self.cluster.process(id) {
+                    process.files.hangs_until = process.files.hangs_until.max(now + length);
+                }
+                self.enter(now + length, Doing::FilesAnswer);
+            }
+            Deed::HangDisk(length) => {
+                let until = self.cluster.disk_hangs_until.max(now + length);
+                self.cluster.disk_hangs_until = until;
+                self.enter(until, Doing::FilesAnswer);
+            }
+            Deed::Crash(target) => return self.cluster.crash(self.resolve(target)),
             Deed::Fill(length) => {
                 self.cluster.directory.full = true;
                 self.enter(now + length, Doing::Empty);

@@ -74,6 +74,12 @@ pub enum Deed {
     RemoveSockets(Duration),
     /// There is no space left for a while.
     Fill(Duration),
+    /// The file thread of a process hangs for a while, at the call that it makes then or next.
+    HangFiles(Target, Duration),
+    /// The file system answers nobody for a while.
+    HangDisk(Duration),
+    /// A process dies of itself, as of a fault in its program.
+    Crash(Target),
 }
 
 /// Whom it hits.
@@ -118,11 +124,16 @@ impl Scenario {
         }
         let stops_early = chance.percent(5);
         let seed = chance.fork();
+        let small_text = chance.pick(&[0, 100, 10_000]);
+        let is_tight = chance.percent(40);
+        let faults = faults
+            + add_slow_files(&mut chance, nodes, &mut deeds)
+            + add_unrest(&mut chance, nodes, &mut deeds);
         let mut scenario = Scenario {
             config: Config {
-                small_text: chance.pick(&[0, 100, 10_000]),
+                small_text,
                 // The largest job fits, with what it may have at first, and often no other beside it.
-                max_digits: match chance.percent(40) {
+                max_digits: match is_tight {
                     true => jobs
                         .iter()
                         .map(digits)
@@ -293,6 +304,47 @@ fn drop_deed(chance: &mut Chance, number: usize) -> Deed {
     } else {
         Deed::Drop(number)
     }
+}
+
+/// Drawn after all else, so that what a seed meant before stays in it. Returns how many were added.
+fn add_slow_files(chance: &mut Chance, nodes: u8, deeds: &mut Vec<(Time, Deed)>) -> usize {
+    if !chance.percent(20) {
+        return 0;
+    }
+    let count = 1 + chance.below(3);
+    for _ in 0..count {
+        let (at, _) = deeds[chance.below(deeds.len())];
+        let at = at + chance.duration(Span::us(0, 2_000_000));
+        let lasts = chance.duration(Span::us(100_000, 9_000_000));
+        let deed = if chance.percent(60) {
+            Deed::HangFiles(target(chance, nodes), lasts)
+        } else {
+            Deed::HangDisk(lasts)
+        };
+        deeds.push((at, deed));
+    }
+    count
+}
+
+/// A coordinator that stands still or crashes again and again.
+fn add_unrest(chance: &mut Chance, nodes: u8, deeds: &mut Vec<(Time, Deed)>) -> usize {
+    if !chance.percent(10) {
+        return 0;
+    }
+    let (mut at, _) = deeds[chance.below(deeds.len())];
+    let count = 3 + chance.below(4);
+    let highest = Target::Coordinator(NodeId(nodes - 1));
+    let crashes = chance.percent(50);
+    for _ in 0..count {
+        let lasts = chance.duration(Span::us(700_000, 1_500_000));
+        let deed = match crashes {
+            true => Deed::Crash(highest),
+            false => Deed::Stall(highest, lasts),
+        };
+        deeds.push((at, deed));
+        at = at + lasts + chance.duration(Span::us(200_000, 3_000_000));
+    }
+    count
 }
 
 /// How often each kind of fault is drawn in this run.

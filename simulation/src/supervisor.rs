@@ -18,6 +18,8 @@ const FIRST_DELAY: Duration = Duration::from_millis(10);
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
 /// A life of at least this long makes the next death a first one again.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
+/// After so long without a crash, the next is a first one again.
+const CRASHES_FORGOTTEN: Duration = Duration::from_secs(120);
 /// The cluster starts without the nodes that have not bound their sockets by then.
 pub(crate) const START_AFTER: Duration = Duration::from_secs(1);
 
@@ -66,6 +68,8 @@ pub(crate) struct Slot {
     pub(crate) told_deaths: Deaths,
     /// Deaths in a row.
     deaths: u32,
+    /// Crashes in office, each soon after the one before, and when the last was.
+    crashes: (u32, Time),
 }
 
 impl Supervisor {
@@ -79,6 +83,7 @@ impl Supervisor {
             coordinates: None,
             told_deaths: Deaths::default(),
             deaths: 0,
+            crashes: (0, Time(0)),
         };
         Supervisor {
             slots: (0..nodes).map(slot).collect(),
@@ -110,6 +115,21 @@ impl Supervisor {
         slot.told_deaths = Deaths::default();
         slot.coordinates = None;
         incarnation
+    }
+
+    /// How many lives in a row have crashed in office.
+    pub(crate) fn crashes(&mut self, id: NodeId, now: Time) -> u32 {
+        let (count, last) = self.slot(id).crashes;
+        if now.since(last) < CRASHES_FORGOTTEN {
+            count
+        } else {
+            0
+        }
+    }
+
+    /// One has crashed in office.
+    pub(crate) fn note_crash(&mut self, id: NodeId, now: Time) {
+        self.slot(id).crashes = (self.crashes(id, now) + 1, now);
     }
 
     /// A process ended after this long; tells when the next one is started.

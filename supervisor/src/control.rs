@@ -133,6 +133,10 @@ pub(crate) struct NodeStatus {
     /// Its process lives, and no peer can reach it: its socket is gone and not bound again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) unreachable: bool,
+    /// For how long a file call of its process has not come any further, in milliseconds; 0 where all
+    /// is well.
+    #[serde(default)]
+    pub(crate) slow_file_ms: u64,
 }
 
 /// What a node's process does.
@@ -243,6 +247,7 @@ mod tests {
                 held_bytes: 40,
                 peak_held_bytes: 95,
                 unreachable: false,
+                slow_file_ms: 0,
             }],
             jobs: vec![JobStatus {
                 name: "ten".to_owned(),
@@ -258,7 +263,7 @@ mod tests {
         };
         assert_eq!(
             serde_json::to_string(&status).unwrap(),
-            r#"{"term":3,"coordinator":5,"watch":"notify","nodes":[{"id":5,"pid":41,"incarnation":6,"role":"coordinator","state":"running","restarts":0,"uptime_ms":812,"term":3,"held_bytes":40,"peak_held_bytes":95}],"jobs":[{"name":"ten","state":"running","done":2,"total":5}],"ignored":["notes.txt"]}"#
+            r#"{"term":3,"coordinator":5,"watch":"notify","nodes":[{"id":5,"pid":41,"incarnation":6,"role":"coordinator","state":"running","restarts":0,"uptime_ms":812,"term":3,"held_bytes":40,"peak_held_bytes":95,"slow_file_ms":0}],"jobs":[{"name":"ten","state":"running","done":2,"total":5}],"ignored":["notes.txt"]}"#
         );
     }
 
@@ -276,6 +281,7 @@ mod tests {
             held_bytes: 0,
             peak_held_bytes: 0,
             unreachable: false,
+            slow_file_ms: 0,
         };
         let mut status = ClusterStatus {
             term: Term(2),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use protocol::config::ConfigError;
+use protocol::id::NodeId;
 
 use crate::cli::environment::VariableError;
 use crate::control::Answer;
@@ -96,9 +97,21 @@ pub(crate) enum Failure {
     NoCoordinator,
     /// `status --check` while nodes live that their peers cannot reach.
     #[error(
-        "no peer can reach these nodes, though they live, since their sockets are not in the run directory: {0};          the messages of bullpen up say why, and they come back by themselves when that is over"
+        "no peer can reach these nodes, though they live, since their sockets are not in the run directory: {0}; \
+         the messages of bullpen up say why, and they come back by themselves when that is over"
     )]
     Unreachable(String),
+    /// `status --check` while the coordinator waits for the file system.
+    #[error(
+        "node {node} coordinates, and the file system of the jobs directory has not answered it for {seconds} s: \
+         jobs wait; see whether its disk, or what it is mounted from, is well"
+    )]
+    FilesHang {
+        /// The coordinator.
+        node: NodeId,
+        /// For how long.
+        seconds: u64,
+    },
     /// Nobody got the signal; one sentence tells why.
     #[error("{0}")]
     NothingToKill(String),
@@ -132,8 +145,8 @@ impl Failure {
     }
 
     /// 1 a job failed, its results could not be written, there was nothing to kill, no node coordinates,
-    /// or one cannot be reached; 2 usage; 3 could not start or go on, or no cluster is there; 5 a process
-    /// that would not end was left; 130 interrupted.
+    /// one cannot be reached, or the one that coordinates hangs; 2 usage; 3 could not start or go on, or no
+    /// cluster is there; 5 a process that would not end was left; 130 interrupted.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let code = match self {
             Failure::Rejected { .. }
@@ -141,6 +154,7 @@ impl Failure {
             | Failure::NoRoom { .. }
             | Failure::NoCoordinator
             | Failure::Unreachable(_)
+            | Failure::FilesHang { .. }
             | Failure::NothingToKill(_) => 1,
             Failure::Variable(_) | Failure::Config(_) | Failure::Operands(_) => 2,
             Failure::Submit(error) => error.exit_code(),

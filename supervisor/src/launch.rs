@@ -63,7 +63,7 @@ pub(crate) struct Spawned {
 }
 
 impl Launch {
-    /// Starts a node.
+    /// Starts a node whose last lives have crashed, so many of them.
     ///
     /// # Errors
     ///
@@ -73,9 +73,13 @@ impl Launch {
         id: NodeId,
         incarnation: Incarnation,
         term: Term,
+        crashes: u32,
     ) -> io::Result<Spawned> {
         let (link, control) = ipc::control::pair()?;
-        let arguments = self.arguments(id, incarnation, term, &control)?;
+        let mut arguments = self.arguments(id, incarnation, term, &control)?;
+        if crashes > 0 {
+            arguments.push(format!("--crashes={crashes}").into());
+        }
         Ok(Spawned {
             pid: start(arguments, &control, self.config.log_results)?,
             link,

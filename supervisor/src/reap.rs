@@ -26,6 +26,28 @@ pub(crate) enum Ending {
     Signal(i32),
 }
 
+impl Ending {
+    /// Whether it is the process's own doing. Who is ended by SIGKILL, SIGTERM or the like was ended by
+    /// somebody.
+    pub(crate) fn is_crash(self) -> bool {
+        match self {
+            Ending::Code(code) => code != 0,
+            Ending::Signal(signal) => matches!(
+                signal,
+                libc::SIGILL
+                    | libc::SIGTRAP
+                    | libc::SIGABRT
+                    | libc::SIGBUS
+                    | libc::SIGFPE
+                    | libc::SIGSEGV
+                    | libc::SIGSYS
+                    | libc::SIGXCPU
+                    | libc::SIGXFSZ
+            ),
+        }
+    }
+}
+
 /// The next change of any child, orphans that were handed to this process included; `None` when
 /// there is nothing more to tell. Never waits.
 ///

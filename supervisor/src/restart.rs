@@ -1,6 +1,6 @@
 //! When a node that died is started again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The delay before the second restart in a row.
 const FIRST_DELAY: Duration = Duration::from_millis(10);
@@ -39,9 +39,54 @@ impl Backoff {
     }
 }
 
+/// After so long without a crash, the next is a first one again. The protocol has lost offices forgotten
+/// after the same time.
+const CRASHES_FORGOTTEN: Duration = Duration::from_secs(120);
+
+/// Crashes of one node in office, each soon after the one before. The node cannot count them itself; it
+/// is told their number at its start, and takes the longer to claim the office again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Crashes {
+    count: u32,
+    last: Option<Instant>,
+}
+
+impl Crashes {
+    /// One more.
+    pub(crate) fn add(&mut self, now: Instant) {
+        self.count = self.count(now).saturating_add(1);
+        self.last = Some(now);
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self, now: Instant) -> u32 {
+        let recent = |last: Instant| now.saturating_duration_since(last) < CRASHES_FORGOTTEN;
+        if self.last.is_some_and(recent) {
+            self.count
+        } else {
+            0
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn crashes_count_while_each_comes_soon_after_the_one_before() {
+        let start = Instant::now();
+        let mut crashes = Crashes::default();
+        assert_eq!(crashes.count(start), 0);
+        for index in 1..=5 {
+            crashes.add(start + CRASHES_FORGOTTEN / 2 * index);
+            assert_eq!(crashes.count(start + CRASHES_FORGOTTEN / 2 * index), index);
+        }
+        let quiet = start + CRASHES_FORGOTTEN / 2 * 5 + CRASHES_FORGOTTEN;
+        assert_eq!(crashes.count(quiet), 0);
+        crashes.add(quiet);
+        assert_eq!(crashes.count(quiet), 1);
+    }
 
     const SHORT: Duration = Duration::from_millis(3);
     const NO_JITTER: f64 = 0.5;

@@ -15,7 +15,8 @@ use protocol::status::{RoleName, Status};
 
 use crate::bound::Bound;
 use crate::launch::Spawned;
-use crate::restart::Backoff;
+use crate::reap::Ending;
+use crate::restart::{Backoff, Crashes};
 use crate::supervise::watchdog::Watchdog;
 
 /// Most reports taken from one node in a row, so that none keeps the loop from the others.
@@ -41,6 +42,7 @@ pub(crate) struct Slot {
     /// What keeps it from its peers, as it was told; until it is bound.
     pub(crate) told: Option<String>,
     backoff: Backoff,
+    crashes: Crashes,
 }
 
 /// A process of a node.
@@ -74,6 +76,10 @@ pub(crate) struct Life {
     reported_lost: u64,
     /// When it was started.
     pub(crate) born: Instant,
+    /// It was sent a signal on demand: what becomes of it is no wonder.
+    pub(crate) signalled: bool,
+    /// It did not answer, and is killed for that.
+    pub(crate) hung: bool,
     /// Whether it still answers.
     pub(crate) watchdog: Watchdog,
     /// None when it has closed its end.
@@ -83,6 +89,8 @@ pub(crate) struct Life {
     deaths_due: bool,
     reopening_due: bool,
     binding_due: bool,
+    /// It is to be told that a signal stopped it.
+    stop_due: bool,
 }
 
 impl Slot {
@@ -98,6 +106,7 @@ impl Slot {
             births: 0,
             told: None,
             backoff: Backoff::default(),
+            crashes: Crashes::default(),
         }
     }
 
@@ -122,6 +131,8 @@ impl Slot {
             lost: (0, 0),
             reported_lost: 0,
             born: now,
+            signalled: false,
+            hung: false,
             watchdog: Watchdog::new(now),
             link: Some(spawned.link),
             start_due: true,
@@ -129,13 +140,23 @@ impl Slot {
             deaths_due: true,
             reopening_due: false,
             binding_due: false,
+            stop_due: false,
         });
     }
 
-    /// Notes that the process is gone, or could not be started. Returns how long to wait before
-    /// the next one is started.
-    pub(crate) fn end(&mut self, now: Instant) -> Duration {
+    /// How many lives in a row have crashed in office.
+    pub(crate) fn crashes(&self) -> u32 {
+        self.crashes.count(Instant::now())
+    }
+
+    /// Notes that the process is gone, or with no `ending`, could not be started. Returns how long to
+    /// wait before the next one is started.
+    pub(crate) fn end(&mut self, ending: Option<Ending>, now: Instant) -> Duration {
         let life = self.life.take();
+        let crashed = |ending: Ending| life.as_ref().is_some_and(|life| life.crashed(ending));
+        if ending.is_some_and(crashed) {
+            self.crashes.add(now);
+        }
         let uptime = life.map_or(Duration::ZERO, |life| now - life.born);
         let wait = self.backoff.after_death(uptime, rand::random());
         self.state = ChildState::Gone;
@@ -222,6 +243,17 @@ impl Life {
         true
     }
 
+    /// Whether it has lost an office, or the election for it, by an end that nobody asked for.
+    fn crashed(&self, ending: Ending) -> bool {
+        let in_office = matches!(self.role(), RoleName::Candidate | RoleName::Coordinator);
+        in_office && (self.hung || (!self.signalled && ending.is_crash()))
+    }
+
+    /// Makes it hear that a signal stopped it.
+    pub(crate) fn owe_stop(&mut self) {
+        self.stop_due = true;
+    }
+
     /// Makes it hear the latest hints.
     pub(crate) fn owe_hints(&mut self) {
         self.hints_due = true;
@@ -251,6 +283,10 @@ impl Life {
         deaths: Deaths,
         hints: impl FnOnce() -> Vec<Hint>,
     ) {
+        // First, since it may be what others have missed this node for.
+        if self.stop_due {
+            self.stop_due = !self.send(&ToNode::WasStopped);
+        }
         if self.reopening_due {
             self.reopening_due = !self.send(&ToNode::ReopenLog);
         }
@@ -282,7 +318,11 @@ impl Life {
     pub(crate) fn poll_fd(&self, started: bool) -> Option<PollFd<'_>> {
         let link = self.link.as_ref()?;
         let mut events = PollFlags::POLLIN;
-        let is_due = self.reopening_due || self.binding_due || self.hints_due || self.deaths_due;
+        let is_due = self.stop_due
+            || self.reopening_due
+            || self.binding_due
+            || self.hints_due
+            || self.deaths_due;
         if is_due || (self.start_due && started) {
             events |= PollFlags::POLLOUT;
         }

@@ -18,8 +18,8 @@ use crate::run_dir;
 ///
 /// # Errors
 ///
-/// No cluster answers, standard output takes nothing, or with `--check` no node coordinates or one cannot be
-/// reached.
+/// No cluster answers, standard output takes nothing, or with `--check` no node coordinates, one cannot be
+/// reached, or the file system does not answer the one that coordinates.
 pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
     let status = match client::ask(&run_dir, &Request::Status)? {
@@ -34,11 +34,21 @@ pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
         page(&status)
     };
     results::say(&text)?;
-    match unreachable(&status) {
-        _ if !args.check => Ok(()),
-        _ if status.coordinator.is_none() => Err(Failure::NoCoordinator),
-        Some(nodes) => Err(Failure::Unreachable(nodes)),
+    if args.check { check(&status) } else { Ok(()) }
+}
+
+fn check(status: &ClusterStatus) -> Result<(), Failure> {
+    let id = status.coordinator.ok_or(Failure::NoCoordinator)?;
+    if let Some(nodes) = unreachable(status) {
+        return Err(Failure::Unreachable(nodes));
+    }
+    let mut nodes = status.nodes.iter();
+    match nodes.find(|node| node.id == id && node.slow_file_ms > 0) {
         None => Ok(()),
+        Some(node) => Err(Failure::FilesHang {
+            node: id,
+            seconds: node.slow_file_ms / 1_000,
+        }),
     }
 }
 
@@ -75,6 +85,12 @@ fn page(status: &ClusterStatus) -> String {
         ]
     }));
     page.push_str(&table(&nodes, &[0, 3, 4]));
+    for node in status.nodes.iter().filter(|node| node.slow_file_ms > 0) {
+        let (id, seconds) = (node.id, node.slow_file_ms / 1_000);
+        page.push_str(&format!(
+            "node {id}: the file system has not answered for {seconds} s\n"
+        ));
+    }
     if let Some(nodes) = unreachable(status) {
         page.push_str(&format!(
             "\nnot to be reached by their peers, since their sockets are gone: {nodes}\n"
@@ -195,6 +211,7 @@ mod tests {
             held_bytes: 0,
             peak_held_bytes: 0,
             unreachable: id == 10,
+            slow_file_ms: if id == 10 { 6_400 } else { 0 },
         };
         let status = ClusterStatus {
             term: Term(3),
@@ -228,7 +245,8 @@ mod tests {
             "term 3, node 10 coordinates\n\n\
              NODE  ROLE         STATE      PID  RESTARTS  UPTIME\n   \
                 0  -            waiting      -        12  -\n  \
-               10  coordinator  running  41000         0  1m 1s\n\n\
+               10  coordinator  running  41000         0  1m 1s\n\
+             node 10: the file system has not answered for 6 s\n\n\
              not to be reached by their peers, since their sockets are gone: 10\n\n\
              JOB  STATE    OPERATIONS  DONE\n\
              ten  running         2/5  40 %\n\n\

@@ -215,6 +215,12 @@ impl<'a> Supervisor<'a> {
             _ => ProcessEvent::Continued,
         };
         self.slots[index].state = state;
+        if state == ChildState::Stopped
+            && self.hints
+            && let Some(life) = &mut self.slots[index].life
+        {
+            life.owe_stop();
+        }
         self.record(index, pid, &event);
         self.owe_hints();
     }
@@ -228,7 +234,7 @@ impl<'a> Supervisor<'a> {
         let aborts = life.as_ref().is_some_and(|life| life.aborts);
         let not_executed = life.and_then(|life| life.not_executed.take());
         self.casualties.ended(ending, aborts);
-        let wait = self.slots[index].end(Instant::now());
+        let wait = self.slots[index].end(Some(ending), Instant::now());
         if self.is_stopping() {
             return Ok(());
         }
@@ -289,7 +295,9 @@ impl<'a> Supervisor<'a> {
     fn spawn(&mut self, index: usize) -> Result<(), SuperviseError> {
         let id = self.slots[index].id;
         let incarnation = Incarnation(self.incarnation.0 + 1);
-        match self.launch.spawn(id, incarnation, self.highest.term) {
+        let crashes = self.slots[index].crashes();
+        let term = self.highest.term;
+        match self.launch.spawn(id, incarnation, term, crashes) {
             Ok(spawned) => {
                 let pid = spawned.pid;
                 self.incarnation = incarnation;
@@ -301,7 +309,7 @@ impl<'a> Supervisor<'a> {
                 return Err(SuperviseError::Spawn { id, error });
             }
             Err(error) => {
-                let wait = self.slots[index].end(Instant::now());
+                let wait = self.slots[index].end(None, Instant::now());
                 self.not_started(id, error, wait)?;
             }
         }

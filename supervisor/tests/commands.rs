@@ -67,6 +67,7 @@ fn status_tells_every_node_and_job() {
             "term",
             "held_bytes",
             "peak_held_bytes",
+            "slow_file_ms",
         ];
         expected.sort_unstable();
         assert_eq!(keys(node), expected);

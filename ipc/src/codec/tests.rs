@@ -39,14 +39,23 @@ fn message() -> impl Strategy<Value = Message> {
     let operations = || vec(operation(), 0..20);
     let attempts = || vec((operation(), any::<u32>()), 0..5);
     prop_oneof![
-        epoch().prop_map(|highest| Message::Election { highest }),
-        epoch().prop_map(|highest| Message::Answer { highest }),
+        epoch().prop_map(|highest| Message::Election {
+            highest,
+            hangs: false
+        }),
+        epoch().prop_map(|highest| Message::Answer {
+            highest,
+            hangs: false
+        }),
         epoch().prop_map(|highest| Message::Stale { highest }),
         epoch().prop_map(|epoch| Message::Following { epoch }),
         epoch().prop_map(|epoch| Message::Collect { epoch }),
         epoch().prop_map(|epoch| Message::Victory { epoch }),
         epoch().prop_map(|epoch| Message::Heartbeat { epoch }),
-        epoch().prop_map(|epoch| Message::Pulse { epoch }),
+        epoch().prop_map(|epoch| Message::Pulse {
+            epoch,
+            hangs: false
+        }),
         (epoch(), operations()).prop_map(|(epoch, operations)| Message::Pull { epoch, operations }),
         (epoch(), operations())
             .prop_map(|(epoch, operations)| Message::Missing { epoch, operations }),

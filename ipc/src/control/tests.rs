@@ -15,6 +15,7 @@ fn status(jobs: usize, name: usize) -> ToSupervisor {
         highest: Epoch::NONE,
         coordinator: Some(NodeId(5)),
         held_bytes: u64::MAX,
+        slow_file_ms: u64::MAX,
         jobs: vec![
             JobStatus {
                 name: "j".repeat(name),
@@ -70,7 +71,7 @@ fn the_longest_status_fits_and_a_longer_message_is_an_error() {
         Err(ControlError::TooLong(_))
     ));
     // The limit itself is one that the kernel takes.
-    let most = status(1, MAX_PACKET - 100);
+    let most = status(1, MAX_PACKET - 110);
     assert_eq!(node.send(&most).unwrap(), Sent::Done);
     assert_eq!(supervisor.receive().unwrap(), Received::Message(most));
 }

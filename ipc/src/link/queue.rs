@@ -170,9 +170,15 @@ mod tests {
             sized(1, 10),
             Message::Heartbeat { epoch: epoch(1) },
             sized(2, 4 * PIECE),
-            Message::Pulse { epoch: epoch(2) },
+            Message::Pulse {
+                epoch: epoch(2),
+                hangs: false,
+            },
             Message::Heartbeat { epoch: epoch(3) },
-            Message::Election { highest: epoch(4) },
+            Message::Election {
+                highest: epoch(4),
+                hangs: false,
+            },
         ];
         for message in &messages {
             queue.push(encoder.message(message).unwrap());
@@ -201,7 +207,7 @@ mod tests {
             for (index, &length) in lengths.iter().enumerate() {
                 messages.push(sized(index as u32, length));
                 queue.push(encoder.message(&messages[index]).unwrap());
-                queue.push(encoder.message(&Message::Pulse { epoch: epoch(7) }).unwrap());
+                queue.push(encoder.message(&Message::Pulse { epoch: epoch(7), hangs: false }).unwrap());
             }
             let mut got = drain(&mut queue, limit, &mut Decoder::default());
             let all = got.len();

@@ -62,7 +62,11 @@ impl Node {
         let term = |event: &MeshEvent| match event {
             MeshEvent::Received {
                 from,
-                message: Message::Election { highest },
+                message:
+                    Message::Election {
+                        highest,
+                        hangs: false,
+                    },
                 ..
             } if *from == NodeId(peer) => Some(highest.term.0),
             _ => None,
@@ -105,6 +109,7 @@ fn election(term: u64) -> Message {
             term: Term(term),
             ..Epoch::NONE
         },
+        hangs: false,
     }
 }
 

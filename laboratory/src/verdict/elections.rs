@@ -124,6 +124,10 @@ fn is_called_for(run: &Run, fates: &Fates, election: &Event, past: &Past<'_>) ->
                 .filter(|other| other.node() < election.node() && other.at() <= election.at());
             lower.count() >= past.challenged
         }
+        "handed_over" => {
+            let mut slow = run.log.named("file_call_slow");
+            slow.any(|slow| slow.node() != election.node() && slow.at() <= election.at())
+        }
         "no_victory" => past.at("election_started") > past.settled_at(),
         "gap" => has("gap") && past.at("stepped_down") > past.at("election_won"),
         "isolated" => has("peer_down") && past.at("stepped_down") > past.at("election_won"),

@@ -17,14 +17,14 @@ const ALIVE: Duration = Duration::from_secs(2);
 /// How soon a node reports that its copy of the checkpoint has grown or shrunk.
 const HELD: Duration = Duration::from_millis(500);
 
-/// What is told as soon as it changes: the role, the highest epoch, the coordinator, for how many deaths
-/// jobs are marked, and the files that are no jobs.
-type View = (RoleName, Epoch, Option<NodeId>, u64, Option<Ignored>);
+/// What is told at once when it changes: role, highest epoch, coordinator, for how many deaths jobs are
+/// marked, whether the file system answers, and what is ignored.
+type View<I> = (RoleName, Epoch, Option<NodeId>, u64, bool, I);
 
 /// What the supervisor was told last, and what it is still to be told.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    pub(super) told: Option<View>,
+    pub(super) told: Option<View<Option<Ignored>>>,
     /// When the last report was sent, or could not be because the link was full.
     tried_at: Option<Instant>,
     /// The last report of progress still listed jobs.
@@ -42,11 +42,13 @@ pub(crate) struct Report {
 
 impl Report {
     /// When to report again though the view is the same: the progress of jobs, or their end, else
-    /// what is held, else that this node lives.
+    /// what is held, or that the file system does not answer, else that this node lives.
     pub(super) fn due(&self, node: &Node) -> Option<Instant> {
         let interval = if self.had_jobs || node.open_jobs() > 0 {
             PROGRESS
-        } else if self.told_held_bytes != (node.held_bytes(), self.peak_held_bytes) {
+        } else if node.files_hang()
+            || self.told_held_bytes != (node.held_bytes(), self.peak_held_bytes)
+        {
             HELD
         } else {
             ALIVE
@@ -67,6 +69,7 @@ impl Driver {
             self.node.highest(),
             self.node.coordinator(),
             self.node.deaths_charged(),
+            self.node.files_hang(),
             self.node.ignored(),
         );
         let due = self
@@ -74,12 +77,19 @@ impl Driver {
             .due(&self.node)
             .is_some_and(|due| due <= Instant::now());
         let told = self.report.told.as_ref();
-        let told = told.map(|(role, highest, coordinator, charged, ignored)| {
-            (*role, *highest, *coordinator, *charged, ignored.as_ref())
+        let told = told.map(|(role, highest, coordinator, charged, hangs, ignored)| {
+            (
+                *role,
+                *highest,
+                *coordinator,
+                *charged,
+                *hangs,
+                ignored.as_ref(),
+            )
         });
         if told != Some(view) || due {
-            let (role, highest, coordinator, charged, ignored) = view;
-            let view = (role, highest, coordinator, charged, ignored.cloned());
+            let (role, highest, coordinator, charged, hangs, ignored) = view;
+            let view = (role, highest, coordinator, charged, hangs, ignored.cloned());
             let status = self.node.status();
             let had_jobs = !status.jobs.is_empty();
             let held_bytes = status.held_bytes;

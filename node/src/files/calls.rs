@@ -15,6 +15,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use protocol::file::{FileCall, FilePath, FileReply, Folder, Probe};
 use protocol::job::{MAX_JOB_BYTES, SMALL_TEXT_BYTES};
 
+use super::progress::Progress;
 use super::rename::{rename, sweep_reservation};
 use super::sync::Unsynced;
 use super::text::{Readers, Text};
@@ -35,11 +36,11 @@ pub(super) type Made = (FileReply, Option<Unsynced>);
 /// # Errors
 ///
 /// What the system says, where it is no reply of its own.
-pub(super) fn make(folders: &JobsFolder, call: FileCall) -> io::Result<Made> {
+pub(super) fn make(folders: &JobsFolder, call: FileCall, progress: &Progress) -> io::Result<Made> {
     let reply = match call {
-        FileCall::List(folder) => list(folders, folder)?,
+        FileCall::List(folder) => list(folders, folder, progress)?,
         FileCall::Probe(path) => probe(folders, &path)?,
-        FileCall::Exist(paths) => exist(folders, paths)?,
+        FileCall::Exist(paths) => exist(folders, paths, progress)?,
         FileCall::Rename { from, to } => rename(folders, &from, &to)?,
         FileCall::Read { path, limit, whole } => read(folders, &path, limit, whole)?,
         FileCall::Remove(path) => remove(folders, &path)?,
@@ -64,7 +65,7 @@ pub(super) fn make(folders: &JobsFolder, call: FileCall) -> io::Result<Made> {
     Ok((reply, None))
 }
 
-fn list(folders: &JobsFolder, folder: Folder) -> io::Result<FileReply> {
+fn list(folders: &JobsFolder, folder: Folder, progress: &Progress) -> io::Result<FileReply> {
     let held = folders.get(folder)?;
     let reserves = folders.has_reservations(folder)?;
     // Opened anew, to read it from its beginning.
@@ -77,6 +78,7 @@ fn list(folders: &JobsFolder, folder: Folder) -> io::Result<FileReply> {
     let mut names = Vec::new();
     for entry in entries.iter() {
         let entry = entry?;
+        progress.moved();
         let name = entry.file_name();
         let is_folder = match entry.file_type() {
             Some(kind) => kind == Type::Directory,
@@ -92,14 +94,21 @@ fn list(folders: &JobsFolder, folder: Folder) -> io::Result<FileReply> {
     Ok(FileReply::Listed(names))
 }
 
-fn exist(folders: &JobsFolder, mut paths: Vec<FilePath>) -> io::Result<FileReply> {
+fn exist(
+    folders: &JobsFolder,
+    mut paths: Vec<FilePath>,
+    progress: &Progress,
+) -> io::Result<FileReply> {
     let mut failed = None;
-    paths.retain(|path| match look(folders, path.folder, &path.name) {
-        Ok(_) => true,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => {
-            failed = Some(error);
-            false
+    paths.retain(|path| {
+        progress.moved();
+        match look(folders, path.folder, &path.name) {
+            Ok(_) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
         }
     });
     failed.map_or(Ok(FileReply::Existing(paths)), Err)

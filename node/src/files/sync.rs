@@ -12,6 +12,7 @@ use std::thread;
 use nix::unistd::fsync;
 use protocol::file::Folder;
 
+use super::progress::Progress;
 use super::text::Text;
 
 /// Most bytes of a file that one call waits for, as in [`super::text::AT_ONCE`].
@@ -34,6 +35,7 @@ type Then = Box<dyn FnOnce(io::Result<()>) + Send>;
 pub(super) struct Syncs {
     state: Arc<Mutex<State>>,
     most_threads: usize,
+    progress: Progress,
 }
 
 #[derive(Default)]
@@ -55,11 +57,18 @@ impl Syncs {
         Syncs {
             state: Arc::default(),
             most_threads,
+            progress: Progress::default(),
         }
+    }
+
+    /// How its threads come further.
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// Syncs, and tells `then`. Returns before that, unless the system refuses a thread.
     pub(super) fn sync(&self, what: Unsynced, then: Then) {
+        self.progress.asked();
         let needs_thread = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.waiting.push_back((what, then));
@@ -82,7 +91,10 @@ impl Syncs {
     /// Syncs until nothing waits.
     fn run(&self) {
         while let Some((mut what, then)) = self.next() {
-            then(what.sync());
+            self.progress.moved();
+            let synced = what.sync(&self.progress);
+            self.progress.done();
+            then(synced);
         }
     }
 
@@ -96,11 +108,11 @@ impl Syncs {
 }
 
 impl Unsynced {
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&mut self, progress: &Progress) -> io::Result<()> {
         match self {
             Unsynced::Text(text) => {
-                text.write()?;
-                write_back(&text.file)?;
+                text.write(progress)?;
+                write_back(&text.file, progress)?;
                 text.file.sync_all()
             }
             Unsynced::Folders(folders) => {
@@ -121,7 +133,7 @@ fn sync_folder((folder, fd): &(Folder, Arc<OwnedFd>)) -> io::Result<()> {
 
 /// Has the data of a large file written, and waits for each piece by itself, which leaves little for
 /// the sync: within that the process could not be stopped, nor its supervisor be told.
-fn write_back(file: &File) -> io::Result<()> {
+fn write_back(file: &File, progress: &Progress) -> io::Result<()> {
     let size = file.metadata()?.len();
     if size <= PIECE as u64 {
         return Ok(());
@@ -136,6 +148,7 @@ fn write_back(file: &File) -> io::Result<()> {
                 libc::sync_file_range(file.as_raw_fd(), start as i64, PIECE as i64, step)
             };
             let error = io::Error::last_os_error();
+            progress.moved();
             if result == -1 {
                 return match error.raw_os_error() {
                     // Not for this file, or not here: the sync does it all.
@@ -163,7 +176,7 @@ mod tests {
     fn large_files_are_synced_too() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![b'7'; 3 * PIECE + 1]).unwrap();
-        write_back(&file).unwrap();
+        write_back(&file, &Progress::default()).unwrap();
         file.sync_all().unwrap();
     }
 
@@ -178,7 +191,7 @@ mod tests {
     fn a_folder_that_cannot_be_synced_is_named_and_keeps_no_other_from_it() {
         let null = || Arc::new(File::open("/dev/null").unwrap().into());
         let mut folders = Unsynced::Folders(vec![(Folder::Failed, null()), (Folder::Done, null())]);
-        let error = folders.sync().unwrap_err().to_string();
+        let error = folders.sync(&Progress::default()).unwrap_err().to_string();
         assert!(error.starts_with("the folder failed/: "), "{error}");
     }
 

@@ -26,9 +26,9 @@ trait Reply {
 
 impl Reply for JobsFolder {
     fn reply(&self, call: FileCall) -> FileReply {
-        let made = make(self, call).and_then(|(reply, unsynced)| {
+        let made = make(self, call, &Progress::default()).and_then(|(reply, unsynced)| {
             if let Some(Unsynced::Text(mut text)) = unsynced {
-                text.write()?;
+                text.write(&Progress::default())?;
             }
             Ok(reply)
         });
@@ -335,6 +335,7 @@ fn which_names_exist_is_told_without_following_links() {
 fn worker(directory: &Path) -> (Worker, UnboundedReceiver<Told>) {
     let (tell, told) = unbounded_channel();
     let worker = Worker {
+        calls: Progress::default(),
         folders: JobsFolder::new(directory.to_owned()),
         looked: None,
         trouble: None,
@@ -359,6 +360,7 @@ fn serve(worker: &mut Worker, term: u64, call: FileCall) {
         call,
         logged: Mark::default(),
     };
+    worker.calls.asked();
     worker.serve(request).unwrap();
 }
 
@@ -372,7 +374,8 @@ fn reply(told: &mut UnboundedReceiver<Told>) -> FileReply {
 #[test]
 fn who_was_deposed_while_it_wrote_a_text_does_not_call_it_complete() {
     let (directory, folders) = folders();
-    let made = make(&folders, write(vec!["5!=120\n".into()], running("a.job")));
+    let call = write(vec!["5!=120\n".into()], running("a.job"));
+    let made = make(&folders, call, &Progress::default());
     let Ok((_, Some(Unsynced::Text(mut text)))) = made else {
         panic!("no text is begun")
     };
@@ -382,7 +385,7 @@ fn who_was_deposed_while_it_wrote_a_text_does_not_call_it_complete() {
         epoch: Epoch::NONE,
         highest: Arc::new(Mutex::new(highest)),
     });
-    assert!(text.write().is_err());
+    assert!(text.write(&Progress::default()).is_err());
     let running = fs::read_dir(directory.path().join("running")).unwrap();
     assert_eq!(running.count(), 0);
 }

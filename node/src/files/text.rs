@@ -15,6 +15,7 @@ use protocol::file::{FilePath, Folder};
 use protocol::id::Epoch;
 
 use super::calls::{Opened, kind_of, look, open};
+use super::progress::Progress;
 use crate::acl;
 use crate::jobs_folder::JobsFolder;
 
@@ -126,11 +127,11 @@ impl Text {
     /// # Errors
     ///
     /// What the system says; nothing of it is left then.
-    pub(super) fn write(&mut self) -> io::Result<()> {
+    pub(super) fn write(&mut self, progress: &Progress) -> io::Result<()> {
         let Some(content) = self.content.take() else {
             return Ok(());
         };
-        let written = write_parts(&mut self.file, &content);
+        let written = write_parts(&mut self.file, &content, progress);
         written
             .and_then(|()| self.readers.admit_to(&self.file))
             .and_then(|()| {
@@ -147,7 +148,7 @@ impl Text {
     }
 }
 
-fn write_parts(file: &mut File, content: &[Bytes]) -> io::Result<()> {
+fn write_parts(file: &mut File, content: &[Bytes], progress: &Progress) -> io::Result<()> {
     let pieces = content.iter().flat_map(|part| part.chunks(AT_ONCE));
     let mut parts: Vec<IoSlice<'_>> = pieces.map(IoSlice::new).collect();
     let mut rest = &mut parts[..];
@@ -160,6 +161,7 @@ fn write_parts(file: &mut File, content: &[Bytes]) -> io::Result<()> {
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        progress.moved();
         IoSlice::advance_slices(&mut rest, written);
     }
     Ok(())

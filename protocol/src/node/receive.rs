@@ -26,6 +26,9 @@ impl Node {
             }
         }
         let returns = self.sign_of_life(from);
+        if returns {
+            self.core.damping.was_cut_off(from);
+        }
         self.hear(from, message);
         // Only now, since the message may have ended the attempt to collect.
         if returns {
@@ -49,7 +52,8 @@ impl Node {
             Message::Collect { epoch } => self.collected(epoch),
             Message::Victory { epoch } => self.victory(epoch),
             Message::Heartbeat { epoch } => {
-                self.core.send(from, Message::Pulse { epoch });
+                let hangs = self.core.hangs();
+                self.core.send(from, Message::Pulse { epoch, hangs });
             }
             Message::Pull { operations, .. } => {
                 self.worker.pulled(&mut self.core, from, &operations);
@@ -60,11 +64,15 @@ impl Node {
             Message::Checkpoint { update, .. } => {
                 self.apply(update);
             }
-            Message::Election { highest } => self.election(from, highest),
-            Message::Answer { highest } => self.answer(from, highest),
-            Message::Following { epoch } => self.answer(from, epoch),
+            Message::Election { highest, hangs } => self.election(from, highest, hangs),
+            Message::Answer { highest, hangs } => {
+                self.core.note_files(from, hangs);
+                let gives_way = self.core.outranks(from);
+                self.answer(from, highest, gives_way);
+            }
+            Message::Following { epoch } => self.answer(from, epoch, false),
             Message::Stale { highest } => self.learn(highest),
-            Message::Pulse { .. } => {}
+            Message::Pulse { hangs, .. } => self.core.note_files(from, hangs),
             Message::Promise {
                 epoch,
                 mut inventory,

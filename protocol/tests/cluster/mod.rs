@@ -284,7 +284,7 @@ impl Cluster {
         }
     }
 
-    fn handle(&mut self, id: NodeId, event: Event) {
+    pub(crate) fn handle(&mut self, id: NodeId, event: Event) {
         let Some(node) = self.nodes.get_mut(&id) else {
             return;
         };

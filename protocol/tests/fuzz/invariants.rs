@@ -141,7 +141,10 @@ fn traces(action: &Action, is: impl Fn(&Trace) -> bool) -> bool {
 fn obeyed(message: &Message) -> Option<Epoch> {
     match *message {
         Message::Promise { epoch, .. }
-        | Message::Pulse { epoch }
+        | Message::Pulse {
+            epoch,
+            hangs: false,
+        }
         | Message::Following { epoch }
         | Message::Missing { epoch, .. } => Some(epoch),
         _ => None,

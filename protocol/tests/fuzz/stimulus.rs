@@ -320,8 +320,14 @@ impl Subject {
     fn message(&self, saying: Saying, from: NodeId) -> Message {
         let epoch = |of: EpochOf| self.epoch(of, from);
         match saying {
-            Saying::Election(of) => Message::Election { highest: epoch(of) },
-            Saying::Answer(of) => Message::Answer { highest: epoch(of) },
+            Saying::Election(of) => Message::Election {
+                highest: epoch(of),
+                hangs: false,
+            },
+            Saying::Answer(of) => Message::Answer {
+                highest: epoch(of),
+                hangs: false,
+            },
             Saying::Following(of) => Message::Following { epoch: epoch(of) },
             Saying::Collect(of) => Message::Collect { epoch: epoch(of) },
             Saying::Promise(of, inventory) => Message::Promise {
@@ -335,7 +341,10 @@ impl Subject {
             Saying::Victory(of) => Message::Victory { epoch: epoch(of) },
             Saying::Stale(of) => Message::Stale { highest: epoch(of) },
             Saying::Heartbeat(of) => Message::Heartbeat { epoch: epoch(of) },
-            Saying::Pulse(of) => Message::Pulse { epoch: epoch(of) },
+            Saying::Pulse(of) => Message::Pulse {
+                epoch: epoch(of),
+                hangs: false,
+            },
             Saying::Assign(of, operations) => Message::Assign {
                 epoch: epoch(of),
                 operations,

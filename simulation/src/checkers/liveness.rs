@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use protocol::config::Preemption;
 use protocol::file::{FilePath, Folder};
 use protocol::id::NodeId;
+use protocol::time::Time;
 
 use super::Violation;
 use super::results::show;
@@ -47,6 +48,12 @@ pub fn unwell(scenario: &Scenario, cluster: &Cluster) -> Option<Violation> {
         }
     }
     None
+}
+
+/// Until when the highest node waits before it claims the office of a lower one, if it does.
+pub fn damped_until(cluster: &Cluster) -> Option<Time> {
+    let (_, highest) = cluster.nodes().last()?;
+    highest.damped_until()
 }
 
 /// How many jobs have not ended.
@@ -148,7 +155,6 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use protocol::time::Time;
 
     use super::*;
     use crate::checkers::Checkers;

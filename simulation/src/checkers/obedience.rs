@@ -76,7 +76,7 @@ impl Obedience {
 fn obeyed(message: &Message) -> Option<Epoch> {
     match *message {
         Message::Promise { epoch, .. }
-        | Message::Pulse { epoch }
+        | Message::Pulse { epoch, .. }
         | Message::Following { epoch }
         | Message::Missing { epoch, .. } => Some(epoch),
         _ => None,

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use ipc::control::ToNode;
 use protocol::event::ChildState;
 use protocol::id::NodeId;
+use protocol::status::RoleName;
 use protocol::time::Time;
 
 use super::{Cluster, Happening};
@@ -23,11 +25,13 @@ impl Cluster {
         }
         let term = self.supervisor.term;
         let incarnation = self.supervisor.begin(id);
+        let crashes = self.supervisor.crashes(id, self.now);
         let life = Life {
             node: id,
             incarnation,
         };
-        self.processes[usize::from(id.0)] = Some(Process::new(&self.config, life, term, self.now));
+        self.processes[usize::from(id.0)] =
+            Some(Process::new(&self.config, life, term, crashes, self.now));
         let text = || format!("the supervisor starts {life}, term {term}");
         self.record.note(self.now, None, text);
         self.show_lane(id);
@@ -94,6 +98,16 @@ impl Cluster {
         self.check(&Fact::Died(life))
     }
 
+    /// A process dies of itself.
+    pub(crate) fn crash(&mut self, id: NodeId) -> Result<(), Violation> {
+        let process = self.processes[usize::from(id.0)].as_ref();
+        let role = process.map(|process| process.node.role());
+        if matches!(role, Some(RoleName::Candidate | RoleName::Coordinator)) {
+            self.supervisor.note_crash(id, self.now);
+        }
+        self.kill(id)
+    }
+
     pub(super) fn terminate(&mut self, life: Life) -> Result<(), Violation> {
         if self.is_life(life) {
             return self.kill(life.node);
@@ -110,7 +124,7 @@ impl Cluster {
         if hangs && !self.supervisor.stopping {
             let text = || "the supervisor kills a node that does not answer".to_owned();
             self.record.note(self.now, Some(life.node), text);
-            return self.kill(life.node);
+            return self.crash(life.node);
         }
         Ok(())
     }
@@ -219,6 +233,9 @@ impl Cluster {
             } else {
                 ChildState::Running
             };
+            if stopped && self.supervisor.hints {
+                self.say(life.node, ToNode::WasStopped);
+            }
             self.owe_hints();
         }
     }
@@ -237,6 +254,7 @@ impl Cluster {
                 };
                 self.agenda.enter(at, happening);
             }
+            process.runs_since = self.now;
             process.wake_at = Time(u64::MAX);
             if process.bound {
                 self.schedule(&mut process);

@@ -43,6 +43,7 @@ impl Cluster {
             process.control.front().map(|&(at, _)| at),
             process.computed.front().map(|&(at, _)| at),
             process.replies.front().map(|&(at, _)| at),
+            process.files.slow_at(process.runs_since),
             process.is_midway().then_some(self.now),
         ];
         if let Some(due) = due.into_iter().flatten().min() {

@@ -81,7 +81,7 @@ impl Cluster {
         self.rouse_all();
     }
 
-    fn say(&mut self, id: NodeId, message: ToNode) {
+    pub(super) fn say(&mut self, id: NodeId, message: ToNode) {
         let at = self.now + self.chance.duration(self.surroundings.supervision);
         if let Some(process) = self.process(id) {
             let last = process.control.back().map_or(at, |&(last, _)| last);

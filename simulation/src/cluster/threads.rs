@@ -46,7 +46,7 @@ impl Cluster {
     /// Lets the file thread take its next request.
     pub(super) fn look_at_files(&mut self, process: &mut Process) {
         loop {
-            match process.files.look(process.node.highest()) {
+            match process.files.look(process.node.highest(), self.now) {
                 Turn::Nothing => return,
                 Turn::Refused(reply) => self.reply(process, reply),
                 Turn::Decided => {
@@ -68,7 +68,7 @@ impl Cluster {
 
     /// The moment of a call has come, however long ago it was decided on.
     pub(super) fn make_call(&mut self, life: Life) -> Result<(), Violation> {
-        let now = self.now;
+        let (now, hangs_until) = (self.now, self.disk_hangs_until);
         let Some(process) = self
             .process(life.node)
             .filter(|process| process.life == life)
@@ -77,6 +77,11 @@ impl Cluster {
         };
         if !process.runs(now) {
             process.held_up.push(Held::File);
+            return Ok(());
+        }
+        let answers_at = process.files.hangs_until.max(hangs_until);
+        if now < answers_at {
+            self.agenda.enter(answers_at, Happening::File(life));
             return Ok(());
         }
         let highest = process.node.highest();
@@ -113,6 +118,7 @@ impl Cluster {
             }
             Progress::Next(step) => {
                 decided.step = step;
+                decided.since = now;
                 process.files.go_on(decided);
                 let at = self.now + self.chance.duration(self.surroundings.file_call);
                 self.agenda.enter(at, Happening::File(life));
@@ -211,7 +217,8 @@ impl Cluster {
     /// The disk takes as long as some calls do.
     fn reply_when_synced(&mut self, process: &mut Process, reply: Event) {
         let waits = |cluster: &mut Self| cluster.chance.duration(cluster.surroundings.file_call);
-        let at = self.now + waits(self) + waits(self) + waits(self);
+        let begun = self.now.max(self.disk_hangs_until);
+        let at = begun + waits(self) + waits(self) + waits(self);
         self.reply_at(process, at, reply);
     }
 

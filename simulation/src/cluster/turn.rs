@@ -47,6 +47,9 @@ impl Cluster {
             pass!(self.handle_mail(process)?);
         }
         pass!(self.handle_results(process)?);
+        if let Some(event) = process.files.news(process.runs_since, self.now) {
+            pass!(self.step(process, event)?);
+        }
         while let Some((due, timer)) = process.node.next_timeout()
             && due <= self.now
         {
@@ -70,6 +73,9 @@ impl Cluster {
         }
         if news.stopping {
             process.mail.push_back(Event::Stopping);
+        }
+        if news.was_stopped {
+            process.mail.push_back(Event::WasStopped);
         }
         for hint in news.hints(process.node.coordinator()) {
             if hint.state == ChildState::Gone {

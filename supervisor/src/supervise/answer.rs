@@ -129,6 +129,12 @@ impl Supervisor<'_> {
                     "cannot send {signal} to node {id} (pid {pid}): {error}"
                 ));
             }
+            if let Some(life) = &mut self.slots[index].life {
+                life.signalled = true;
+                if signal == Signal::SIGSTOP {
+                    life.owe_stop();
+                }
+            }
             tracing::info!("{signal} sent to node {id} (pid {pid}) on demand");
             reached.push(Signalled {
                 id,
@@ -210,6 +216,7 @@ impl Supervisor<'_> {
             term: status.map_or(Term(0), |status| status.highest.term),
             held_bytes: status.map_or(0, |status| status.held_bytes),
             peak_held_bytes: life.map_or(0, |life| life.peak_held_bytes),
+            slow_file_ms: status.map_or(0, |status| status.slow_file_ms),
             unreachable: life.is_some_and(|life| life.unreachable),
         }
     }

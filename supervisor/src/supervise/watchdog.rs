@@ -33,6 +33,7 @@ impl Supervisor<'_> {
                     life.pid,
                     LIMIT
                 );
+                life.hung = true;
                 life.signal(Signal::SIGKILL);
             }
         }

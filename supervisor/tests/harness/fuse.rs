@@ -121,6 +121,15 @@ impl Mount {
         self.folder.path().join("source")
     }
 
+    /// Sends the program of the file system a signal: stopped, it answers nobody.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.process.id()).unwrap())
+    }
+
     /// Makes the jobs directory of these directories be the mount. The mount has to live longer than
     /// they do.
     pub(crate) fn hold_jobs_of(&self, home: &Home) {
@@ -153,7 +162,7 @@ impl Drop for Mount {
             .stderr(Stdio::null())
             .status();
         drop(unmounted);
-        let pid = Pid::from_raw(i32::try_from(self.process.id()).unwrap());
+        let pid = self.pid();
         if self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
             let _ = kill(pid, Signal::SIGKILL);
         }

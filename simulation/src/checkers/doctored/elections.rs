@@ -10,6 +10,7 @@ use protocol::trace::{StepDownCause, Trace};
 use super::{Doctored, epoch, life};
 use crate::checkers::Checker;
 use crate::checkers::authority::Authority;
+use crate::checkers::damping::Damping;
 use crate::checkers::dead_lives::DeadLives;
 use crate::checkers::obedience::Obedience;
 use crate::checkers::stopping::Stopping;
@@ -64,7 +65,13 @@ fn s2_a_stale_message_that_has_an_effect() {
     assert_eq!(refused.shown_to(&mut Obedience::default()), Ok(()));
     refused.unchanged = Some(false);
     assert!(refused.shown_to(&mut Obedience::default()).is_err());
-    let obeyed = stale().sends(NodeId(2), Message::Pulse { epoch: low });
+    let obeyed = stale().sends(
+        NodeId(2),
+        Message::Pulse {
+            epoch: low,
+            hangs: false,
+        },
+    );
     assert!(obeyed.shown_to(&mut Obedience::default()).is_err());
 }
 
@@ -130,7 +137,13 @@ fn s2_obeying_a_life_that_is_known_to_be_over() {
     let says = |incarnation| {
         let message = Message::Heartbeat { epoch: high };
         let step = Doctored::knowing(me, high).gets(life(1, incarnation), message);
-        step.sends(NodeId(1), Message::Pulse { epoch: high })
+        step.sends(
+            NodeId(1),
+            Message::Pulse {
+                epoch: high,
+                hangs: false,
+            },
+        )
     };
     let mut checker = DeadLives::default();
     assert_eq!(says(2).shown_to(&mut checker), Ok(()));
@@ -153,4 +166,22 @@ fn l4_an_election_while_the_cluster_stops() {
     let told = Doctored::knowing(me, epoch(1, me)).event(Event::Stopping);
     assert_eq!(told.shown_to(&mut checker), Ok(()));
     assert!(elects.shown_to(&mut checker).is_err());
+}
+
+#[test]
+fn l1_waiting_for_too_long_or_without_having_lost_the_office_again() {
+    let (me, other) = (life(2, 3), life(1, 2));
+    let waits = |ms| {
+        let trace = Trace::PreemptionDamped { ms };
+        Doctored::knowing(me, epoch(9, other)).trace(trace)
+    };
+    let mut checker = Damping::default();
+    for term in 1..=2 {
+        assert!(waits(2_000).shown_to(&mut checker).is_err());
+        let won = Doctored::knowing(me, epoch(term, me));
+        assert_eq!(won.shown_to(&mut checker), Ok(()));
+        assert_eq!(checker.see(&Fact::Died(me)), Ok(()));
+    }
+    assert_eq!(waits(30_000).shown_to(&mut checker), Ok(()));
+    assert!(waits(30_001).shown_to(&mut checker).is_err());
 }

@@ -30,6 +30,7 @@ fn node(id: u8, role: Role, state: NodeState) -> NodeStatus {
         held_bytes: 44_054,
         peak_held_bytes: 50_000,
         unreachable: false,
+        slow_file_ms: 0,
     }
 }
 
