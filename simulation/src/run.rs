@@ -186,6 +186,14 @@ impl Run {
         if is_well {
             self.cluster.run_until(self.cluster.now + STAYS)?;
         }
+        // A link that was still frozen may have cost the highest node its office since.
+        if is_well
+            && !well(&self.cluster)
+            && let Some(end) = liveness::damped_until(&self.cluster)
+        {
+            self.cluster.run_until_so(end + AFTER_DAMPING, well)?;
+            self.cluster.run_until(self.cluster.now + STAYS)?;
+        }
         let violation = liveness::unwell(scenario, &self.cluster)
             .or_else(|| liveness::left_over(scenario, &self.cluster))
             .or_else(|| liveness::too_many_elections(scenario, &self.cluster, elections));

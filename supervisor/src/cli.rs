@@ -116,9 +116,11 @@ pub(crate) enum Command {
         and stale: another was elected since, which it has not heard yet, being stopped for one. Its\n\
         epoch is told as TERM.NODE.\n\
         States: running, stopped (by a signal), waiting (for its restart).\n\
-        In the JSON, held_bytes are the products in a node's copy of the checkpoint.\n\
-        Exit code 3 if no cluster uses the run directory, and with --check 1 if no node coordinates or\n\
-        one that lives cannot be reached by its peers, as a container's health check asks.")]
+        In the JSON, held_bytes are the products in a node's copy of the checkpoint, and slow_file_ms is\n\
+        for how long the file system has not answered it, 0 where all is well.\n\
+        Exit code 3 if no cluster uses the run directory, and with --check 1 if no node coordinates, one\n\
+        that lives cannot be reached by its peers, or the file system does not answer the one that\n\
+        coordinates, as a container's health check asks.")]
     Status(StatusArgs),
     /// Kill, stop or continue nodes, to see the work go on.
     #[command(after_help = "Examples:\n  \

@@ -123,6 +123,7 @@ pub(crate) fn timer() -> impl Strategy<Value = Timer> {
             Timer::Elect,
             Timer::Answers,
             Timer::Victory,
+            Timer::Preempt,
             Timer::Heartbeat,
             Timer::CoordinatorSilence,
             Timer::Deliver,

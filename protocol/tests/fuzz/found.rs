@@ -82,7 +82,7 @@ fn who_returns_with_news_of_a_higher_epoch_is_not_asked_in_a_lower_one() {
         Stimulus::Hint(NodeId(2), Incarnation(1), ChildState::Stopped),
         said(3, Saying::Pull(EpochOf::Speaker(0), Vec::new())),
         Stimulus::Stray(Timer::CoordinatorSilence),
-        said(3, Saying::Election(EpochOf::Speaker(0))),
+        said(3, Saying::Election(EpochOf::Speaker(0), false)),
     ];
     run(&config(4), 1, &stimuli).unwrap();
 }

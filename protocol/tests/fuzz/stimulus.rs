@@ -38,6 +38,9 @@ pub(crate) enum Stimulus {
     /// A file call ends that was never made.
     StrayFile(EpochOf, FileTag, FileReply),
     InboxChanged,
+    FilesSlow,
+    FilesAnswer,
+    WasStopped,
     /// A timer fires that is armed.
     Due(Index),
     /// A timer fires, armed or not.
@@ -67,8 +70,8 @@ pub(crate) enum EpochOf {
 /// A message, its epoch still to be resolved.
 #[derive(Clone, Debug)]
 pub(crate) enum Saying {
-    Election(EpochOf),
-    Answer(EpochOf),
+    Election(EpochOf, bool),
+    Answer(EpochOf, bool),
     Following(EpochOf),
     Collect(EpochOf),
     Promise(EpochOf, Inventory),
@@ -76,7 +79,7 @@ pub(crate) enum Saying {
     Victory(EpochOf),
     Stale(EpochOf),
     Heartbeat(EpochOf),
-    Pulse(EpochOf),
+    Pulse(EpochOf, bool),
     Assign(EpochOf, Vec<OperationId>),
     Missing(EpochOf, Vec<OperationId>),
     Products(Vec<Product>),
@@ -125,8 +128,8 @@ fn life() -> impl Strategy<Value = LifeOf> {
 
 fn saying() -> impl Strategy<Value = Saying> {
     prop_oneof![
-        1 => epoch().prop_map(Saying::Election),
-        1 => epoch().prop_map(Saying::Answer),
+        1 => (epoch(), any::<bool>()).prop_map(|(of, hangs)| Saying::Election(of, hangs)),
+        1 => (epoch(), any::<bool>()).prop_map(|(of, hangs)| Saying::Answer(of, hangs)),
         1 => epoch().prop_map(Saying::Following),
         1 => epoch().prop_map(Saying::Collect),
         3 => (epoch(), anything::inventory()).prop_map(|(of, has)| Saying::Promise(of, has)),
@@ -134,7 +137,7 @@ fn saying() -> impl Strategy<Value = Saying> {
         1 => epoch().prop_map(Saying::Victory),
         1 => epoch().prop_map(Saying::Stale),
         1 => epoch().prop_map(Saying::Heartbeat),
-        1 => epoch().prop_map(Saying::Pulse),
+        1 => (epoch(), any::<bool>()).prop_map(|(of, hangs)| Saying::Pulse(of, hangs)),
         2 => (epoch(), anything::operations()).prop_map(|(of, ids)| Saying::Assign(of, ids)),
         1 => (epoch(), anything::operations()).prop_map(|(of, ids)| Saying::Missing(of, ids)),
         2 => anything::products().prop_map(Saying::Products),
@@ -169,6 +172,7 @@ pub(crate) fn stimulus() -> impl Strategy<Value = Stimulus> {
         1 => (epoch(), tag, anything::reply())
             .prop_map(|(of, tag, reply)| Stimulus::StrayFile(of, tag, reply)),
         1 => Just(Stimulus::InboxChanged),
+        1 => select(vec![Stimulus::FilesSlow, Stimulus::FilesAnswer, Stimulus::WasStopped]),
         5 => any::<Index>().prop_map(Stimulus::Due),
         1 => anything::timer().prop_map(Stimulus::Stray),
         2 => wait.prop_map(Stimulus::Wait),
@@ -282,6 +286,11 @@ impl Subject {
                 reply,
             },
             Stimulus::InboxChanged => Event::InboxChanged,
+            Stimulus::FilesSlow => Event::FilesSlow {
+                lasts: Duration::from_secs(3),
+            },
+            Stimulus::FilesAnswer => Event::FilesAnswer,
+            Stimulus::WasStopped => Event::WasStopped,
             Stimulus::Due(which) => {
                 let armed: Vec<Timer> = self.node.armed_timers().collect();
                 if armed.is_empty() {
@@ -320,13 +329,13 @@ impl Subject {
     fn message(&self, saying: Saying, from: NodeId) -> Message {
         let epoch = |of: EpochOf| self.epoch(of, from);
         match saying {
-            Saying::Election(of) => Message::Election {
+            Saying::Election(of, hangs) => Message::Election {
                 highest: epoch(of),
-                hangs: false,
+                hangs,
             },
-            Saying::Answer(of) => Message::Answer {
+            Saying::Answer(of, hangs) => Message::Answer {
                 highest: epoch(of),
-                hangs: false,
+                hangs,
             },
             Saying::Following(of) => Message::Following { epoch: epoch(of) },
             Saying::Collect(of) => Message::Collect { epoch: epoch(of) },
@@ -341,9 +350,9 @@ impl Subject {
             Saying::Victory(of) => Message::Victory { epoch: epoch(of) },
             Saying::Stale(of) => Message::Stale { highest: epoch(of) },
             Saying::Heartbeat(of) => Message::Heartbeat { epoch: epoch(of) },
-            Saying::Pulse(of) => Message::Pulse {
+            Saying::Pulse(of, hangs) => Message::Pulse {
                 epoch: epoch(of),
-                hangs: false,
+                hangs,
             },
             Saying::Assign(of, operations) => Message::Assign {
                 epoch: epoch(of),
