@@ -113,6 +113,14 @@ fn l3_an_election_without_its_cause() {
         made.add(T - 10, 1, 1, json!({"event": "gap", "ms": 500}));
         made.add(T - 10, 1, 1, json!({"event": "stepped_down", "why": "gap"}));
     });
+    needs_proof("L3", elects("handed_over"), |made| {
+        made.add(
+            T - 10,
+            2,
+            1,
+            json!({"event": "file_call_slow", "ms": 3_000}),
+        );
+    });
     needs_proof("L3", elects("no_victory"), |made| {
         made.add(T - 10, 2, 1, json!({"event": "gap", "ms": 500}));
         made.add(

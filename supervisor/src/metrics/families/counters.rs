@@ -152,7 +152,7 @@ mod tests {
         assert!(elections.contains(&"coordinator_lost".to_owned()));
         assert_eq!(
             words(StepDownCause::VARIANTS).collect::<Vec<_>>(),
-            ["promised", "stale", "gap", "isolated"]
+            ["promised", "stale", "gap", "isolated", "file_call_slow"]
         );
         assert_eq!(
             words(ReassignCause::VARIANTS).count(),
