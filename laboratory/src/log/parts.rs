@@ -87,7 +87,10 @@ pub(crate) fn since(last: &Part, log: &Path) -> io::Result<Option<Vec<Part>>> {
             return Ok(Some(Vec::new()));
         }
         let mut parts = newest_first(log, |part| part.id == last.id)?;
-        if parts.last().is_some_and(|part| part.id == last.id) {
+        // A file that is newer than the one before it has moved on by two names meanwhile.
+        let mut steps = parts.windows(2);
+        let in_order = steps.all(|pair| pair[0].number > pair[1].number || pair[0].number == 0);
+        if in_order && parts.last().is_some_and(|part| part.id == last.id) {
             parts.pop();
             parts.reverse();
             return Ok(Some(parts));
