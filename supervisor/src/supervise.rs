@@ -11,31 +11,30 @@
 mod answer;
 mod casualties;
 mod error;
+mod fates;
+mod hearing;
 mod record;
 mod shutdown;
 mod suspend;
+mod telling;
 mod upkeep;
 mod watch;
 pub(crate) mod watchdog;
 
-use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use ipc::control::Hint;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 use node::event_log::Header;
-use protocol::event::ChildState;
 use protocol::id::{Epoch, Incarnation, NodeId};
 
 use crate::control::server::Server;
-use protocol::status::{Ignored, RoleName};
+use protocol::status::Ignored;
 
 use crate::events::ProcessEvent;
 use crate::launch::Launch;
-use crate::reap::{self, Change, Ending};
 use crate::rotation::Rotation;
 use crate::run_dir::RunDir;
 use crate::signals::Signals;
@@ -176,230 +175,6 @@ impl<'a> Supervisor<'a> {
         self.serve_control();
         self.sleep(wake)?;
         Ok(Turn::Running)
-    }
-
-    /// Takes in all changes of children; strangers are orphans, which only have to be reaped.
-    fn reap(&mut self) -> Result<(), SuperviseError> {
-        let failed = |error| SuperviseError::System {
-            call: "waitpid",
-            error,
-        };
-        while let Some((pid, change)) = reap::next().map_err(failed)? {
-            let is_it = |slot: &Slot| slot.life.as_ref().is_some_and(|life| life.pid == pid);
-            if let Some(index) = self.slots.iter().position(is_it) {
-                match change {
-                    Change::Ended(ending) => self.ended(index, pid, ending)?,
-                    Change::Stopped => self.changed(index, pid, ChildState::Stopped),
-                    Change::Continued => self.changed(index, pid, ChildState::Running),
-                }
-            } else if self.watch.pid() == Some(pid) {
-                self.watch_changed(change);
-            }
-        }
-        Ok(())
-    }
-
-    fn changed(&mut self, index: usize, pid: Pid, state: ChildState) {
-        let id = self.slots[index].id;
-        if state == ChildState::Stopped {
-            tracing::info!("node {id} (pid {pid}) was stopped");
-        } else {
-            tracing::info!("node {id} (pid {pid}) continues");
-        }
-        self.note_state(index, pid, state);
-    }
-
-    fn note_state(&mut self, index: usize, pid: Pid, state: ChildState) {
-        let event = match state {
-            ChildState::Stopped => ProcessEvent::Stopped,
-            _ => ProcessEvent::Continued,
-        };
-        self.slots[index].state = state;
-        if state == ChildState::Stopped
-            && self.hints
-            && let Some(life) = &mut self.slots[index].life
-        {
-            life.owe_stop();
-        }
-        self.record(index, pid, &event);
-        self.owe_hints();
-    }
-
-    fn ended(&mut self, index: usize, pid: Pid, ending: Ending) -> Result<(), SuperviseError> {
-        // Its last reports count: its term may be the highest.
-        while self.read_reports_of(index) {}
-        self.record(index, pid, &ending.into());
-        let life = self.slots[index].life.as_mut();
-        let repeats = life.as_ref().is_some_and(|life| life.repeats);
-        let aborts = life.as_ref().is_some_and(|life| life.aborts);
-        let not_executed = life.and_then(|life| life.not_executed.take());
-        self.casualties.ended(ending, aborts);
-        let wait = self.slots[index].end(Some(ending), Instant::now());
-        if self.is_stopping() {
-            return Ok(());
-        }
-        let id = self.slots[index].id;
-        if let Some(error) = not_executed {
-            return self.not_started(id, error, wait);
-        }
-        let hopeless = |slot: &Slot| slot.deaths >= START_ATTEMPTS;
-        if !self.viable && self.slots.iter().all(hopeless) {
-            return Err(SuperviseError::NeverReady { id, ending });
-        }
-        if !repeats {
-            tracing::warn!(
-                "node {id} (pid {pid}) {ending}; it is started again {}",
-                when(wait)
-            );
-        }
-        self.owe_hints();
-        Ok(())
-    }
-
-    fn restart_due(&mut self) -> Result<(), SuperviseError> {
-        if self.is_stopping() {
-            return Ok(());
-        }
-        for index in 0..self.slots.len() {
-            if self.slots[index]
-                .due
-                .is_some_and(|due| due <= Instant::now())
-            {
-                self.spawn(index)?;
-            }
-        }
-        self.watch.start_if_due(&self.launch);
-        Ok(())
-    }
-
-    /// A node's process could not be made, or not become a node: the cluster cannot start, if no node has yet.
-    fn not_started(
-        &mut self,
-        id: NodeId,
-        error: io::Error,
-        wait: Duration,
-    ) -> Result<(), SuperviseError> {
-        if !self.viable {
-            return Err(SuperviseError::Spawn { id, error });
-        }
-        tracing::warn!(
-            "cannot start node {id}: {error}; trying again {}",
-            when(wait)
-        );
-        self.owe_hints();
-        Ok(())
-    }
-
-    /// Starts a node. A failure counts as a death, save of the first life: then the cluster
-    /// cannot start.
-    fn spawn(&mut self, index: usize) -> Result<(), SuperviseError> {
-        let id = self.slots[index].id;
-        let incarnation = Incarnation(self.incarnation.0 + 1);
-        let crashes = self.slots[index].crashes();
-        let term = self.highest.term;
-        match self.launch.spawn(id, incarnation, term, crashes) {
-            Ok(spawned) => {
-                let pid = spawned.pid;
-                self.incarnation = incarnation;
-                self.slots[index].begin(incarnation, spawned, Instant::now());
-                self.record(index, pid, &ProcessEvent::Spawned);
-                self.owe_hints();
-            }
-            Err(error) if self.slots[index].incarnation == Incarnation::default() => {
-                return Err(SuperviseError::Spawn { id, error });
-            }
-            Err(error) => {
-                let wait = self.slots[index].end(None, Instant::now());
-                self.not_started(id, error, wait)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn read_reports(&mut self) {
-        for index in 0..self.slots.len() {
-            self.read_reports_of(index);
-        }
-    }
-
-    /// True if there may be more.
-    fn read_reports_of(&mut self, index: usize) -> bool {
-        let Some(life) = &mut self.slots[index].life else {
-            return false;
-        };
-        let more = life.read_reports();
-        self.viable |= life.bound;
-        for spec in std::mem::take(&mut life.fired) {
-            self.launch.fault_fired(spec);
-        }
-        let mut ignored = None;
-        let mut charged = 0;
-        if let Some(status) = &mut life.status {
-            ignored = status.ignored.take();
-            charged = status.deaths_charged;
-            self.highest = self.highest.max(status.highest);
-            if status.role == RoleName::Coordinator && status.highest > self.announced {
-                self.announced = status.highest;
-                // What was told to its predecessor may have come after its own first look.
-                self.watch.owe_hint();
-                let (node, term) = (status.highest.node, status.highest.term);
-                tracing::info!("node {node} is coordinator in epoch {term}.{node}");
-            }
-        }
-        if let Some(ignored) = ignored {
-            self.note_ignored(ignored);
-        }
-        self.note_charged(charged);
-        self.note_trouble(index);
-        self.note_lost(index);
-        more
-    }
-
-    /// Tells what keeps a node from its peers, once, and when that is over.
-    fn note_trouble(&mut self, index: usize) {
-        let Slot { id, life, told, .. } = &mut self.slots[index];
-        let Some(life) = life else { return };
-        if let Some(trouble) = life.trouble.take() {
-            life.repeats = told.as_ref() == Some(&trouble);
-            if !life.repeats {
-                tracing::error!("node {id}: {trouble}");
-                *told = Some(trouble);
-            }
-        } else if life.bound && !life.unreachable && told.take().is_some() {
-            tracing::info!("node {id} can be reached by its peers now");
-        }
-    }
-
-    fn owe_hints(&mut self) {
-        if self.hints {
-            self.owe(Life::owe_hints);
-        }
-    }
-
-    fn owe(&mut self, what: impl FnMut(&mut Life)) {
-        let lives = self.slots.iter_mut();
-        lives.filter_map(|slot| slot.life.as_mut()).for_each(what);
-    }
-
-    /// Sends every node the hints and the start signal that it is owed.
-    fn tell(&mut self) {
-        if self.is_stopping() {
-            return;
-        }
-        let all_bound = || {
-            let bound = |slot: &Slot| slot.life.as_ref().is_some_and(|life| life.bound);
-            self.slots.iter().all(bound)
-        };
-        self.started = self.started || all_bound() || Instant::now() >= self.start_by;
-        let states: Vec<Hint> = self.slots.iter().filter_map(Slot::hint).collect();
-        for slot in &mut self.slots {
-            if let Some(life) = &mut slot.life {
-                let others = |hint: &&Hint| hint.node != slot.id;
-                life.tell(self.started, self.casualties.deaths, || {
-                    states.iter().filter(others).copied().collect()
-                });
-            }
-        }
     }
 
     fn sleep(&self, wake: Option<Instant>) -> Result<(), SuperviseError> {

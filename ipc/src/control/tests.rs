@@ -203,17 +203,3 @@ fn a_child_that_is_no_node_yet_says_why() {
         }
     }
 }
-
-#[test]
-fn the_last_words_of_a_node_are_heard_though_it_has_not_heard_ours() {
-    let (supervisor, node) = ends();
-    supervisor.send(&ToNode::Start).unwrap();
-    node.send(&ToSupervisor::Bound).unwrap();
-    node.send(&ToSupervisor::JobEnded).unwrap();
-    drop(node);
-    for message in [ToSupervisor::Bound, ToSupervisor::JobEnded] {
-        assert_eq!(supervisor.receive().unwrap(), Received::Message(message));
-    }
-    assert_eq!(supervisor.receive().unwrap(), Received::Closed);
-    assert_eq!(supervisor.receive().unwrap(), Received::Closed);
-}

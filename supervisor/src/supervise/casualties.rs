@@ -71,7 +71,6 @@ impl Supervisor<'_> {
     }
 
     fn owe_deaths(&mut self) {
-        let lives = self.slots.iter_mut().filter_map(|slot| slot.life.as_mut());
-        lives.for_each(Life::owe_deaths);
+        self.owe(Life::owe_deaths);
     }
 }

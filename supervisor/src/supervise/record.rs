@@ -161,8 +161,7 @@ impl Supervisor<'_> {
         let (index, pid) = living.unwrap_or((0, Pid::from_raw(0)));
         let header = self.header(index, pid);
         if self.record.rotate_if_due(&header) {
-            let lives = self.slots.iter_mut().filter_map(|slot| slot.life.as_mut());
-            lives.for_each(Life::owe_reopening);
+            self.owe(Life::owe_reopening);
         }
     }
 
