@@ -166,11 +166,11 @@ impl<'a> Supervisor<'a> {
         self.keep_record();
         self.end_grace();
         self.kill_silent();
-        self.look_after_run_dir();
         // Before a restart, so that no peer learns of a death later than it must.
         self.tell();
         self.pass_on_drop();
         self.count_casualties();
+        self.look_after_run_dir();
         self.restart_due()?;
         self.serve_control();
         self.sleep(wake)?;
