@@ -12,14 +12,16 @@ use serde_json::Value;
 const ALL: std::ops::RangeInclusive<libc::c_int> = 1..=64;
 /// What stops a process. A node leads a session of its own, in which a terminal's three do nothing.
 const STOPPING: [libc::c_int; 4] = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
-/// What does nothing to a node: by default, but for a reader that left and a lease that is broken.
-const IGNORED: [libc::c_int; 6] = [
+/// What does nothing to a node: by default, but for a reader that left, a lease that is broken, and a limit
+/// on the size of files, which is an error of a call.
+const IGNORED: [libc::c_int; 7] = [
     libc::SIGCHLD,
     libc::SIGCONT,
     libc::SIGURG,
     libc::SIGWINCH,
     libc::SIGPIPE,
     libc::SIGIO,
+    libc::SIGXFSZ,
 ];
 /// The two that the C library keeps for itself; nobody can reset them, and `kill -l` has them not.
 const OF_THE_C_LIBRARY: [libc::c_int; 2] = [32, 33];
