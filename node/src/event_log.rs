@@ -3,13 +3,14 @@
 #[cfg(test)]
 mod tests;
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::geteuid;
 use protocol::id::{Incarnation, NodeId, Term};
 use protocol::status::RoleName;
 use serde::{Serialize, Serializer};
@@ -103,6 +104,27 @@ impl EventLog {
         let id = |found: Metadata| (found.dev(), found.ino());
         let (held, found) = (self.file.metadata(), std::fs::symlink_metadata(&self.path));
         found.ok().map(id) != held.ok().map(id)
+    }
+
+    /// Lets its user read and write its file again, if somebody has taken that away. False if it is another
+    /// user's by now.
+    pub fn restore_rights(&self) -> bool {
+        let is_open = |found: &Metadata| found.mode() & 0o600 == 0o600;
+        self.file.metadata().is_ok_and(|found| {
+            let own = found.uid() == geteuid().as_raw();
+            own && (is_open(&found)
+                || self
+                    .file
+                    .set_permissions(Permissions::from_mode(0o600))
+                    .is_ok())
+        })
+    }
+
+    /// Whether what has the name of the log is none that this user could open: it is no file, or another
+    /// user's.
+    pub fn is_obstructed(&self) -> bool {
+        let found = std::fs::symlink_metadata(&self.path);
+        found.is_ok_and(|found| !found.is_file() || found.uid() != geteuid().as_raw())
     }
 
     /// Goes on in the file that has the name of the log now, and makes one if there is none. Where that

@@ -18,6 +18,7 @@ use crate::owner::OwnerError;
 use crate::private_folder::FolderError;
 use crate::results::ResultsError;
 use crate::run_dir::RunDirError;
+use crate::start;
 use crate::start::StartError;
 use crate::submit::SubmitError;
 use crate::supervise::SuperviseError;
@@ -49,7 +50,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Owner(#[from] OwnerError),
     /// The signals cannot be handled.
-    #[error("cannot install the signal handlers: {0}")]
+    #[error("cannot install the signal handlers: {0}{advice}", advice = start::advice(.0))]
     Signals(std::io::Error),
     /// What the supervisor starts was started by somebody else.
     #[error("what watches the jobs directory is started by `bullpen up`, not by hand")]

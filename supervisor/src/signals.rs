@@ -44,6 +44,8 @@ pub(crate) struct Signals {
     /// The exit code with which a signal that asks to stop ends the process on the spot.
     at_once: Arc<AtomicI32>,
     suspension_asked: bool,
+    /// What asked to stop when this process had been suspended, until somebody asks for that.
+    early_stops: usize,
     /// For how long this process was suspended in all.
     suspended: Duration,
 }
@@ -71,13 +73,19 @@ impl Signals {
             stop.extend(ENDING);
             stop.extend(libc::SIGRTMIN()..=libc::SIGRTMAX());
         }
-        let mut heeded = vec![SIGCHLD];
-        let at_once = Arc::new(AtomicI32::new(NOT_AT_ONCE));
+        let mut heeded = Vec::new();
         for signal in stop {
             // SIGTERM is how everybody ends a service, whoever started it.
-            if signal != SIGTERM && is_ignored(signal)? {
-                continue;
+            if signal == SIGTERM || !is_ignored(signal)? {
+                heeded.push(signal);
             }
+        }
+        let (read, write) = UnixStream::pair()?;
+        let all = heeded.iter().chain(&[SIGCHLD]);
+        // First: what a handler sees that does not write there is lost.
+        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, all)?;
+        let at_once = Arc::new(AtomicI32::new(NOT_AT_ONCE));
+        for signal in heeded {
             let code = Arc::clone(&at_once);
             let end = move || match code.load(Ordering::SeqCst) {
                 NOT_AT_ONCE => {}
@@ -85,13 +93,12 @@ impl Signals {
             };
             // SAFETY: the action is async-signal-safe: it loads an atomic number, and exits by `_exit`.
             unsafe { signal_hook::low_level::register(signal, end) }?;
-            heeded.push(signal);
         }
-        let (read, write) = UnixStream::pair()?;
         Ok(Signals {
-            delivery: SignalDelivery::with_pipe(read, write, SignalOnly, heeded)?,
+            delivery,
             at_once,
             suspension_asked: false,
+            early_stops: 0,
             suspended: Duration::ZERO,
         })
     }
@@ -112,7 +119,7 @@ impl Signals {
 
     /// Takes what has arrived, and says how many different signals asked to stop.
     pub(crate) fn drain(&mut self) -> usize {
-        let mut stops = 0;
+        let mut stops = std::mem::take(&mut self.early_stops);
         for signal in self.delivery.pending() {
             match signal {
                 SIGCHLD => {}
@@ -143,6 +150,9 @@ impl Signals {
         // SAFETY: gives back what stood there before.
         unsafe { sigaction(Signal::SIGTSTP, &ours) }?;
         self.suspended += begun.elapsed();
+        // Who pressed it twice meant one stop.
+        self.early_stops = self.drain();
+        self.suspension_asked = false;
         Ok(raised?)
     }
 

@@ -2,6 +2,7 @@
 //! program can be executed once more for each node.
 
 use std::fs;
+use std::io;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,9 @@ const EACH: usize = 4;
 /// and threads beside all nodes.
 const THREADS: rlim_t = 8;
 const OTHER_THREADS: rlim_t = 4;
+
+/// The reason for which a job fails whose text is too large takes less.
+const SMALLEST_FILE: rlim_t = 64;
 
 /// Why no cluster can be started here. Displays as one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,15 @@ pub(crate) enum StartError {
         /// How many there may be, of all that this user does.
         limit: rlim_t,
     },
+    /// Not even the reasons for which a job fails could be written.
+    #[error(
+        "files may have {limit} bytes at most here, and {SMALLEST_FILE} are needed for the texts of small jobs: raise \
+         the limit (ulimit -f; in a container: --ulimit fsize)"
+    )]
+    FileSize {
+        /// The limit.
+        limit: rlim_t,
+    },
     /// The system does not tell which file this process executes.
     #[error(
         "nodes are started by /proc/self/exe, which is not there: mount /proc (mount -t proc proc /proc)"
@@ -77,11 +90,25 @@ pub(crate) enum StartError {
 /// Why it cannot.
 pub(crate) fn check(nodes: u8) -> Result<(), StartError> {
     provide_descriptors(nodes)?;
+    let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE).unwrap_or((rlim_t::MAX, rlim_t::MAX));
+    if limit < SMALLEST_FILE {
+        return Err(StartError::FileSize { limit });
+    }
     let program = fs::read_link(Path::new(SELF)).map_err(|_| StartError::NoProc)?;
     if is_loader(&program) {
         return Err(StartError::Loader { loader: program });
     }
     Ok(())
+}
+
+/// What to do about an error, as the end of a sentence, where the limit of descriptors is too low for
+/// anything.
+pub(crate) fn advice(error: &io::Error) -> String {
+    if error.raw_os_error() != Some(libc::EMFILE) {
+        return String::new();
+    }
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or_default();
+    format!("; raise the limit of {limit} file descriptors, with ulimit -n 1024")
 }
 
 /// Looks whether this user may have as many processes as so many nodes need, and raises the limit of them, as

@@ -8,6 +8,7 @@ mod trial;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use harness::freezer::Freezer;
 use harness::{PATIENCE, eventually, kill_node};
 use nix::sys::signal::{Signal, kill};
 use trial::Trial;
@@ -24,17 +25,20 @@ fn waits(trial: &Trial) -> Vec<u64> {
     waits.collect()
 }
 
-/// A stop of which nobody tells the nodes is pure silence, as of a node without processor time.
+/// Frozen, a node is silent, as one without processor time, and no signal explains it.
 #[test]
 fn a_node_that_falls_silent_again_and_again_waits_and_gets_its_office_back_once_it_is_well() {
-    let trial = Trial::start(&["--nodes", "3", "--hints", "off"]);
+    let Some(freezer) = Freezer::new("damping") else {
+        return;
+    };
+    let trial = Trial::start(&["--nodes", "3"]);
     let highest = trial.node_named("coordinator-2").unwrap();
     let begun = Instant::now();
     let mut terms = 0;
     while begun.elapsed() < Duration::from_secs(15) {
-        kill(highest, Signal::SIGSTOP).unwrap();
+        freezer.freeze(&[highest]);
         thread::sleep(SILENCE);
-        kill(highest, Signal::SIGCONT).unwrap();
+        freezer.thaw();
         thread::sleep(Duration::from_millis(200));
         terms = trial.count("election_won");
     }

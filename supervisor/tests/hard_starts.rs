@@ -13,7 +13,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use harness::{
-    Cluster, Home, PATIENCE, bullpen, copy_of_the_binary, eventually, run, stderr, stdout,
+    Cluster, Home, PATIENCE, assert_one_sentence, bullpen, copy_of_the_binary, eventually, run,
+    stderr, stdout,
 };
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use nix::sys::signal::Signal;
@@ -57,6 +58,27 @@ fn works_or_complains(home: Home, up: &mut Command) -> Option<String> {
 fn limit(command: &mut Command, resource: Resource, soft: rlim_t, hard: rlim_t) {
     // SAFETY: the closure makes one system call and allocates nothing.
     unsafe { command.pre_exec(move || Ok(setrlimit(resource, soft, hard)?)) };
+}
+
+#[test]
+fn files_that_may_not_even_hold_a_reason_are_refused_with_their_limit() {
+    for command in ["up", "compute", "experiment"] {
+        let home = Home::new();
+        let script = "ulimit -f 0; exec \"$0\" \"$@\"";
+        let mut limited = Command::new("bash");
+        limited.args(["-c", script, env!("CARGO_BIN_EXE_bullpen"), command]);
+        match command {
+            "up" => limited
+                .arg("--jobs")
+                .arg(home.jobs())
+                .arg("--run-dir")
+                .arg(home.run_dir()),
+            "compute" => limited.arg("10!"),
+            _ => limited.arg("--rounds=1"),
+        };
+        let complaint = assert_one_sentence(&run(&mut limited), 3);
+        assert!(complaint.contains("ulimit -f"), "{complaint}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod trial;
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -310,4 +310,41 @@ fn a_node_that_cannot_start_is_told_of_once_and_once_when_it_can() {
     eventually(PATIENCE, "that it can is told", || {
         (lines_with(&cluster, "node 0 can be reached") == 1).then_some(())
     });
+}
+
+/// Whatever somebody does to the file of the log: nodes come back, and the log goes on.
+#[test]
+fn a_log_that_nobody_can_open_keeps_no_node_from_starting() {
+    let trial = Trial::start(&["--nodes", "3"]);
+    let log = trial.home.run_dir().join("events.jsonl");
+    let obstructions: [fn(&Path); 3] = [
+        |log| fs::set_permissions(log, Permissions::from_mode(0o000)).unwrap(),
+        |log| {
+            fs::remove_file(log).unwrap();
+            fs::create_dir(log).unwrap();
+        },
+        |log| {
+            fs::remove_file(log).unwrap();
+            symlink("/nowhere", log).unwrap();
+        },
+    ];
+    for obstruct in obstructions {
+        obstruct(&log);
+        let killed: Vec<Pid> = trial.nodes().into_iter().map(|(_, node)| node).collect();
+        killed.iter().copied().for_each(kill_node);
+        eventually(PATIENCE, "all are back, and on record", || {
+            let log = fs::read_to_string(&log).ok()?;
+            let acts = log.contains("\"acting\"");
+            let nodes = trial.nodes();
+            let are_new = nodes.iter().all(|(_, node)| !killed.contains(node));
+            (acts && are_new && nodes.len() == 3).then_some(())
+        });
+        let said = trial.stderr();
+        assert!(!said.contains(": cannot open the event log"), "{said}");
+        // So that the next one has something to wait for.
+        fs::write(&log, "").unwrap();
+        eventually(PATIENCE, "the highest leads", || {
+            trial.node_named("coordinator-2")
+        });
+    }
 }

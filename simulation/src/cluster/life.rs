@@ -233,7 +233,7 @@ impl Cluster {
             } else {
                 ChildState::Running
             };
-            if stopped && self.supervisor.hints {
+            if stopped {
                 self.say(life.node, ToNode::WasStopped);
             }
             self.owe_hints();

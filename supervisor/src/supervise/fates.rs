@@ -51,7 +51,6 @@ impl Supervisor<'_> {
         };
         self.slots[index].state = state;
         if state == ChildState::Stopped
-            && self.hints
             && let Some(life) = &mut self.slots[index].life
         {
             life.owe_stop();

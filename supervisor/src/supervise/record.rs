@@ -2,6 +2,7 @@
 //! when events could not be written.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -81,13 +82,29 @@ impl Record {
         self.rotation
     }
 
-    /// Goes on in a new file where the log was taken away; true if that was so, and could be done.
+    /// Goes on in a new file where the log was taken away, or where nobody could open it; what stands in its
+    /// place is moved aside. True if that was so, and could be done.
     pub(super) fn take_back(&mut self) -> bool {
-        let taken_back = self.log.is_replaced() && self.log.reopen();
+        if !self.log.is_replaced() && self.log.restore_rights() {
+            return false;
+        }
+        if self.log.is_obstructed() {
+            self.move_aside();
+        }
+        let taken_back = self.log.reopen();
         if taken_back {
             self.head = 0;
         }
         taken_back
+    }
+
+    /// Moves what has the name of the log to a name that nothing has. Where that cannot be, opening says why.
+    fn move_aside(&self) {
+        let names = (1..).map(|number| self.path.with_added_extension(format!("aside{number}")));
+        let mut free = names.filter(|name| name.symlink_metadata().is_err());
+        if let Some(free) = free.next() {
+            let _ = fs::rename(&self.path, free);
+        }
     }
 
     /// What is missing from the log.

@@ -98,7 +98,9 @@ impl Supervisor<'_> {
             }
         }
         if self.record.take_back() {
-            tracing::warn!("the event log in {path} was taken away; a new one goes on from here");
+            tracing::warn!(
+                "the event log in {path} was taken away; a new one goes on from here, and what was put in its place, if anything, stands beside it as events.jsonl.aside1 or the like"
+            );
             self.owe(Life::owe_reopening);
         }
         if !self.control.is_in_place() {

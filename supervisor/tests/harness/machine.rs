@@ -18,9 +18,11 @@ const STOP_NS: u64 = 1_000_000_000;
 impl Cluster {
     /// The log so far, with what was kept of it.
     pub(crate) fn log(&self) -> Log {
-        let files = [self.kept_log(), self.home.run_dir().join("events.jsonl")];
-        let texts = files.map(|file| fs::read(file).unwrap_or_default());
-        Log::parse(&texts.concat())
+        let log = self.home.run_dir().join("events.jsonl");
+        match fs::read(self.kept_log()) {
+            Ok(kept) => Log::parse(&[kept, fs::read(log).unwrap_or_default()].concat()),
+            Err(_) => Log::read(&log),
+        }
     }
 
     /// Keeps the log, and what is still written to it, though its name is about to be removed.

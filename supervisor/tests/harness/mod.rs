@@ -9,6 +9,7 @@
 
 pub(crate) mod disk;
 pub(crate) mod fake;
+pub(crate) mod freezer;
 pub(crate) mod fuse;
 mod machine;
 pub(crate) mod memory;
