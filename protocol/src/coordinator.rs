@@ -134,10 +134,7 @@ impl Coordinator {
 
     /// No job needs a factorial: it is dropped here and, through the stream, everywhere.
     pub(crate) fn forget(&mut self, core: &mut Core, n: u32) {
-        self.work.close(n);
-        for id in self.pool.assigned_of(n) {
-            self.pool.release(id);
-        }
+        self.stop(n);
         core.checkpoint.forget(n);
         self.update
             .products

@@ -292,10 +292,7 @@ impl Coordinator {
     /// No worker survives an operation of n!: the jobs that need it fail. The count of its victims
     /// is kept until they have failed, so that the next coordinator does not begin anew.
     pub(crate) fn factorial_failed(&mut self, core: &mut Core, n: u32, reason: &str) {
-        self.work.close(n);
-        for id in self.pool.assigned_of(n) {
-            self.pool.release(id);
-        }
+        self.stop(n);
         let waiting = self.jobs.needs.get(&n).cloned().unwrap_or_default();
         for key in waiting {
             if let Some(job) = self.jobs.open.get_mut(&key)
@@ -308,6 +305,14 @@ impl Coordinator {
                 job.stage = Stage::Writing;
                 self.issue(core, key);
             }
+        }
+    }
+
+    /// Nothing of n! is computed any more.
+    pub(crate) fn stop(&mut self, n: u32) {
+        self.work.close(n);
+        for id in self.pool.assigned_of(n) {
+            self.pool.release(id);
         }
     }
 

@@ -6,6 +6,7 @@ use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::file::{FileCall, FileReply, FileTag, Folder};
 use crate::jobs::job_file;
+use crate::trace::Trace;
 
 impl Coordinator {
     /// Whether nothing is to be assigned: deaths are not on the disk yet.
@@ -96,8 +97,29 @@ impl Coordinator {
             let reason = format!(
                 "{count} nodes died for want of memory, or aborted, while it was computed, see --attempts and --max-n"
             );
-            self.reject(core, key, vec![reason]);
+            self.give_up(core, key, reason);
         }
         fails
+    }
+
+    /// Computes no more of a job, and writes why. What is held of it is kept until it has failed: who comes
+    /// next may have fewer deaths to count.
+    fn give_up(&mut self, core: &mut Core, key: u64, reason: String) {
+        let Some(job) = self.jobs.open.get_mut(&key) else {
+            return;
+        };
+        core.trace(Trace::JobRejected {
+            job: job.name.clone(),
+        });
+        job.reasons = vec![reason];
+        job.still = None;
+        job.stage = Stage::Writing;
+        for n in job.factorials.clone() {
+            let needs = self.jobs.needs.get(&n);
+            if needs.is_none_or(|keys| keys.iter().all(|&other| other == key)) {
+                self.stop(n);
+            }
+        }
+        self.issue(core, key);
     }
 }
