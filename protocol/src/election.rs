@@ -18,6 +18,11 @@ use crate::takeover::{COLLECT_PATIENCE, Takeover};
 use crate::timer::Timer;
 use crate::trace::{DownBy, ElectionCause, StepDownCause, Trace};
 
+/// While a better node answers and claims nothing, a claim is repeated after twice the time each, up to
+/// this.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(10);
+const MOST_DOUBLINGS: u8 = 10;
+
 /// A node that holds an election.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Candidate {
@@ -28,6 +33,8 @@ pub(crate) struct Candidate {
     /// The coordinator lives, and is obeyed until the election is won: it is held only because
     /// this node has the higher ID.
     preempting: bool,
+    /// How often it has claimed the office of that one in vain.
+    claims: u8,
 }
 
 impl Candidate {
@@ -68,6 +75,7 @@ impl Node {
             awaited,
             answered: BTreeSet::new(),
             preempting: why == ElectionCause::Preemption,
+            claims: 0,
         };
         let due = self.core.after(self.core.config.suspect_after);
         self.become_role(Role::Candidate(candidate.clone()), RoleName::Candidate);
@@ -98,12 +106,14 @@ impl Node {
 
     /// A higher node answered and no victory came of it.
     pub(crate) fn start_over(&mut self) {
-        let preempting = matches!(&self.role, Role::Candidate(candidate) if candidate.obeys());
-        self.start_election(if preempting {
-            ElectionCause::Preemption
-        } else {
-            ElectionCause::NoVictory
-        });
+        let claims = match &self.role {
+            Role::Candidate(candidate) if candidate.obeys() => candidate.claims.saturating_add(1),
+            _ => return self.start_election(ElectionCause::NoVictory),
+        };
+        self.start_election(ElectionCause::Preemption);
+        if let Role::Candidate(candidate) = &mut self.role {
+            candidate.claims = claims;
+        }
     }
 
     /// The higher nodes that have not answered by now count as down.
@@ -167,12 +177,17 @@ impl Node {
     /// heard of.
     pub(crate) fn answer(&mut self, from: NodeId, highest: Epoch, gives_way: bool) {
         self.learn(highest);
-        let due = self.core.after(self.core.config.suspect_after);
+        let patience = self.core.config.suspect_after;
         if let Role::Candidate(candidate) = &mut self.role
             && candidate.awaited.remove(&from)
             && !gives_way
         {
             candidate.answered.insert(from);
+            // A better node that does not claim the office either has cause to wait, perhaps for long.
+            let patience = patience * (1 << candidate.claims.min(MOST_DOUBLINGS));
+            let due = self
+                .core
+                .after(patience.min(LONGEST_PATIENCE.max(self.core.config.suspect_after)));
             self.core.timers.arm_if_idle(Timer::Victory, due);
         }
     }
