@@ -175,7 +175,7 @@ fn a_terminal_that_nobody_reads_holds_up_no_last_words_for_long() {
 fn a_bar_is_drawn_where_somebody_looks() {
     let mut terminal = Terminal::new();
     let mut command = bullpen();
-    command.args(["compute", "300!", "--delay=3ms"]);
+    command.args(["compute", "3000!", "--delay=3ms"]);
     command.stdout(Stdio::piped()).stderr(terminal.stream());
     let mut child = command.spawn().unwrap();
     eventually(PATIENCE, "a bar", || {
@@ -190,7 +190,7 @@ fn a_bar_is_drawn_where_somebody_looks() {
     let mut results = String::new();
     let mut stdout = child.stdout.take().unwrap();
     stdout.read_to_string(&mut results).unwrap();
-    assert!(results.starts_with("300!="));
+    assert!(results.starts_with("3000!="));
 }
 
 /// What a pipe gives that is read at last.
