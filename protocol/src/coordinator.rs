@@ -354,7 +354,8 @@ impl Coordinator {
     /// Hands out operations while a worker has room; returns them by worker.
     fn dispatch(&mut self, core: &mut Core) -> BTreeMap<NodeId, Vec<OperationId>> {
         let mut assignments: BTreeMap<NodeId, Vec<OperationId>> = BTreeMap::new();
-        if self.holds_back(core) {
+        // First what died of the work is on the disk.
+        if core.deaths.are_due() {
             return assignments;
         }
         while let Some(worker) = self.pool.least_busy(core) {

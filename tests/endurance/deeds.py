@@ -3,11 +3,13 @@
 import ctypes
 import os
 import pathlib
+import shutil
 import signal
 import time
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+ALL_THREADS = 0x40000000  # __WALL of waitpid(2)
 # What asks the supervisor to end, or must end it.
 ENDS_IT = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL, signal.SIGSTOP}
 DEEDS = []
@@ -89,18 +91,16 @@ def stop_a_thread(service, draws):
 
 
 def wait_for(thread):
-    wall = 0x40000000
     status = ctypes.c_int()
     end = time.monotonic() + 1
-    while time.monotonic() < end and LIBC.waitpid(thread, ctypes.byref(status), wall | os.WNOHANG) == 0:
+    while time.monotonic() < end and LIBC.waitpid(thread, ctypes.byref(status), ALL_THREADS | os.WNOHANG) == 0:
         time.sleep(0.005)
 
 
 def release(thread):
     LIBC.ptrace(PTRACE_DETACH, thread, None, None)
     # It may have ended: then it is a zombie until its tracer has seen it.
-    wait_for_nothing = 0x40000000 | os.WNOHANG
-    LIBC.waitpid(thread, None, wait_for_nothing)
+    LIBC.waitpid(thread, None, ALL_THREADS | os.WNOHANG)
 
 
 @deed
@@ -148,6 +148,5 @@ def lower_the_memory(service, draws):
 @deed
 def remove_the_run_directory(service, draws):
     """the run directory removed, as at a logout"""
-    import shutil
     shutil.rmtree(service.run_dir, ignore_errors=True)
     return "gone"

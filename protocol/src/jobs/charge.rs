@@ -9,11 +9,6 @@ use crate::jobs::job_file;
 use crate::trace::Trace;
 
 impl Coordinator {
-    /// Whether nothing is to be assigned: deaths are not on the disk yet.
-    pub(crate) fn holds_back(&self, core: &Core) -> bool {
-        core.deaths.are_due()
-    }
-
     /// Marks what is being computed, if there were deaths. Right after a takeover that is what is
     /// about to be computed, once all that was found is known.
     pub(crate) fn charge(&mut self, core: &mut Core) {
