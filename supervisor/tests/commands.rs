@@ -96,7 +96,7 @@ fn status_tells_every_node_and_job() {
 
 #[test]
 fn a_killed_coordinator_is_replaced_and_its_restart_is_counted() {
-    let cluster = Cluster::start(&["--preemption", "never"]);
+    let cluster = Cluster::start(&[]);
     let before = await_status(&cluster.home, "all have roles", is_settled);
     let output = invoke(&cluster.home, "kill", &["coordinator"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -106,14 +106,16 @@ fn a_killed_coordinator_is_replaced_and_its_restart_is_counted() {
     );
     assert_eq!(stdout(&output), expected);
 
+    // Who replaces it is open: on a busy machine node 5 may be back before the others are done.
     let after = await_status(
         &cluster.home,
-        "node 4 coordinates, node 5 is back",
-        |status| status["coordinator"] == 4 && is_settled(status),
+        "a later term has its coordinator, node 5 is back",
+        |status| {
+            let is_later = status["term"].as_u64() > before["term"].as_u64();
+            is_later && status["nodes"][5]["restarts"] == 1 && is_settled(status)
+        },
     );
-    assert_eq!(after["nodes"][5]["restarts"], 1);
     assert!(after["nodes"][5]["incarnation"].as_u64() > before["nodes"][5]["incarnation"].as_u64());
-    assert!(after["term"].as_u64() > before["term"].as_u64());
 }
 
 #[test]
