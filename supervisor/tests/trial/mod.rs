@@ -9,7 +9,6 @@
 
 pub(crate) mod draws;
 pub(crate) mod dropping;
-pub(crate) mod made;
 pub(crate) mod waiting;
 
 use std::ops::Deref;

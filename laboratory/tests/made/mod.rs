@@ -1,15 +1,19 @@
 //! A made-up run, for the tests of the verdict.
 
+#![allow(
+    dead_code,
+    reason = "every test binary uses a part of this, and none uses all of it"
+)]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
 use laboratory::log::Log;
-use laboratory::verdict::Run;
+use laboratory::verdict::{Run, Violation};
 use serde_json::{Value, json};
-
-use super::assert_sound;
-use crate::harness::Home;
+use tempfile::TempDir;
 
 /// The end of the made-up run, in milliseconds; what comes later belongs to its shutdown.
 pub(crate) const END: u64 = 10_000;
@@ -18,18 +22,18 @@ const NS_PER_MS: u64 = 1_000_000;
 
 /// A made-up run of three nodes that compute `0!`, to be spoiled.
 pub(crate) struct Made {
-    pub(crate) home: Home,
+    folder: TempDir,
     pub(crate) lines: Vec<Value>,
 }
 
 impl Made {
     pub(crate) fn new() -> Made {
-        let home = Home::new();
-        for folder in ["running", "done", "failed"] {
-            fs::create_dir_all(home.jobs().join(folder)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["running", "done", "failed"] {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
         }
         let mut made = Made {
-            home,
+            folder,
             lines: Vec::new(),
         };
         made.write("done/none.job", "0!\n");
@@ -111,7 +115,7 @@ impl Made {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.home.jobs().join(name)
+        self.folder.path().join(name)
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
@@ -126,7 +130,7 @@ impl Made {
     pub(crate) fn run(&self) -> Run {
         Run {
             log: Log::parse(&self.text()),
-            jobs: self.home.jobs(),
+            jobs: self.folder.path().to_owned(),
             end_ns: END * NS_PER_MS,
             highest_coordinates: true,
             operation_deadline: None,
@@ -170,4 +174,15 @@ pub(crate) fn needs_proof(
     prove(&mut made);
     tell(&mut made);
     assert_sound(&made.run().judge());
+}
+
+/// Fails with all that was found, if anything was.
+pub(crate) fn assert_sound(violations: &[Violation]) {
+    let list: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    assert!(
+        list.is_empty(),
+        "{} violations:\n{}",
+        list.len(),
+        list.join("\n")
+    );
 }

@@ -3,14 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-mod harness;
-mod trial;
+mod made;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use made::{END, Made, assert_sound, breaks, needs_proof, op};
 use serde_json::json;
-use trial::made::{END, Made, breaks, needs_proof, op};
 
 /// When things happen that have nothing to do with how the nodes started.
 const T: u64 = END - 1_000;
@@ -59,7 +58,7 @@ fn l3_a_peer_that_was_lost_without_a_death_or_a_stop() {
     falls("stopped")(&mut made);
     lost("link")(&mut made);
     assert_eq!(made.broken(), BTreeSet::from(["L3"]));
-    trial::assert_sound(&{
+    assert_sound(&{
         let mut made = Made::new();
         lost("guess")(&mut made);
         made.lines.pop();

@@ -3,11 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-mod harness;
-mod trial;
+mod made;
 
+use made::{END, Made, assert_sound, breaks, needs_proof, op};
 use serde_json::json;
-use trial::made::{END, Made, breaks, needs_proof, op};
 
 #[test]
 fn s7_an_operation_computed_twice_without_a_cause() {
@@ -19,18 +18,18 @@ fn s7_an_operation_computed_twice_without_a_cause() {
     let op = op("multiply");
     let cause = json!({"event": "operation_reassigned", "op": op, "why": "deadline"});
     made.add(340, 2, 1, cause);
-    trial::assert_sound(&made.run().judge());
+    assert_sound(&made.run().judge());
 
     let mut made = Made::new();
     again(&mut made);
     made.add(330, 0, 1, json!({"event": "node_stopped"}));
     made.add(340, 0, 1, json!({"event": "node_continued"}));
-    trial::assert_sound(&made.run().judge());
+    assert_sound(&made.run().judge());
 
     // For a later job, since the first one's products are dropped with it.
     let mut made = Made::new();
     made.operation(600, 1, "completed", "multiply");
-    trial::assert_sound(&made.run().judge());
+    assert_sound(&made.run().judge());
 }
 
 /// Node 0 computes a product that is kept, and dies; the coordinator dies, and the next one has the
@@ -139,7 +138,7 @@ fn is_excused(loss: &Loss, spoil: impl FnOnce(&mut Made)) {
     let mut made = Made::new();
     loss.tell(&mut made);
     spoil(&mut made);
-    trial::assert_sound(&made.run().judge());
+    assert_sound(&made.run().judge());
 }
 
 #[test]
