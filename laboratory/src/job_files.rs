@@ -1,11 +1,7 @@
 //! The jobs directory, as a reader of its own sees it.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use malachite_base::num::arithmetic::traits::Factorial;
-use malachite_nz::natural::Natural;
 
 /// The folders of a jobs directory.
 pub const FOLDERS: [&str; 3] = ["running", "done", "failed"];
@@ -56,27 +52,6 @@ pub fn lines(jobs: &Path, job: &str) -> Vec<u64> {
         .map(|place| factorials(&pair(&jobs.join(place), job).0))
         .into_iter();
     found.find(|lines| !lines.is_empty()).unwrap_or_default()
-}
-
-/// Values of n!, each computed once.
-#[derive(Debug, Default)]
-pub struct Factorials {
-    known: BTreeMap<u64, String>,
-}
-
-impl Factorials {
-    /// The digits of n!.
-    pub fn of(&mut self, n: u64) -> &str {
-        self.known
-            .entry(n)
-            .or_insert_with(|| Natural::factorial(n).to_string())
-    }
-
-    /// The text that a finished job must have.
-    pub fn text(&mut self, factorials: &[u64]) -> String {
-        let line = |&n: &u64| format!("{n}!={}\n", self.of(n));
-        factorials.iter().map(line).collect()
-    }
 }
 
 /// `FOLDER/NAME.job` and `FOLDER/NAME.txt`.

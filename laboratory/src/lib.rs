@@ -12,6 +12,7 @@ pub mod failovers;
 pub mod figures;
 pub mod job_files;
 pub mod log;
+pub mod oracle;
 pub mod page;
 pub mod processes;
 pub mod report;

@@ -34,6 +34,7 @@ mod recomputation;
 mod results;
 mod zombies;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -68,15 +69,15 @@ pub struct Run {
     pub cut_short: bool,
 }
 
-/// The texts of the finished jobs, beside factorials that are computed here.
+/// The texts of the finished jobs, beside what is known of factorials without computing them.
 #[derive(Clone, Debug, Default)]
 pub struct Comparison {
     /// How many jobs were looked at.
     pub jobs: usize,
     /// How many values they hold.
     pub values: usize,
-    /// The names of those whose text is not right.
-    pub wrong: Vec<String>,
+    /// The names of those whose text is not right, and why.
+    pub wrong: BTreeMap<String, String>,
 }
 
 /// One broken invariant.
@@ -166,7 +167,7 @@ impl Run {
         violations
     }
 
-    /// The texts of the finished jobs, beside factorials that are computed here.
+    /// The texts of the finished jobs, beside what is known of factorials: see [`crate::oracle`].
     pub fn compare(&self) -> Comparison {
         results::compare(self)
     }

@@ -10,7 +10,7 @@ use std::fs;
 
 use laboratory::log::Log;
 use made::{Made, assert_sound, breaks, op};
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[test]
 fn the_made_up_run_is_sound() {

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use harness::fuse::{Kind, Mount};
 use harness::{Home, eventually};
-use laboratory::job_files::{Factorials, ended, factorials, pair};
+use laboratory::job_files::{ended, factorials, pair};
+use laboratory::oracle::Oracle;
 use laboratory::verdict::Run;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -192,7 +193,7 @@ enum Breach {
 ///    what was written last: each line of it stands in the text of one of them, and as often as
 ///    it was written if the file was only added to. Only what was emptied may be rejected.
 /// 3. Nothing else is published: each line was written in a file of the name.
-fn breaches(jobs: &Path, written: &Written, known: &mut Factorials) -> Vec<Breach> {
+fn breaches(jobs: &Path, written: &Written, oracle: &mut Oracle) -> Vec<Breach> {
     let of_file = |job: &String| {
         job.strip_prefix(&written.name)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -202,7 +203,10 @@ fn breaches(jobs: &Path, written: &Written, known: &mut Factorials) -> Vec<Breac
     for job in ended(&jobs.join("done")).iter().filter(|job| of_file(job)) {
         let (file, text) = pair(&jobs.join("done"), job);
         let text = fs::read_to_string(text).unwrap_or_default();
-        if text != known.text(&factorials(&file)) {
+        if oracle
+            .complaint(&factorials(&file), text.as_bytes())
+            .is_some()
+        {
             found.push(Breach::TextOfAnother);
         }
         let left_sides = text.lines().filter_map(|line| line.split('!').next());
@@ -282,7 +286,7 @@ fn write_and_compare(trial: Trial, folder: &Path, count: usize, longest_pause: D
         ..Run::default()
     };
     eventually(LONG, "all jobs end", || directories.is_idle().then_some(()));
-    let mut known = Factorials::default();
+    let mut oracle = Oracle::default();
     let mut tally = Tally {
         files,
         ..Tally::default()
@@ -292,7 +296,7 @@ fn write_and_compare(trial: Trial, folder: &Path, count: usize, longest_pause: D
             tally.held_up += 1;
             continue;
         }
-        for breach in breaches(&jobs, written, &mut known) {
+        for breach in breaches(&jobs, written, &mut oracle) {
             *tally.broken.entry((written.way, breach)).or_default() += 1;
             tally.first.get_or_insert_with(|| {
                 format!(

@@ -233,7 +233,7 @@ impl Outcome {
             "interrupted": interrupted,
             "signals": { "SIGKILL": kills, "SIGSTOP": stops },
             "jobs": { "dropped": self.dropped, "done": self.compared.jobs, "failed": self.failed },
-            "results": { "values": self.compared.values, "wrong_jobs": self.compared.wrong },
+            "results": { "values": self.compared.values, "wrong_jobs": self.compared.wrong.keys().collect::<Vec<_>>() },
             "figures": self.figures,
             "zombies": self.zombies(),
             "torn_lines": self.torn_lines(),

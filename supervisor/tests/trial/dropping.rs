@@ -4,14 +4,16 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-use laboratory::job_files::{Factorials, names};
+use laboratory::job_files::names;
+use malachite_base::num::arithmetic::traits::Factorial;
+use malachite_nz::natural::Natural;
 
 use super::Trial;
 use crate::harness::{PATIENCE, eventually};
 
 /// The line that a result file has for n!.
 pub(crate) fn value(n: u64) -> String {
-    Factorials::default().text(&[n])
+    format!("{n}!={}\n", Natural::factorial(n))
 }
 
 impl Trial {
