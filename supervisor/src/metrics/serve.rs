@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -60,18 +60,20 @@ async fn serve(address: SocketAddr, collector: Collector) -> Result<Infallible, 
     let mut connections = Connections::default();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => connections.add(stream, Arc::clone(&scrapes)),
+            Ok((stream, _)) => connections.add(stream, Arc::clone(&scrapes)).await,
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }
 
-/// Those who are connected, the oldest first. Nobody waits for a place: where there is none, the oldest
-/// that waits for no answer loses its own, since whoever asks at once is not among those for long. Where
-/// all wait for answers, who comes then is turned away.
+/// Those who are connected, the oldest first. Where there is no place, the oldest that waits for no answer
+/// loses its own, since whoever asks at once is not among those for long. Where all wait for answers, which
+/// they soon have, who comes then waits for the first of them.
 #[derive(Debug, Default)]
 struct Connections {
     all: VecDeque<Connection>,
+    /// Somebody waits for an answer no more.
+    answered: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -82,24 +84,41 @@ struct Connection {
 }
 
 impl Connections {
-    fn add(&mut self, stream: TcpStream, scrapes: Arc<Scrapes>) {
-        self.all.retain(|connection| !connection.task.is_finished());
-        if self.all.len() >= MAX_CONNECTIONS {
-            let idle = |connection: &Connection| !connection.is_asking.load(Ordering::Relaxed);
-            let oldest = self.all.iter().position(idle);
-            let Some(oldest) = oldest.and_then(|oldest| self.all.remove(oldest)) else {
-                return;
-            };
-            oldest.task.abort();
-        }
+    async fn add(&mut self, stream: TcpStream, scrapes: Arc<Scrapes>) {
+        self.make_room().await;
         let is_asking = Arc::<AtomicBool>::default();
-        let conversation = converse(stream, scrapes, Arc::clone(&is_asking));
-        // A client that takes its time, or leaves, is no failure of ours.
-        let task = tokio::spawn(async { drop(timeout(MAX_AGE, conversation).await) });
+        let answered = Arc::clone(&self.answered);
+        let conversation = converse(
+            stream,
+            scrapes,
+            Arc::clone(&is_asking),
+            Arc::clone(&answered),
+        );
+        let task = tokio::spawn(async move {
+            // A client that takes its time, or leaves, is no failure of ours.
+            let _ = timeout(MAX_AGE, conversation).await;
+            answered.notify_one();
+        });
         self.all.push_back(Connection {
             task: task.abort_handle(),
             is_asking,
         });
+    }
+
+    async fn make_room(&mut self) {
+        loop {
+            self.all.retain(|connection| !connection.task.is_finished());
+            if self.all.len() < MAX_CONNECTIONS {
+                return;
+            }
+            let idle = |connection: &Connection| !connection.is_asking.load(Ordering::Relaxed);
+            let oldest = self.all.iter().position(idle);
+            if let Some(oldest) = oldest.and_then(|oldest| self.all.remove(oldest)) {
+                oldest.task.abort();
+                return;
+            }
+            self.answered.notified().await;
+        }
     }
 }
 
@@ -108,14 +127,17 @@ async fn converse(
     stream: TcpStream,
     scrapes: Arc<Scrapes>,
     is_asking: Arc<AtomicBool>,
+    answered: Arc<Notify>,
 ) -> hyper::Result<()> {
     let service = service_fn(move |request| {
         let (scrapes, is_asking) = (Arc::clone(&scrapes), Arc::clone(&is_asking));
+        let answered = Arc::clone(&answered);
         async move {
             is_asking.store(true, Ordering::Relaxed);
-            let answered = answer(request, &scrapes).await;
+            let answer = answer(request, &scrapes).await;
             is_asking.store(false, Ordering::Relaxed);
-            answered
+            answered.notify_one();
+            answer
         }
     });
     http1::Builder::new()
