@@ -71,6 +71,36 @@ impl Failover {
         }
         failovers
     }
+
+    /// Whether something befell the coordinator that was lost, between its loss and its replacement.
+    fn covers(&self, event: &Event) -> bool {
+        let end = self.at_ns.saturating_add((self.ms * 1e6) as u64);
+        event.life() == (self.node, self.incarnation) && (self.at_ns..=end).contains(&event.at())
+    }
+}
+
+/// The stops and stalls of a coordinator that were over, or forgotten, before anybody took over, by cause.
+/// `failovers` are those of the log.
+pub fn unreplaced(log: &Log, failovers: &[Failover], until: u64) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    let mut acting: Option<&Event> = None;
+    for event in log.events.iter().take_while(|event| event.at() <= until) {
+        match event.name() {
+            "acting" => acting = Some(event),
+            "stepped_down" => acting = acting.filter(|acting| acting.life() != event.life()),
+            // Whoever sent it, it is told once more when it has stopped.
+            "node_signalled" => {}
+            _ if acting.is_some_and(|acting| acting.life() == event.life()) => {
+                let suspended = cause(event).filter(|cause| !cause.is_death());
+                let is_replaced = failovers.iter().any(|failover| failover.covers(event));
+                if let Some(cause) = suspended.filter(|_| !is_replaced) {
+                    *counts.entry(cause.to_string()).or_default() += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    counts
 }
 
 /// A death may be seen by its links, and a successor act, before the supervisor has reaped it.

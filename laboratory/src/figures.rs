@@ -9,21 +9,27 @@ use serde::Serialize;
 
 pub use self::reached::Reached;
 pub use self::spread::Spread;
-use crate::failovers::Failover;
+use crate::failovers::{Failover, unreplaced};
 use crate::log::Event;
 use crate::verdict::Run;
 
 /// Counted from the events of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Figures {
+    /// What befell nodes: deaths by a signal or a failure, stops and stalls, by name.
+    pub faults: BTreeMap<String, usize>,
     /// How long it was without a coordinator, by what took the one before.
     pub failovers: BTreeMap<String, Spread>,
+    /// How often a coordinator was stopped, or stalled, and went on before anybody took over.
+    pub unreplaced: BTreeMap<String, usize>,
     /// Processes beyond the first of each node.
     pub restarts: usize,
     /// Elections that were held, and those that were won.
     pub elections: Elections,
     /// How often an operation was computed to its end.
     pub operations: usize,
+    /// How many different operations these were.
+    pub different_operations: usize,
     /// How often one was, though it had been before and a job needed it all the time; by cause, see
     /// [`Repetition::why`](crate::verdict::Repetition::why).
     pub computed_again: BTreeMap<String, usize>,
@@ -59,13 +65,19 @@ impl Figures {
             *computed_again.entry(why).or_default() += 1;
         }
         Figures {
+            faults: faults(run),
             failovers: spreads(failovers),
+            unreplaced: unreplaced(&run.log, failovers, run.end_ns),
             restarts: spawned.filter(|event| !seen.insert(event.node())).count(),
             elections: Elections {
                 started: count("election_started"),
                 won: count("election_won"),
             },
             operations: count("completed"),
+            different_operations: until_the_end(run, "completed")
+                .filter_map(Event::op)
+                .collect::<BTreeSet<_>>()
+                .len(),
             computed_again,
             reassigned: by_text(run, "operation_reassigned", "why"),
             duplicates: count("operation_recomputed"),
@@ -76,14 +88,6 @@ impl Figures {
 
     /// As rows of a table.
     pub fn rows(&self) -> Vec<(String, String)> {
-        let total = |all: &BTreeMap<String, usize>| all.values().sum::<usize>();
-        let detailed = |all: &BTreeMap<String, usize>| {
-            let parts: Vec<String> = all.iter().map(|(why, n)| format!("{why} {n}")).collect();
-            match parts.as_slice() {
-                [] => "0".to_owned(),
-                _ => format!("{} ({})", total(all), parts.join(", ")),
-            }
-        };
         let row = |name: &str, value: String| (name.to_owned(), value);
         let mut rows: Vec<(String, String)> = self
             .failovers
@@ -91,6 +95,7 @@ impl Figures {
             .map(|(cause, spread)| row(&format!("failover after {cause}"), spread.to_string()))
             .collect();
         rows.extend([
+            row("ended before a takeover", detailed(&self.unreplaced)),
             row("restarts", self.restarts.to_string()),
             row(
                 "elections",
@@ -108,6 +113,34 @@ impl Figures {
         rows.extend(self.reached.rows());
         rows
     }
+}
+
+/// How many, and how many of each: `3 (deadline 1, worker_died 2)`.
+pub(crate) fn detailed(all: &BTreeMap<String, usize>) -> String {
+    let parts: Vec<String> = all.iter().map(|(why, n)| format!("{why} {n}")).collect();
+    match parts.as_slice() {
+        [] => "0".to_owned(),
+        _ => format!("{} ({})", all.values().sum::<usize>(), parts.join(", ")),
+    }
+}
+
+fn faults(run: &Run) -> BTreeMap<String, usize> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let events = run.log.events.iter();
+    for event in events.take_while(|event| event.at() <= run.end_ns) {
+        let name = match event.name() {
+            "node_exited" => match (event.text("signal"), event.fields["code"].as_u64()) {
+                ("", Some(code)) if code > 0 => format!("exit code {code}"),
+                ("", _) => continue,
+                (signal, _) => signal.to_owned(),
+            },
+            "node_stopped" => "SIGSTOP".to_owned(),
+            _ if event.is_stall() => "stall".to_owned(),
+            _ => continue,
+        };
+        *counts.entry(name).or_default() += 1;
+    }
+    counts
 }
 
 fn until_the_end<'a>(run: &'a Run, name: &str) -> impl Iterator<Item = &'a Event> {

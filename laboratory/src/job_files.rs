@@ -45,8 +45,12 @@ pub fn factorials(path: &Path) -> Vec<u64> {
         .collect()
 }
 
-/// The N of each line of a job that has ended, or is running.
+/// The N of each line of a job that has ended, or is running; none without a jobs directory.
 pub fn lines(jobs: &Path, job: &str) -> Vec<u64> {
+    // A log may be made up, and no job has such a name.
+    if jobs.as_os_str().is_empty() || job.contains('/') {
+        return Vec::new();
+    }
     let places = ["done", "failed", "running"];
     let mut found = places
         .map(|place| factorials(&pair(&jobs.join(place), job).0))

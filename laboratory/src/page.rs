@@ -70,7 +70,14 @@ pub fn render(report: &Report) -> String {
     let lives = Lives::of(log);
     let jobs = jobs::jobs(log, clock);
     let reigns = Reigns::of(log, &report.failovers, clock, &lives);
-    let cards = summary::cards(log, clock, &reigns, &jobs, &report.failovers);
+    let cards = summary::cards(
+        log,
+        &report.figures,
+        clock,
+        &reigns,
+        &jobs,
+        &report.failovers,
+    );
     let description = summary::description(clock, &reigns, &report.failovers, &jobs);
     let (picture, left_out) = Picture::of(report, clock, lives, reigns, jobs);
 
@@ -95,7 +102,7 @@ pub fn render(report: &Report) -> String {
             ("verdict", &verdict(report.verdict.as_deref(), clock)),
             ("failovers", &failovers(&report.failovers, clock)),
             ("settings", &html::table("Settings", &report.settings)),
-            ("figures", &html::table("Figures", &report.figures)),
+            ("figures", &html::table("Figures", &report.rows)),
             ("data", &html::json(&picture)),
             ("style", style),
             ("script", &script),

@@ -1,6 +1,7 @@
 //! What is told of a run.
 
 use crate::failovers::Failover;
+use crate::figures::Figures;
 use crate::log::Log;
 use crate::verdict::Violation;
 
@@ -12,7 +13,9 @@ pub struct Report {
     /// How it was set up: names and values, in the order in which they are shown.
     pub settings: Vec<(String, String)>,
     /// What was counted and measured, likewise.
-    pub figures: Vec<(String, String)>,
+    pub rows: Vec<(String, String)>,
+    /// What these rows, and the cards of the page, are made of.
+    pub figures: Figures,
     /// What is wrong with it: nothing if it is sound; none if it was not judged.
     pub verdict: Option<Vec<Violation>>,
     /// How long it was without a coordinator, each time: see [`Failover::all`].

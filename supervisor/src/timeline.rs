@@ -6,8 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use laboratory::failovers::Failover;
+use laboratory::figures::Figures;
 use laboratory::log::{Event, Log};
 use laboratory::report::Report;
+use laboratory::verdict::Run;
 use laboratory::{page, words};
 use node::event_log::FILE_NAME;
 use protocol::printable::printable;
@@ -115,21 +117,28 @@ fn write(path: &Path, page: &str) -> Result<(), TimelineError> {
 }
 
 fn report(run_dir: &Path, log: Log) -> Report {
-    let mut figures = vec![
+    let mut rows = vec![
         ("run directory".to_owned(), run_dir.display().to_string()),
         ("events".to_owned(), log.events.len().to_string()),
     ];
     if !log.torn.is_empty() {
-        figures.push(("torn lines".to_owned(), log.torn.len().to_string()));
+        rows.push(("torn lines".to_owned(), log.torn.len().to_string()));
     }
     if log.lost > 0 {
-        figures.push(("events not written".to_owned(), log.lost.to_string()));
+        rows.push(("events not written".to_owned(), log.lost.to_string()));
     }
+    let failovers = Failover::all(&log);
+    let run = Run {
+        log,
+        end_ns: u64::MAX,
+        ..Run::default()
+    };
     Report {
         title: "A run of bullpen".to_owned(),
-        figures,
-        failovers: Failover::all(&log),
-        log,
+        rows,
+        figures: Figures::of(&run, &failovers),
+        failovers,
+        log: run.log,
         ..Report::default()
     }
 }

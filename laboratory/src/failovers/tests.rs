@@ -169,3 +169,34 @@ fn a_stop_that_came_to_nothing_is_none() {
     let contested = [other, continued, (115, 4, 5, "following", follows())];
     assert_eq!(after(&contested, &killed), since_the_stop);
 }
+
+#[test]
+fn a_stop_that_ended_before_anybody_took_over_is_counted_and_no_failover() {
+    let log = log(&[
+        (0, 5, 6, "acting", json!({})),
+        // Nobody noticed these two.
+        (100, 5, 6, "node_stopped", json!({})),
+        (120, 5, 6, "node_continued", json!({})),
+        (200, 5, 6, "fault_injected", json!({"do": "stall"})),
+        // A worker, which nobody has to replace.
+        (250, 3, 4, "node_stopped", json!({})),
+        (300, 5, 6, "node_signalled", json!({"signal": "SIGSTOP"})),
+        (301, 5, 6, "node_stopped", json!({})),
+        lost(302, "hint"),
+        (307, 4, 5, "acting", json!({})),
+        // Stale, and nobody's coordinator.
+        (400, 5, 6, "node_continued", json!({})),
+        (410, 5, 6, "node_stopped", json!({})),
+        (500, 4, 5, "node_stopped", json!({})),
+        (520, 4, 5, "node_continued", json!({})),
+        (900, 4, 5, "node_stopped", json!({})),
+    ]);
+    let failovers = Failover::all(&log);
+    assert_eq!(failovers.len(), 1);
+    let counted = unreplaced(&log, &failovers, 800_000_000);
+    let expected = [("SIGSTOP", 2), ("stall", 1)];
+    assert_eq!(
+        counted,
+        expected.map(|(cause, n)| (cause.to_owned(), n)).into()
+    );
+}

@@ -1,47 +1,44 @@
 //! A run in a few sentences and numbers.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::clock::Clock;
 use super::jobs::Job;
-use super::reigns::{Kind, Reigns, told};
+use super::reigns::{Reigns, told};
 use crate::failovers::Failover;
-use crate::log::{Event, Log, Op};
+use crate::figures::{Figures, detailed};
+use crate::log::{Event, Log};
 
 /// The numbers that a reader looks for first: name and value.
 pub(super) fn cards(
     log: &Log,
+    figures: &Figures,
     clock: Clock,
     reigns: &Reigns,
     jobs: &[Job],
     failovers: &[Failover],
 ) -> Vec<(String, String)> {
-    let count = |name: &str| log.named(name).count();
-    let faults = faults(log);
-    let handovers = reigns
-        .absences
-        .iter()
-        .filter(|one| one.kind == Kind::Handover);
     let done = jobs.iter().filter(|job| job.done.is_some()).count();
     let rejected = jobs.iter().filter(|job| job.rejected.is_some()).count();
     let mut cards = vec![
         ("length", seconds(clock.length_us())),
         ("nodes", nodes(log).to_string()),
-        ("faults", faults),
+        ("faults", detailed(&figures.faults)),
         ("failovers", failovers.len().to_string()),
+        ("ended before a takeover", detailed(&figures.unreplaced)),
         ("longest failover", longest(failovers)),
         ("time coordinated", share(clock, reigns)),
-        ("handed over", times(handovers.count())),
-        ("stale acts refused", count("stale_refused").to_string()),
+        ("handed over", times(figures.reached.hand_overs)),
+        (
+            "stale acts refused",
+            figures.reached.stale_refused.to_string(),
+        ),
         ("jobs", job_words(jobs.len(), done, rejected)),
     ];
-    let again = count("operation_recomputed");
-    let computed = count("completed");
-    if computed > 0 {
-        cards.push(("operations computed", computed_words(log, computed)));
-    } else if again > 0 {
-        cards.push(("operations computed again", again.to_string()));
+    if figures.operations > 0 {
+        cards.push(("operations computed", computed_words(figures)));
+    } else if figures.duplicates > 0 {
+        cards.push(("duplicate products", figures.duplicates.to_string()));
     }
     cards
         .into_iter()
@@ -123,15 +120,10 @@ pub(super) fn seconds(us: u64) -> String {
 
 /// How many computations there were, and of how many operations: one that was lost, or that a later
 /// job needs, is computed again.
-fn computed_words(log: &Log, computed: usize) -> String {
-    let different: BTreeSet<Op> = log
-        .named("completed")
-        .filter_map(Event::op)
-        .cloned()
-        .collect();
-    match different.len() {
-        different if different == computed => format!("{computed}, each once"),
-        different => format!("{computed}, of {different} different ones"),
+fn computed_words(figures: &Figures) -> String {
+    match (figures.operations, figures.different_operations) {
+        (all, different) if all == different => format!("{all}, each once"),
+        (all, different) => format!("{all}, of {different} different ones"),
     }
 }
 
@@ -178,32 +170,6 @@ fn nodes(log: &Log) -> usize {
     nodes.sort_unstable();
     nodes.dedup();
     nodes.len()
-}
-
-/// Deaths by a signal, stops and stalls, by their names.
-fn faults(log: &Log) -> String {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for event in &log.events {
-        let name = match event.name() {
-            "node_exited" => match (event.text("signal"), event.fields["code"].as_u64()) {
-                ("", Some(code)) if code > 0 => format!("exit code {code}"),
-                ("", _) => continue,
-                (signal, _) => signal.to_owned(),
-            },
-            "node_stopped" => "SIGSTOP".to_owned(),
-            _ if event.is_stall() => "stall".to_owned(),
-            _ => continue,
-        };
-        *counts.entry(name).or_default() += 1;
-    }
-    if counts.is_empty() {
-        return "none".to_owned();
-    }
-    let words: Vec<String> = counts
-        .iter()
-        .map(|(name, count)| format!("{count} {name}"))
-        .collect();
-    words.join(", ")
 }
 
 fn job_words(all: usize, done: usize, rejected: usize) -> String {

@@ -1,6 +1,10 @@
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::*;
+use crate::figures::Figures;
+use crate::verdict::Run;
 
 /// Ends the script and the tag that it stands in, turns the text around, and breaks a line.
 const EVIL: &str = "</script><img src=x onerror=alert(1)>\"'&\u{202e}{{script}}\u{2028}";
@@ -81,11 +85,18 @@ fn operation(index: u64) -> Value {
 }
 
 fn report(log: Log) -> Report {
+    let failovers = Failover::all(&log);
+    let run = Run {
+        log,
+        end_ns: u64::MAX,
+        ..Run::default()
+    };
     Report {
         title: EVIL.to_owned(),
         settings: vec![(EVIL.to_owned(), EVIL.to_owned())],
-        failovers: Failover::all(&log),
-        log,
+        figures: Figures::of(&run, &failovers),
+        failovers,
+        log: run.log,
         ..Report::default()
     }
 }
@@ -292,4 +303,44 @@ fn a_long_run_stays_a_small_page_and_says_what_it_leaves_out() {
         .iter()
         .filter_map(Value::as_u64);
     assert_eq!(counted.sum::<u64>(), 50_000);
+}
+
+#[test]
+fn cards_and_tables_tell_the_same() {
+    let refused = || json!({"what": "assign", "from": 5});
+    let log = log(&[
+        (0, 5, 6, "acting", json!({})),
+        (10, 4, 5, "completed", operation(0)),
+        (11, 4, 5, "completed", operation(0)),
+        (20, 5, 6, "node_stopped", json!({})),
+        (30, 5, 6, "node_continued", json!({})),
+        (40, 4, 5, "stale_refused", refused()),
+        // Of the shutdown.
+        (91, 4, 5, "stale_refused", refused()),
+        (92, 4, 5, "completed", operation(1)),
+        (93, 4, 5, "node_exited", json!({"signal": "SIGKILL"})),
+    ]);
+    let run = Run {
+        log,
+        end_ns: 7_090_000_000,
+        ..Run::default()
+    };
+    let figures = Figures::of(&run, &[]);
+    let rows: BTreeMap<String, String> = figures.rows().into_iter().collect();
+    let page = render(&Report {
+        figures,
+        log: run.log,
+        ..Report::default()
+    });
+    for (card, value) in [
+        ("faults", "1 (SIGSTOP 1)"),
+        ("ended before a takeover", &rows["ended before a takeover"]),
+        ("stale acts refused", "1"),
+        ("operations computed", "2, of 1 different ones"),
+    ] {
+        let card = format!("<dt>{card}</dt><dd>{value}</dd>");
+        assert!(page.contains(&card), "{card}");
+    }
+    assert_eq!(rows["stale acts refused"], "1 (assign 1)");
+    assert_eq!(rows["operations computed"], "2");
 }

@@ -23,7 +23,6 @@ const LISTED: usize = 20;
 /// What an experiment comes to.
 pub(super) struct Outcome {
     report: Report,
-    figures: Figures,
     compared: Comparison,
     /// The jobs that were dropped, and those of them that failed.
     dropped: usize,
@@ -60,12 +59,12 @@ impl Outcome {
             report: Report {
                 title: settings.title(),
                 settings: describe(settings),
-                figures: Vec::new(),
+                rows: Vec::new(),
+                figures,
                 verdict: is_judged.then_some(violations),
                 failovers,
                 log: run.log,
             },
-            figures,
             compared,
             dropped: run.dropped.len(),
             failed: failed.len(),
@@ -80,7 +79,7 @@ impl Outcome {
             },
             seed: settings.seed,
         };
-        outcome.report.figures = outcome.rows();
+        outcome.report.rows = outcome.rows();
         outcome
     }
 
@@ -141,7 +140,7 @@ impl Outcome {
                 ),
             ),
         ];
-        rows.extend(self.figures.rows());
+        rows.extend(self.report.figures.rows());
         rows.push(row("zombies", self.zombies().to_string()));
         if self.torn_lines() > 0 {
             rows.push(row("torn lines", self.torn_lines().to_string()));
@@ -177,7 +176,7 @@ impl Outcome {
     /// The outcome as a person likes to read it.
     pub(super) fn table(&self) -> String {
         let mut table = format!("{}\n\n", self.report.title);
-        let rows = self.report.settings.iter().chain(&self.report.figures);
+        let rows = self.report.settings.iter().chain(&self.report.rows);
         let width = rows.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
         // Writing to a string cannot fail.
         for (name, value) in rows {
@@ -234,7 +233,7 @@ impl Outcome {
             "signals": { "SIGKILL": kills, "SIGSTOP": stops },
             "jobs": { "dropped": self.dropped, "done": self.compared.jobs, "failed": self.failed },
             "results": { "values": self.compared.values, "wrong_jobs": self.compared.wrong.keys().collect::<Vec<_>>() },
-            "figures": self.figures,
+            "figures": self.report.figures,
             "zombies": self.zombies(),
             "torn_lines": self.torn_lines(),
             // Null: nobody can tell.
