@@ -60,7 +60,7 @@ pub(crate) struct Job {
     pub(crate) reasons: Vec<String>,
     /// The complete text under its hidden name, once there is one.
     pub(crate) text: Option<FilePath>,
-    /// Complete texts of earlier coordinators, whose commits may still come.
+    /// What other coordinators left for it: its text may be the only one, until that has its name.
     pub(crate) spared: BTreeSet<FilePath>,
     /// A file call failed; it is made again before long.
     pub(crate) stalled: bool,
@@ -228,13 +228,13 @@ impl Jobs {
         self.open.values().any(|job| mark.is_of(&job.name))
     }
 
-    /// Keeps a complete text as long as its job runs: its writer may commit the job any moment, by
-    /// a call that comes late, and then this is the job's text.
+    /// Keeps what another coordinator left for an open job until the job's text has its name: its writer may
+    /// commit the job any moment, by a call that comes late, or have committed it, and sweep the other texts.
     pub(crate) fn spare(&mut self, text: &HiddenText) {
         let mut jobs = self.open.values_mut();
-        let running = jobs.find(|job| job.home == Folder::Running && text.is_of(&job.name));
-        if let Some(job) = running
-            && matches!(text.state, TextState::CompleteFor(_))
+        if text.state != TextState::Part
+            && let Some(job) = jobs.find(|job| text.is_of(&job.name))
+            && job.text.as_ref() != Some(&text.path)
         {
             job.spared.insert(text.path.clone());
         }

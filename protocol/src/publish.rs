@@ -128,8 +128,12 @@ impl Coordinator {
                 ));
                 self.advance(core, key, Stage::Relabeling(2));
             }
-            // A call that its writer had made before came late: the text has its name, or had.
-            (Stage::Naming, FileReply::Absent) => self.named(core, key),
+            // Another coordinator gave it the name, or took it for one that nobody needs: what else is there
+            // for this job is kept until the folders tell.
+            (Stage::Naming, FileReply::Absent) => {
+                self.recover_jobs(core);
+                self.drop_job(core, key);
+            }
             _ => {}
         }
     }
@@ -147,13 +151,6 @@ impl Coordinator {
             return;
         };
         job.text = Some(job.hidden(core, TextState::CompleteFor(job.end())));
-        if job.home == job.end() {
-            // It is what a mark asked for.
-            self.sweep_spared(core, key);
-        }
-        let Some(job) = self.jobs.get_mut(key) else {
-            return;
-        };
         let next = if job.home != job.end() {
             job.before_commit()
         } else if job.home == Folder::Done {

@@ -167,8 +167,10 @@ impl Coordinator {
 
     /// Finishes every commit whose text was not delivered, and sweeps hidden files that nobody needs.
     ///
-    /// A text goes from its hidden name only by taking its own, so a committed job without a hidden
-    /// file was delivered, and its text may have been collected since.
+    /// A text goes from its hidden name only by taking its own, or when another of the job has taken it, so
+    /// a committed job without a hidden file was delivered, and its text may have been collected since.
+    /// Two coordinators may be at it at once, if one of them is stale: so each keeps what the other has
+    /// written until the text has its name.
     pub(crate) fn finish_commits(
         &mut self,
         core: &mut Core,
@@ -200,7 +202,9 @@ impl Coordinator {
                     (None, Some(_)) => None,
                     (None, None) => continue,
                 };
-                self.finish_commit(core, name, home, text);
+                let others = hidden.extract_if(.., |text| tells(text) && text.is_of(&name));
+                let others = others.map(|text| text.path).collect();
+                self.finish_commit(core, name, home, text, others);
             }
         }
         let marks = listed[&Folder::Running].iter();
@@ -223,10 +227,12 @@ impl Coordinator {
         name: String,
         home: Folder,
         text: Option<FilePath>,
+        others: BTreeSet<FilePath>,
     ) {
         let key = self.jobs.add_found(name, home);
         if let Some(job) = self.jobs.get_mut(key) {
             job.text = text;
+            job.spared = others;
             // Nobody could make the reasons anew.
             if home == Folder::Failed {
                 job.stage = Stage::Naming;

@@ -306,6 +306,76 @@ fn the_text_of_a_commit_that_may_come_late_is_kept() {
     assert!(removes(half) && removes(stray), "{actions:?}");
 }
 
+/// What the node removes.
+fn removed(actions: &Actions) -> Vec<String> {
+    let removed = actions.0.iter().filter_map(|action| match action {
+        Action::File {
+            call: FileCall::Remove(path),
+            ..
+        } => Some(String::from_utf8_lossy(&path.name).into_owned()),
+        _ => None,
+    });
+    removed.collect()
+}
+
+/// A committed job, `job.job`, and what was left for it in `running/`.
+fn committed_job(left: &[&str]) -> (Solo, Actions) {
+    let mut node = Solo::coordinating(1, config(2));
+    node.file_done(FileTag::Folder(Folder::Running), listed(left));
+    node.file_done(FileTag::Folder(Folder::Done), listed(&["job.job"]));
+    let actions = node.file_done(FileTag::Folder(Folder::Failed), listed(&[]));
+    (node, actions)
+}
+
+const OLDER: &str = ".job.run.1.0.1.done.txt";
+const NEWER: &str = ".job.run.9.1.2.done.txt";
+
+/// A committed job with two texts, one of which is about to get its name; and what its calls are for.
+fn about_to_name() -> (Solo, FileTag) {
+    let (mut node, found) = committed_job(&[OLDER, NEWER]);
+    let job = found.read();
+    let read = node.file_done(job.clone(), FileReply::Content("0!\n".into()));
+    let checked = node.file_done(job.clone(), FileReply::Content("0!=1\n".into()));
+    for actions in [found, read, checked] {
+        assert_eq!(removed(&actions), [""; 0]);
+    }
+    (node, job)
+}
+
+/// Two coordinators may finish one commit, each with the text that it has found or written; if each removed
+/// the other's before its own had its name, none would be left.
+#[test]
+fn of_two_texts_of_a_commit_none_goes_before_one_has_the_name() {
+    let (mut node, job) = about_to_name();
+    let named = node.file_done(job, FileReply::Ok);
+    assert!(named.traced(|trace| matches!(trace, Trace::JobDone { .. })));
+    assert_eq!(removed(&named).len(), 1, "{named:?}");
+}
+
+#[test]
+fn a_text_that_is_gone_when_it_is_to_get_its_name_is_looked_for_and_another_is_found() {
+    let (mut node, job) = about_to_name();
+    let gone = node.file_done(job, FileReply::Absent);
+    assert!(!gone.traced(|trace| matches!(trace, Trace::JobDone { .. })));
+    assert_eq!(removed(&gone), [""; 0]);
+    node.file_done(FileTag::Folder(Folder::Running), listed(&[NEWER]));
+    node.file_done(FileTag::Folder(Folder::Done), listed(&["job.job"]));
+    let found = node.file_done(FileTag::Folder(Folder::Failed), listed(&[]));
+    assert_eq!(removed(&found), [""; 0]);
+    let job = found.read();
+    node.file_done(job.clone(), FileReply::Content("0!\n".into()));
+    node.file_done(job.clone(), FileReply::Content("0!=1\n".into()));
+    let named = node.file_done(job, FileReply::Ok);
+    assert!(named.traced(|trace| matches!(trace, Trace::JobDone { .. })));
+}
+
+/// The mark is what says that the text is to be made anew, until there is one.
+#[test]
+fn a_mark_that_asks_for_a_new_text_stays_until_that_has_its_name() {
+    let (_, found) = committed_job(&[".job.run.1.1.9.anew"]);
+    assert_eq!(removed(&found), [""; 0]);
+}
+
 /// What a committed job without a text needs is not forgotten before that job has been read.
 #[test]
 fn a_committed_job_without_a_text_needs_its_factorials() {
