@@ -72,6 +72,13 @@ impl HiddenText {
         self.label == label(job)
     }
 
+    /// The names of its job before and after it got a number, where both stand in the hidden name.
+    pub(crate) fn numbered(&self) -> Option<(&str, &str)> {
+        let (name, number) = self.label.rsplit_once('.')?;
+        let is_numbered = self.label.len() <= WHOLE_LABEL && number.parse::<u32>().is_ok();
+        is_numbered.then_some((name, &self.label))
+    }
+
     /// Whether it is being written in this coordinatorship of this run.
     pub(crate) fn belongs_to(&self, run: &str, epoch: Epoch) -> bool {
         self.run == run && self.epoch == epoch

@@ -8,7 +8,7 @@ use crate::core::Core;
 use crate::deaths::{Charge, DeathMark};
 use crate::file::{FileCall, FilePath, FileReply, FileTag, Folder};
 use crate::hidden_text::{HiddenText, TextState};
-use crate::jobs::{Stage, job_name, text_file};
+use crate::jobs::{Stage, job_file, job_name, text_file};
 use crate::printable::printable;
 use crate::trace::Trace;
 
@@ -207,6 +207,7 @@ impl Coordinator {
                 self.finish_commit(core, name, home, text, others);
             }
         }
+        self.finish_numbered(core, listed, &mut hidden);
         let marks = listed[&Folder::Running].iter();
         for mark in marks.filter_map(|name| DeathMark::parse(name)) {
             if !self.jobs.uses_mark(&mark) {
@@ -217,6 +218,37 @@ impl Coordinator {
             self.jobs.spare(&text);
             if !self.jobs.uses(&text, &core.config.run, self.epoch) {
                 self.call(core, FileTag::Sweep, FileCall::Remove(text.path));
+            }
+        }
+    }
+
+    /// A committed job gets a number if its own is another's text: first its hidden text, and then its file.
+    /// Goes on where somebody ended between the two.
+    fn finish_numbered(
+        &mut self,
+        core: &mut Core,
+        listed: &BTreeMap<Folder, Vec<Vec<u8>>>,
+        hidden: &mut Vec<HiddenText>,
+    ) {
+        let stands = |folder, job: &str| {
+            let file = job_file(folder, job).name;
+            listed[&folder].contains(&file)
+        };
+        let is_between = |text: &HiddenText| {
+            text.state == TextState::CompleteFor(Folder::Done)
+                && text.numbered().is_some_and(|(name, numbered)| {
+                    stands(Folder::Done, name)
+                        && !stands(Folder::Done, numbered)
+                        && !stands(Folder::Running, numbered)
+                })
+        };
+        for text in hidden.extract_if(.., |text| is_between(text)) {
+            let open = self.jobs.names_in(Folder::Done);
+            if let Some((name, _)) = text.numbered()
+                && !open.contains(name)
+            {
+                let name = name.to_owned();
+                self.finish_commit(core, name, Folder::Done, Some(text.path), BTreeSet::new());
             }
         }
     }

@@ -369,6 +369,40 @@ fn a_text_that_is_gone_when_it_is_to_get_its_name_is_looked_for_and_another_is_f
     assert!(named.traced(|trace| matches!(trace, Trace::JobDone { .. })));
 }
 
+/// Where another's text stands under the name, the hidden text gets a number, and then the file.
+#[test]
+fn a_text_that_got_a_number_before_its_file_is_not_left_behind() {
+    let numbered = ".job.2.run.1.0.1.done.txt";
+    let left = |done: &[&str], running: &[&str]| {
+        let mut node = Solo::coordinating(1, config(2));
+        node.file_done(FileTag::Folder(Folder::Running), listed(running));
+        node.file_done(FileTag::Folder(Folder::Done), listed(done));
+        (
+            node.file_done(FileTag::Folder(Folder::Failed), listed(&[])),
+            node,
+        )
+    };
+    let (found, mut node) = left(&["job.job", "job.txt"], &[numbered]);
+    assert_eq!(removed(&found), [""; 0]);
+    let job = found.read();
+    node.file_done(job.clone(), FileReply::Content("0!\n".into()));
+    node.file_done(job.clone(), FileReply::Content("0!=1\n".into()));
+    node.file_done(job.clone(), FileReply::Taken);
+    let other = node.file_done(job, FileReply::Content("somebody's\n".into()));
+    let renamed = other.0.iter().any(|action| {
+        matches!(action, Action::File { call: FileCall::Rename { from, .. }, .. } if from.name == numbered.as_bytes())
+    });
+    assert!(renamed, "{other:?}");
+    // Whose file has the number too, or had it, is another job.
+    let (other, _) = left(
+        &["job.job", "job.2.job", "job.2.txt", "job.txt"],
+        &[numbered],
+    );
+    assert_eq!(removed(&other), [numbered]);
+    let (running, _) = left(&["job.job", "job.txt"], &["job.2.job", numbered]);
+    assert_eq!(removed(&running), [""; 0]);
+}
+
 /// The mark is what says that the text is to be made anew, until there is one.
 #[test]
 fn a_mark_that_asks_for_a_new_text_stays_until_that_has_its_name() {
