@@ -1,6 +1,7 @@
 //! Reading an event log.
 
 mod event;
+pub mod order;
 pub mod parts;
 mod reader;
 
