@@ -19,14 +19,15 @@ use nix::time::{ClockId, clock_gettime};
 pub use self::event::{Event, Fields, Life, Op};
 use self::parts::Part;
 use self::reader::Reader;
+pub use self::reader::Torn;
 
 /// The events of a run, in the order of the clock that all processes share.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     /// What happened, sorted by time.
     pub events: Vec<Event>,
-    /// Positions of the lines that are no event: a process or the disk ended within them.
-    pub torn: Vec<usize>,
+    /// The lines that are no event: a process or the disk ended within them.
+    pub torn: Vec<Torn>,
     /// How many events are said to be missing, since they could not be written.
     pub lost: u64,
     /// A file of the run is missing: its first ones are removed where the log is rotated often.
@@ -86,11 +87,15 @@ impl Log {
         self.torn.is_empty() && self.lost == 0 && !self.is_cut
     }
 
-    /// Whether an event may be missing between two.
+    /// Whether an event may be missing between two: of one life, no torn line of another counts.
     pub fn may_lack_between(&self, first: &Event, second: &Event) -> bool {
         let lines = first.line.min(second.line)..=first.line.max(second.line);
-        let torn = self.torn.iter().any(|line| lines.contains(line));
-        torn || self.lost > 0 || self.is_cut
+        let may_tell_of =
+            |torn: &Torn| first.life() != second.life() || torn.may_be_of(first.life());
+        let mut torn = self.torn.iter();
+        torn.any(|torn| lines.contains(&torn.line) && may_tell_of(torn))
+            || self.lost > 0
+            || self.is_cut
     }
 }
 

@@ -2,8 +2,8 @@
 //! run has traced and the jobs directory that it leaves.
 //!
 //! ```text
-//!   events.jsonl ─▶ log ─▶ Run ─▶ epochs · obedience · fencing · results · plan · computing
-//!   jobs/ ─────────────────┘      recomputation · reassignments · ends · processes · elections
+//!   events.jsonl ─▶ log ─▶ Run ─▶ course: epochs · obedience · fencing · plan · computing · processes
+//!   jobs/ ─────────────────┘      results · recomputation · reassignments · ends · elections
 //!                                 convergence
 //!                                                    │
 //!                                                    ▼
@@ -18,8 +18,10 @@
 //! holds (S8) has it computed again without a cause: S7. A file that was parsed before it was whole
 //! (S10) yields a text that its whole content does not ask for, S4, or is rejected.
 
+mod charges;
 mod computing;
 mod convergence;
+mod course;
 mod elections;
 mod ends;
 mod epochs;
@@ -185,16 +187,11 @@ impl Run {
     /// [`Run::judge_course`], with a comparison that was made before.
     pub fn judge_course_beside(&self, compared: &Comparison) -> Vec<Violation> {
         let fates = Fates::of(&self.log);
-        let mut violations = epochs::check(&self.log);
-        violations.extend(obedience::check(&self.log));
-        violations.extend(fencing::check(&self.log));
+        let mut violations = course::check(&self.log);
         violations.extend(results::check(self, compared));
-        violations.extend(plan::check(&self.log));
-        violations.extend(computing::check(&self.log));
         violations.extend(recomputation::check(self, &fates));
         violations.extend(reassignments::check(self, &fates));
         violations.extend(ends::check(self));
-        violations.extend(processes::check(&self.log));
         violations.extend(elections::check(self, &fates));
         violations
     }

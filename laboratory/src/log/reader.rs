@@ -5,13 +5,55 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::event::{Event, Op};
+use super::event::{Event, Life, Op};
+
+/// A line that is no event. What could have stood in it is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Torn {
+    /// Its position in the file, from 1.
+    pub line: usize,
+    /// The node that it told of, if what is left of it says so.
+    pub node: Option<u64>,
+    /// Which life of that node, likewise.
+    pub incarnation: Option<u64>,
+}
+
+impl Torn {
+    fn of(line: usize, text: &[u8]) -> Torn {
+        Torn {
+            line,
+            node: number(text, "\"node\":"),
+            incarnation: number(text, "\"incarnation\":"),
+        }
+    }
+
+    /// Whether it may have told of a life.
+    pub fn may_be_of(&self, life: Life) -> bool {
+        self.node.is_none_or(|node| node == life.0)
+            && self
+                .incarnation
+                .is_none_or(|incarnation| incarnation == life.1)
+    }
+}
+
+/// The value of a key in what is left of a line, if something follows it: else digits may be missing. A
+/// quote within a value is escaped, so nothing but a key looks like one.
+fn number(text: &[u8], key: &str) -> Option<u64> {
+    let mut places = text.windows(key.len());
+    let found = places.position(|place| place == key.as_bytes())?;
+    let value = text.get(found + key.len()..)?;
+    let length = value.iter().position(|byte| !byte.is_ascii_digit())?;
+    if !matches!(value[length], b',' | b'}') {
+        return None;
+    }
+    std::str::from_utf8(&value[..length]).ok()?.parse().ok()
+}
 
 /// Makes events of lines, in the order of the file.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
-    /// Positions of the lines that were no event.
-    pub(super) torn: Vec<usize>,
+    /// The lines that were no event.
+    pub(super) torn: Vec<Torn>,
     /// How many lines there were.
     lines: usize,
     words: Words,
@@ -44,10 +86,12 @@ impl Reader {
         if let Some(event) = self.event(line) {
             return Some(event);
         }
-        self.torn.push(self.lines);
         // The whole event at the end of a line that begins with a torn one.
         let mut starts = (1..line.len()).filter(|&at| line[at] == b'{');
-        starts.find_map(|at| self.event(&line[at..]))
+        let whole = starts.find_map(|at| Some((at, self.event(&line[at..])?)));
+        let torn = whole.as_ref().map_or(line, |&(at, _)| &line[..at]);
+        self.torn.push(Torn::of(self.lines, torn));
+        whole.map(|(_, event)| event)
     }
 
     fn event(&mut self, line: &[u8]) -> Option<Event> {

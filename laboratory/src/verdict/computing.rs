@@ -1,36 +1,53 @@
-//! S6: a coordinator computes nothing.
+//! S6: a coordinator computes nothing, nor does a winner that collects.
+//!
+//! It relies on the order of the lines of one life alone, in which it wrote them: a winner drops its
+//! operations in the step that tells of its victory, and tells of none that ends later, until it has
+//! stepped down.
 
 use std::collections::BTreeMap;
 
 use super::Violation;
-use crate::log::{Event, Life, Log};
+use super::charges::{Charge, Lack, Missing, place};
+use crate::log::{Event, Life};
 
 const NAME: &str = "S6";
 
-pub(super) fn check(log: &Log) -> Vec<Violation> {
-    let mut acting: BTreeMap<Life, &Event> = BTreeMap::new();
-    let mut violations = Vec::new();
-    for event in &log.events {
+/// Who leads, or is about to.
+#[derive(Debug, Default)]
+pub(super) struct Computing {
+    leads: BTreeMap<Life, Event>,
+    charges: Vec<Charge>,
+}
+
+impl Computing {
+    pub(super) fn take(&mut self, event: &Event) {
         match event.name() {
-            "acting" => {
-                acting.insert(event.life(), event);
+            "election_won" | "acting" => {
+                self.leads.insert(event.life(), event.clone());
             }
-            "stepped_down" | "node_exited" => {
-                acting.remove(&event.life());
+            "stepped_down" | "following" => {
+                self.leads.remove(&event.life());
             }
             "computing" | "completed" => {
-                // The torn line may be the one that told that it stepped down.
-                let since = acting.get(&event.life()).copied();
-                if let Some(since) = since.filter(|since| !log.may_lack_between(since, event)) {
-                    violations.push(Violation::new(
-                        NAME,
-                        format!("node {} computes while it coordinates", event.node()),
-                        &[since, event],
-                    ));
-                }
+                // The line that is missing would have ended it, once.
+                let Some(since) = self.leads.remove(&event.life()) else {
+                    return;
+                };
+                let leads = match since.name() {
+                    "acting" => "coordinates",
+                    _ => "takes office",
+                };
+                let message = format!("node {} computes while it {leads}", event.node());
+                self.charges.push(Charge {
+                    violation: Violation::new(NAME, message, &[&since, event]),
+                    lack: Lack::of(event.life(), place(&since), event.line),
+                });
             }
             _ => {}
         }
     }
-    violations
+
+    pub(super) fn end(self, missing: &Missing) -> Vec<Violation> {
+        missing.sustain(self.charges)
+    }
 }

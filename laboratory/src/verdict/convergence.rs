@@ -1,23 +1,30 @@
 //! L1: when faults stop, one coordinator, believed by all, the highest live ID.
+//!
+//! It relies on the order of the lines of each life, of which the last word counts, and on that of the
+//! supervisor's lines. A process that is told to be dead believes nothing, whatever its line stands behind.
+//! A missing line may have been the last word of one node, or of the supervisor about it, if it is missing
+//! after the one that is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::charges::{Lack, Missing, place};
 use super::{Run, Violation};
 use crate::log::{Event, Life};
 
 const NAME: &str = "L1";
 
 pub(super) fn check(run: &Run) -> Vec<Violation> {
-    // The torn line may be the last word of any of them.
-    if !run.log.is_whole() {
-        return Vec::new();
-    }
     let mut beliefs = Beliefs::default();
     let before_the_end = |event: &&Event| event.at() <= run.end_ns;
     for event in run.log.events.iter().filter(before_the_end) {
         beliefs.take(event);
     }
-    Vec::from_iter(beliefs.dissent(run.highest_coordinates))
+    // Of whom nothing is left, nothing is known.
+    if beliefs.of.is_empty() && !run.log.is_whole() {
+        return Vec::new();
+    }
+    let missing = Missing::of(&run.log);
+    Vec::from_iter(beliefs.dissent_beside(&missing, run.highest_coordinates, 0))
 }
 
 /// What each node that lives has said last about who coordinates.
@@ -26,6 +33,8 @@ pub struct Beliefs {
     of: BTreeMap<u64, Belief>,
     stopped: BTreeSet<u64>,
     ended: BTreeSet<Life>,
+    /// The last words of these may be missing.
+    unknown: BTreeSet<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -34,12 +43,26 @@ struct Belief {
     event: Event,
 }
 
+impl Belief {
+    /// Behind which line a later word would stand. A node may be quicker than the line that tells of its
+    /// start.
+    fn place(&self) -> (usize, u64) {
+        match self.event.name() {
+            "node_spawned" => (1, 0),
+            _ => place(&self.event),
+        }
+    }
+}
+
 impl Beliefs {
     /// Takes in what happened next.
     pub fn take(&mut self, event: &Event) {
         let coordinator = match event.name() {
             "node_exited" => {
-                self.of.remove(&event.node());
+                let is_its = |belief: &Belief| belief.event.incarnation() <= event.incarnation();
+                if self.of.get(&event.node()).is_some_and(is_its) {
+                    self.of.remove(&event.node());
+                }
                 self.stopped.remove(&event.node());
                 self.ended.insert(event.life());
                 return;
@@ -88,9 +111,11 @@ impl Beliefs {
     pub fn dissent(&self, highest_coordinates: bool) -> Option<Violation> {
         let wrong =
             |message: String, events: &[&Event]| Some(Violation::new(NAME, message, events));
-        let running = || self.running().map(|node| &self.of[&node]);
+        let known = |node: &u64| !self.unknown.contains(node);
+        let running = || self.running().filter(known).map(|node| &self.of[&node]);
         let Some(first) = running().last() else {
-            return wrong("no node lives".to_owned(), &[]);
+            let message = "no node lives".to_owned();
+            return wrong(message, &[]).filter(|_| self.unknown.is_empty());
         };
         if let Some(belief) = running().find(|belief| belief.coordinator.is_none()) {
             let message = format!("node {} follows nobody at the end", belief.event.node());
@@ -102,14 +127,39 @@ impl Beliefs {
             return wrong(message, &[&first.event, &belief.event]);
         }
         let (coordinator, highest) = (first.coordinator.unwrap_or(u64::MAX), first.event.node());
-        if !self.running().any(|node| node == coordinator) {
+        let lives = self.unknown.contains(&coordinator);
+        if !lives && !self.running().any(|node| node == coordinator) {
             let message = format!("all follow node {coordinator}, which does not live");
             return wrong(message, &[&first.event]);
         }
-        if highest_coordinates && coordinator != highest {
+        if highest_coordinates && coordinator < highest {
             let message = format!("node {coordinator} coordinates while node {highest} lives");
             return wrong(message, &[&first.event]);
         }
         None
+    }
+
+    /// [`Beliefs::dissent`], if there is some whatever the missing lines were: each may have been the last
+    /// about one node, from `least` on.
+    fn dissent_beside(
+        &self,
+        missing: &Missing,
+        highest_coordinates: bool,
+        least: u64,
+    ) -> Option<Violation> {
+        let found = self.dissent(highest_coordinates)?;
+        let believed = self.of.values().filter_map(|belief| belief.coordinator);
+        let nodes: BTreeSet<u64> = self.of.keys().copied().chain(believed).collect();
+        for &node in nodes.range(least..) {
+            let last = self.of.get(&node).map_or((0, 0), Belief::place);
+            let mut left = missing.clone();
+            if left.excuses(&Lack::after(node, last)) {
+                let mut beside = self.clone();
+                beside.unknown.insert(node);
+                // Nodes in order: which of them was excused first does not matter.
+                beside.dissent_beside(&left, highest_coordinates, node + 1)?;
+            }
+        }
+        Some(found)
     }
 }

@@ -1,49 +1,109 @@
 //! L3: elections per fault are bounded, and each has a cause that another event proves; so has
 //! each loss of a peer.
+//!
+//! What a node gives as the cause of its election is either told by its own lines, which stand in order, or
+//! by those of another that a chain of messages led from: a `Collect`, an `Election` or a hint is sent after
+//! its line is written, so the clock of that line is not later. A process whose link ended was dead: it reads
+//! no later clock itself; the supervisor may tell of it late, though not long after it is seen to run.
+//!
+//! A node that says itself that it stood still has nobody to prove it. So each such line counts once, and for
+//! no more time than its life had: between two of its gaps it ran.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::charges::{Charge, Lack, Missing, place};
 use super::fates::Fates;
 use super::{Run, Violation};
+use crate::log::order::Writer;
 use crate::log::{Event, Life};
 
 const NAME: &str = "L3";
 /// The longest silence after which a test has a peer suspected, and as much again for a late look.
 const SUSPICION_NS: u64 = 4_000_000_000;
+/// A supervisor that runs has reaped, and told of, a death after this.
+const REAPING_NS: u64 = 1_000_000_000;
 
 pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
-    let mut violations = Vec::new();
-    // The lack of an event is shown by a whole log only.
-    if run.log.is_whole() {
-        violations.extend(storms(run));
-        violations.extend(causes(run, fates));
-    }
+    let until_the_end = |event: &&Event| event.at() <= run.end_ns;
+    let events: Vec<&Event> = run.log.events.iter().filter(until_the_end).collect();
+    let missing = Missing::of(&run.log);
+    let mut charges = storms(&events, missing.is_cut);
+    let causes = Causes::new(run, fates);
+    charges.extend(causes.judge(&events));
+    let mut violations = missing.sustain(charges);
+    violations.extend(gaps(&events));
     violations
 }
 
 /// Each fault lets one node win, and each node hold one election on the average; so does the start,
-/// and again the highest node if it comes last.
-fn storms(run: &Run) -> Vec<Violation> {
-    let until_the_end = |name| {
-        let events = run.log.named(name);
-        events.filter(|event| event.at() <= run.end_ns).count()
+/// and again the highest node if it comes last. What befell a cluster before its log begins may have its
+/// elections in it.
+fn storms(events: &[&Event], is_cut: bool) -> Vec<Charge> {
+    let count = |name: &str| events.iter().filter(|event| event.name() == name).count();
+    let spawned = events.iter().filter(|event| event.name() == "node_spawned");
+    let nodes = spawned.map(|event| event.node()).collect::<BTreeSet<u64>>();
+    let starts = count("node_spawned") - if is_cut { 0 } else { nodes.len() };
+    let unanswered: usize = events.iter().map(|event| fault(event)).sum();
+    let faults = starts + unanswered;
+    let limit = 2 + faults + if is_cut { 2 } else { 0 };
+    let nodes = match is_cut {
+        true => events.iter().map(|event| event.node()).collect(),
+        false => nodes,
     };
-    let faults = Fates::count(&run.log, run.end_ns);
-    let limit = 2 + faults;
-    let spawned = run.log.named("node_spawned").map(Event::node);
-    let nodes = spawned.collect::<BTreeSet<u64>>().len();
-    let (won, started) = (
-        until_the_end("election_won"),
-        until_the_end("election_started"),
-    );
-    let mut violations = Vec::new();
+    let nodes = nodes.len();
+    let (won, started) = (count("election_won"), count("election_started"));
+    let charge = |message: String, count: usize| Charge {
+        violation: Violation::new(NAME, message, &[]),
+        // Not before the log, since what befell it then has its place in the limit.
+        lack: Lack::anywhere().times(count).within_the_log(),
+    };
+    let mut charges = Vec::new();
     if won > limit {
         let message = format!("{won} elections were won after {faults} faults");
-        violations.push(Violation::new(NAME, message, &[]));
+        charges.push(charge(message, won - limit));
     }
     if started > nodes * limit {
         let message = format!("{started} elections were held after {faults} faults");
-        violations.push(Violation::new(NAME, message, &[]));
+        let beyond = started - nodes * limit;
+        charges.push(charge(message, beyond.div_ceil(nodes.max(1))));
+    }
+    charges
+}
+
+/// How much an event has befallen the cluster; starts aside.
+fn fault(event: &Event) -> usize {
+    match event.name() {
+        "node_exited" | "node_stopped" | "node_continued" | "gap" => 1,
+        // It gives way, and comes back.
+        "file_call_slow" => 2,
+        // No event tells of its end.
+        _ if event.is_stall() => 2,
+        _ => 0,
+    }
+}
+
+/// Gaps that cannot have been: one ends before the next begins, and a life has run when it wrote a line. So
+/// from any line of its own on, its gaps together are no longer than what has passed.
+fn gaps(events: &[&Event]) -> Vec<Violation> {
+    // By life, when the last gap ended at the earliest, and the clock of the last line.
+    let mut lives: BTreeMap<Life, (u64, u64)> = BTreeMap::new();
+    let mut violations = Vec::new();
+    for event in events {
+        let Writer::Node(life) = event.writer() else {
+            continue;
+        };
+        let (ended, last) = lives.entry(life).or_default();
+        if event.name() == "gap" {
+            let length = event.number("ms").saturating_mul(1_000_000);
+            let ends = ended.saturating_add(length);
+            if ends > event.at() {
+                let message = format!("node {} tells of a gap that it had no time for", life.0);
+                violations.push(Violation::new(NAME, message, &[event]));
+            }
+            // It began its step after it had written its last line.
+            *ended = ends.max(*last).min(event.at());
+        }
+        *last = event.at();
     }
     violations
 }
@@ -51,91 +111,224 @@ fn storms(run: &Run) -> Vec<Violation> {
 /// What is known of a node's life when it starts an election.
 #[derive(Debug, Default)]
 struct Past<'a> {
-    /// Its last event of each name.
+    /// Its last event of each name; one that caused an election causes no other.
     last: BTreeMap<&'a str, &'a Event>,
-    /// How often it was challenged so far.
+    /// How often it was challenged so far, and how many gaps have caused no election.
     challenged: usize,
+    gaps: usize,
 }
 
-impl Past<'_> {
-    fn at(&self, name: &str) -> Option<u64> {
-        self.last.get(name).map(|event| event.at())
+impl<'a> Past<'a> {
+    fn take(&mut self, event: &'a Event) {
+        let why = event.text("why");
+        match (event.name(), why) {
+            ("gap", _) => self.gaps += 1,
+            ("election_started", "challenged") => self.challenged += 1,
+            ("election_started", "gap") => {
+                self.gaps = self.gaps.saturating_sub(1);
+                self.last.remove("stepped_down");
+            }
+            ("election_started", "isolated") => {
+                self.last.remove("stepped_down");
+            }
+            ("election_started", "coordinator_lost") => {
+                self.last.remove("peer_down");
+            }
+            _ => {}
+        }
+        self.last.insert(event.name(), event);
+    }
+
+    /// Where its last event of a name stands.
+    fn line(&self, name: &str) -> Option<usize> {
+        self.last.get(name).map(|event| event.line)
     }
 
     /// When it last had a coordinator, or was one.
-    fn settled_at(&self) -> Option<u64> {
-        self.at("following").max(self.at("acting"))
+    fn settled(&self) -> Option<&'a Event> {
+        let events = ["following", "acting"].map(|name| self.last.get(name).copied());
+        events.into_iter().flatten().max_by_key(|event| event.line)
+    }
+
+    /// Whether it gave up its office for this cause since it had won it.
+    fn stepped_down(&self, why: &str) -> bool {
+        let down = self.last.get("stepped_down");
+        down.is_some_and(|down| {
+            down.text("why") == why && Some(down.line) > self.line("election_won")
+        })
     }
 }
 
-fn causes(run: &Run, fates: &Fates) -> Vec<Violation> {
-    let mut pasts: BTreeMap<Life, Past<'_>> = BTreeMap::new();
-    let mut violations = Vec::new();
-    let until_the_end = |event: &&Event| event.at() <= run.end_ns;
-    for event in run.log.events.iter().filter(until_the_end) {
-        let past = pasts.entry(event.life()).or_default();
-        let (name, why) = (event.name(), event.text("why"));
-        past.challenged += usize::from(name == "election_started" && why == "challenged");
-        let is_proved = match name {
-            "peer_down" => is_down(fates, event),
-            "election_started" => is_called_for(run, fates, event, past),
-            _ => true,
+/// What the log has that may prove a cause.
+struct Causes<'a> {
+    run: &'a Run,
+    fates: &'a Fates,
+    /// The latest clock that each life has read.
+    last: BTreeMap<Life, u64>,
+    /// When the supervisor had its processes told to be dead, and stopped.
+    exited: BTreeMap<Life, u64>,
+    stopped: BTreeMap<Life, u64>,
+    /// When processes were about to kill themselves, as they were asked to.
+    killed: BTreeMap<Life, u64>,
+    /// The clocks of the supervisor's lines, in order.
+    supervisor: Vec<u64>,
+}
+
+impl<'a> Causes<'a> {
+    fn new(run: &'a Run, fates: &'a Fates) -> Causes<'a> {
+        let mut causes = Causes {
+            run,
+            fates,
+            last: BTreeMap::new(),
+            exited: BTreeMap::new(),
+            stopped: BTreeMap::new(),
+            killed: BTreeMap::new(),
+            supervisor: Vec::new(),
         };
-        if !is_proved {
-            let cause = event.text(if name == "peer_down" { "by" } else { "why" });
-            let message = format!("{name} for a cause that no event proves: {cause}");
-            violations.push(Violation::new(NAME, message, &[event]));
+        for event in &run.log.events {
+            let (life, at) = (event.life(), event.at());
+            match event.writer() {
+                Writer::Node(_) => {
+                    let last = causes.last.entry(life).or_default();
+                    *last = at.max(*last);
+                }
+                Writer::Supervisor => causes.supervisor.push(at),
+            }
+            let times = match event.name() {
+                "node_exited" => &mut causes.exited,
+                "node_stopped" => &mut causes.stopped,
+                "fault_injected" if event.text("do") == "kill" => &mut causes.killed,
+                _ => continue,
+            };
+            times.entry(life).or_insert(at);
         }
-        past.last.insert(name, event);
+        causes.supervisor.sort_unstable();
+        causes
     }
-    violations
-}
 
-/// Whether the peer that was lost was dead, stopped or away.
-fn is_down(fates: &Fates, lost: &Event) -> bool {
-    let peer = (lost.number("peer"), lost.number("peer_incarnation"));
-    match lost.text("by") {
-        "link" => fates.died_by(peer, lost.at()),
-        "hint" => fates.died_by(peer, lost.at()) || fates.stopped_by(peer, lost.at()),
-        "silence" => fates.away(peer, lost.at().saturating_sub(SUSPICION_NS), lost.at()),
-        _ => false,
+    /// What has no cause, of what happened until the end.
+    fn judge(&self, events: &[&'a Event]) -> Vec<Charge> {
+        let mut pasts: BTreeMap<Life, Past<'a>> = BTreeMap::new();
+        let mut charges = Vec::new();
+        for &event in events {
+            let Writer::Node(life) = event.writer() else {
+                continue;
+            };
+            let past = pasts.entry(life).or_default();
+            let unproved = match event.name() {
+                "peer_down" => self.lost(event),
+                "election_started" => self.elected(event, past),
+                _ => None,
+            };
+            if let Some(lack) = unproved {
+                let name = event.name();
+                let cause = event.text(if name == "peer_down" { "by" } else { "why" });
+                let message = format!("{name} for a cause that no event proves: {cause}");
+                let violation = Violation::new(NAME, message, &[event]);
+                charges.push(Charge { violation, lack });
+            }
+            past.take(event);
+        }
+        charges
     }
-}
 
-/// Whether what a node gives as the cause of its election has happened.
-fn is_called_for(run: &Run, fates: &Fates, election: &Event, past: &Past<'_>) -> bool {
-    let has = |name: &str| past.last.contains_key(name);
-    let won_before = |life: &dyn Fn(Life) -> bool| {
-        let mut won = run.log.named("election_won");
-        won.any(|won| won.at() <= election.at() && life(won.life()))
-    };
-    match election.text("why") {
-        "start" => has("started") && past.settled_at().is_none(),
-        "coordinator_lost" => past.last.get("peer_down").is_some_and(|lost| {
-            let (peer, incarnation) = (lost.number("peer"), lost.number("peer_incarnation"));
-            // Of one that was never met no life is known, and it has coordinated all the same.
-            won_before(&|life| life.0 == peer && (life.1 == incarnation || incarnation == 0))
-        }),
-        "preemption" => won_before(&|(node, _)| node < election.node()),
-        "challenged" => {
-            let lower = run
-                .log
-                .named("election_started")
-                .filter(|other| other.node() < election.node() && other.at() <= election.at());
-            lower.count() >= past.challenged
+    /// What must be missing if the peer that was lost was not dead, stopped or away.
+    fn lost(&self, lost: &Event) -> Option<Lack> {
+        let peer = (lost.number("peer"), lost.number("peer_incarnation"));
+        let at = lost.at();
+        let by_then =
+            |times: &BTreeMap<Life, u64>| times.get(&peer).is_some_and(|&time| time <= at);
+        let is_proved = match lost.text("by") {
+            "link" => self.is_dead(peer, at),
+            // The supervisor writes its line before it tells.
+            "hint" => by_then(&self.exited) || by_then(&self.stopped),
+            "silence" => self.fates.away(peer, at.saturating_sub(SUSPICION_NS), at),
+            _ => return Some(Lack::nothing()),
+        };
+        (!is_proved).then(|| Lack::about(peer.0))
+    }
+
+    /// Whether a process may have been dead by a moment, by what is told of it at any time.
+    fn is_dead(&self, life: Life, at: u64) -> bool {
+        if self.last.get(&life).is_some_and(|&last| last > at) {
+            return false;
         }
-        "handed_over" => {
-            let mut slow = run.log.named("file_call_slow");
-            slow.any(|slow| slow.node() != election.node() && slow.at() <= election.at())
-        }
-        "no_victory" => past.at("election_started") > past.settled_at(),
-        "gap" => has("gap") && past.at("stepped_down") > past.at("election_won"),
-        "isolated" => has("peer_down") && past.at("stepped_down") > past.at("election_won"),
-        // It may have promised since to somebody who died before it was followed.
-        "no_coordinator" => past.settled_at().is_none_or(|settled| {
-            fates.anybody_away(election.life(), settled, election.at())
-                || past.at("stepped_down") > Some(settled)
-        }),
-        _ => false,
+        let seen = self.supervisor.partition_point(|&line| line <= at);
+        let runs = self.supervisor.get(seen).copied().unwrap_or(u64::MAX);
+        self.killed.get(&life).is_some_and(|&killed| killed <= at)
+            || self.exited.get(&life).is_some_and(|&exited| {
+                exited <= at.saturating_add(REAPING_NS)
+                    || exited <= runs.saturating_add(REAPING_NS).min(self.run.end_ns)
+            })
+    }
+
+    /// What must be missing if nothing called for an election.
+    fn elected(&self, election: &Event, past: &Past<'_>) -> Option<Lack> {
+        let life = election.life();
+        let named_before = |name: &str, is_meant: &dyn Fn(Life) -> bool| {
+            let events = self.run.log.named(name);
+            let events = events.filter(|event| event.at() <= election.at());
+            events.filter(|event| is_meant(event.life())).count()
+        };
+        let own =
+            |after: Option<&Event>| Lack::of(life, after.map_or((0, 0), place), election.line);
+        let last_election = past.last.get("election_started").copied();
+        let (is_proved, lack) = match election.text("why") {
+            "start" => (
+                past.last.contains_key("started") && past.settled().is_none(),
+                own(None),
+            ),
+            "coordinator_lost" => {
+                // Of one that was never met no life is known, and it has coordinated all the same.
+                let won = |lost: &&Event| {
+                    let (peer, life) = (lost.number("peer"), lost.number("peer_incarnation"));
+                    let is_it = |won: Life| won.0 == peer && (won.1 == life || life == 0);
+                    named_before("election_won", &is_it) > 0
+                };
+                let lost = past.last.get("peer_down");
+                (lost.is_some_and(won), Lack::anywhere())
+            }
+            "preemption" => {
+                let is_lower = |won: Life| won.0 < life.0;
+                (
+                    named_before("election_won", &is_lower) > 0,
+                    Lack::anywhere(),
+                )
+            }
+            "challenged" => {
+                let is_lower = |other: Life| other.0 < life.0;
+                let challenges = named_before("election_started", &is_lower);
+                (challenges > past.challenged, Lack::anywhere())
+            }
+            "handed_over" => {
+                let is_other = |other: Life| other.0 != life.0;
+                (
+                    named_before("file_call_slow", &is_other) > 0,
+                    Lack::anywhere(),
+                )
+            }
+            "no_victory" => (
+                past.line("election_started") > past.settled().map(|settled| settled.line),
+                own(past.settled()),
+            ),
+            "gap" => (
+                past.gaps > 0 && past.stepped_down("gap"),
+                own(last_election),
+            ),
+            "isolated" => (
+                past.last.contains_key("peer_down") && past.stepped_down("isolated"),
+                own(last_election),
+            ),
+            // It may have promised since to somebody who died before it was followed.
+            "no_coordinator" => {
+                let is_away = |settled: &Event| {
+                    self.fates.anybody_away(life, settled.at(), election.at())
+                        || past.line("stepped_down") > Some(settled.line)
+                };
+                (past.settled().is_none_or(is_away), Lack::anywhere())
+            }
+            _ => return Some(Lack::nothing()),
+        };
+        (!is_proved).then_some(lack)
     }
 }

@@ -1,66 +1,111 @@
 //! S1: no two processes own one epoch.
+//!
+//! That an epoch is claimed once needs no order. That who acts in one has won it before relies on the
+//! order of the lines of that life alone, in which it wrote them.
 
 use std::collections::BTreeMap;
 
 use super::Violation;
-use crate::log::{Event, Log};
+use super::charges::{Charge, Lack, Missing, place};
+use crate::log::order::Writer;
+use crate::log::{Event, Life};
 
 const NAME: &str = "S1";
 
-pub(super) fn check(log: &Log) -> Vec<Violation> {
-    let mut violations = lives(log);
-    violations.extend(claims(log, "election_won"));
-    violations.extend(claims(log, "acting"));
-    if log.is_whole() {
-        violations.extend(acting_unelected(log));
-    }
-    violations
+/// (term, ID, incarnation).
+type Epoch = (u64, u64, u64);
+
+/// What was claimed so far.
+#[derive(Debug, Default)]
+pub(super) struct Epochs {
+    /// The first event of each incarnation.
+    processes: BTreeMap<u64, Event>,
+    won: BTreeMap<Epoch, Event>,
+    acting: BTreeMap<Epoch, Event>,
+    terms: BTreeMap<Life, Term>,
+    found: Vec<Violation>,
+    charges: Vec<Charge>,
 }
 
-/// An incarnation is one process of one node.
-fn lives(log: &Log) -> Vec<Violation> {
-    let mut first: BTreeMap<u64, &Event> = BTreeMap::new();
-    let mut violations = Vec::new();
-    for event in &log.events {
-        let known = *first.entry(event.incarnation()).or_insert(event);
-        if (known.node(), known.pid()) != (event.node(), event.pid()) {
-            violations.push(Violation::new(
-                NAME,
-                format!("two processes have incarnation {}", event.incarnation()),
-                &[known, event],
-            ));
-            first.insert(event.incarnation(), event);
+/// What a life knows of terms.
+#[derive(Debug, Default)]
+struct Term {
+    known: u64,
+    /// Its last line, and its last one in a lower term.
+    last: (usize, u64),
+    below: (usize, u64),
+}
+
+impl Epochs {
+    pub(super) fn take(&mut self, event: &Event) {
+        self.process(event);
+        if matches!(event.writer(), Writer::Node(_)) {
+            self.term(event);
         }
-    }
-    violations
-}
-
-/// An epoch is won once, and taken up once.
-fn claims(log: &Log, name: &str) -> Vec<Violation> {
-    let mut first: BTreeMap<(u64, u64, u64), &Event> = BTreeMap::new();
-    let mut violations = Vec::new();
-    for event in log.named(name) {
         let epoch = (event.term(), event.node(), event.incarnation());
-        if let Some(known) = first.insert(epoch, event) {
-            violations.push(Violation::new(
-                NAME,
-                format!("{name} twice in the epoch {epoch:?} (term, ID, incarnation)"),
-                &[known, event],
-            ));
+        match event.name() {
+            "election_won" => self.claim(epoch, event),
+            "acting" => {
+                if !self.won.contains_key(&epoch) {
+                    let below = self
+                        .terms
+                        .get(&event.life())
+                        .map_or((0, 0), |term| term.below);
+                    self.charges.push(Charge {
+                        violation: Violation::new(
+                            NAME,
+                            "acting in an epoch that was not won",
+                            &[event],
+                        ),
+                        lack: Lack::of(event.life(), below, event.line),
+                    });
+                }
+                self.claim(epoch, event);
+            }
+            _ => {}
         }
     }
-    violations
-}
 
-/// Who acts in an epoch has won it.
-fn acting_unelected(log: &Log) -> Vec<Violation> {
-    let won = |acting: &Event| {
-        log.named("election_won").any(|won| {
-            won.life() == acting.life() && won.term() == acting.term() && won.at() <= acting.at()
-        })
-    };
-    log.named("acting")
-        .filter(|acting| !won(acting))
-        .map(|acting| Violation::new(NAME, "acting in an epoch that was not won", &[acting]))
-        .collect()
+    pub(super) fn end(self, missing: &Missing) -> Vec<Violation> {
+        let mut violations = self.found;
+        violations.extend(missing.sustain(self.charges));
+        violations
+    }
+
+    /// An incarnation is one process of one node.
+    fn process(&mut self, event: &Event) {
+        let Some(known) = self.processes.get(&event.incarnation()) else {
+            self.processes.insert(event.incarnation(), event.clone());
+            return;
+        };
+        if (known.node(), known.pid()) != (event.node(), event.pid()) {
+            let message = format!("two processes have incarnation {}", event.incarnation());
+            let violation = Violation::new(NAME, message, &[known, event]);
+            self.found.push(violation);
+            self.processes.insert(event.incarnation(), event.clone());
+        }
+    }
+
+    fn term(&mut self, event: &Event) {
+        let term = self.terms.entry(event.life()).or_default();
+        if let Some(known) = event.told_term().filter(|&told| told > term.known) {
+            term.known = known;
+            term.below = term.last;
+        }
+        term.last = place(event);
+    }
+
+    /// An epoch is won once, and taken up once.
+    fn claim(&mut self, epoch: Epoch, event: &Event) {
+        let claimed = match event.name() {
+            "acting" => &mut self.acting,
+            _ => &mut self.won,
+        };
+        if let Some(known) = claimed.insert(epoch, event.clone()) {
+            let name = event.name();
+            let message = format!("{name} twice in the epoch {epoch:?} (term, ID, incarnation)");
+            self.found
+                .push(Violation::new(NAME, message, &[&known, event]));
+        }
+    }
 }

@@ -115,22 +115,6 @@ impl Fates {
         let mut others = self.lives.keys().filter(|&&life| life != but);
         others.any(|&life| self.away(life, from, to))
     }
-
-    /// How much had befallen the cluster by a moment: starts beyond the first of each node, deaths,
-    /// stops, continuations and gaps; a hang of the file system twice, and a stall, since no event tells of its end.
-    pub(super) fn count(log: &Log, until: u64) -> usize {
-        let mut seen = BTreeSet::new();
-        let weight = |event: &Event| match event.name() {
-            "node_spawned" => usize::from(!seen.insert(event.node())),
-            "node_exited" | "node_stopped" | "node_continued" | "gap" => 1,
-            // It gives way, and comes back.
-            "file_call_slow" => 2,
-            _ if event.is_stall() => 2,
-            _ => 0,
-        };
-        let events = log.events.iter().take_while(|event| event.at() <= until);
-        events.map(weight).sum()
-    }
 }
 
 impl Fate {

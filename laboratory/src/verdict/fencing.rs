@@ -1,48 +1,189 @@
 //! S3: who knows a higher epoch than its own starts no assignment, checkpoint or file call. Each
 //! event tells the highest term that its node knew, and what only an acting coordinator does must
-//! carry the term in which it acts; but of the rename of a job file, or of a text, that it began as
-//! coordinator it tells whenever that ends.
+//! carry the term in which it acts.
+//!
+//! It relies on the order of the lines of one life alone, in which it wrote them. A file call that was
+//! under way when its coordinatorship ended is told of whenever it ends, if it won a commit or gave a text
+//! its name: one call of each job, since the next would have been begun later. One that takes longer than
+//! three seconds is told to be slow, by `file_call_slow`; or the process stood still itself, which it tells
+//! by `gap`, or the supervisor by a stop. That is compared with the clock of the supervisor, and one stop
+//! anywhere near excuses, so it does not matter which came first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Violation;
-use crate::log::{Event, Life, Log};
+use super::charges::{Charge, Lack, Missing, place};
+use crate::log::order::Writer;
+use crate::log::{Event, Life};
 
 const NAME: &str = "S3";
+/// A file call that lasts for three seconds is told of, by a loop that looks four times a second; and as much
+/// again for a busy machine.
+const LONGEST_CALL_NS: u64 = 3_750_000_000;
+/// Who stood still for so long begins anew to measure how long its calls last.
+const LONG_GAP_NS: u64 = 750_000_000;
+/// The supervisor tells of a stop a little later, and of one that was short perhaps not before it is over.
+const TOLD_NS: u64 = 1_000_000_000;
 
-pub(super) fn check(log: &Log) -> Vec<Violation> {
-    let mut reigns: BTreeMap<Life, &Event> = BTreeMap::new();
-    let mut coordinators: BTreeSet<Life> = BTreeSet::new();
-    let mut violations = Vec::new();
-    for event in &log.events {
+/// Who coordinates.
+#[derive(Debug, Default)]
+pub(super) struct Fencing {
+    reigns: BTreeMap<Life, Reign>,
+    /// By the clock of the supervisor, when a life was stopped or went on.
+    stops: BTreeMap<Life, Vec<u64>>,
+    charges: Vec<Charge>,
+    late: Vec<Late>,
+}
+
+/// What a life is, by its last lines.
+#[derive(Debug, Default)]
+struct Reign {
+    acting: Option<Event>,
+    /// The place of the last line that tells that it does not coordinate; none if there is no such.
+    idle: (usize, u64),
+    ended: Option<Ended>,
+    /// A call was told to be slow, and none has ended since.
+    is_slow: bool,
+}
+
+/// A coordinatorship that is over.
+#[derive(Debug)]
+struct Ended {
+    by: Event,
+    /// From when on a call that was under way then may have lasted unnoticed.
+    since: u64,
+    /// Jobs of which a call was told since.
+    told: BTreeSet<String>,
+}
+
+/// A call that ended long after its coordinatorship, unless the process was stopped.
+#[derive(Debug)]
+struct Late {
+    life: Life,
+    since: u64,
+    until: u64,
+    charge: Charge,
+}
+
+impl Fencing {
+    pub(super) fn take(&mut self, event: &Event) {
+        let Writer::Node(life) = event.writer() else {
+            if matches!(event.name(), "node_stopped" | "node_continued") {
+                self.stops.entry(event.life()).or_default().push(event.at());
+            }
+            return;
+        };
+        let reign = self.reigns.entry(life).or_default();
         match event.name() {
             "acting" => {
-                reigns.insert(event.life(), event);
-                coordinators.insert(event.life());
+                reign.acting = Some(event.clone());
+                reign.ended = None;
             }
-            "result_published" | "job_done" if coordinators.contains(&event.life()) => {}
-            "stepped_down" | "following" => {
-                reigns.remove(&event.life());
+            "stepped_down" | "following" | "election_started" | "election_won" | "started" => {
+                reign.idle = place(event);
+                if reign.acting.take().is_some() {
+                    reign.ended = Some(Ended {
+                        by: event.clone(),
+                        since: event.at(),
+                        told: BTreeSet::new(),
+                    });
+                }
             }
-            name if is_authority(name) => match reigns.get(&event.life()) {
-                Some(acting) if acting.term() == event.term() => {}
-                // Nor those that told of another reign.
-                Some(acting) if log.may_lack_between(acting, event) => {}
-                Some(acting) => {
-                    let message = format!("node {} knows a higher term and {name}", event.node());
-                    violations.push(Violation::new(NAME, message, &[acting, event]));
-                }
-                // The torn line may be the one that told that it acts.
-                None if !log.is_whole() => {}
-                None => {
-                    let message = format!("node {} does not coordinate and {name}", event.node());
-                    violations.push(Violation::new(NAME, message, &[event]));
-                }
-            },
+            "file_call_slow" => reign.is_slow = true,
+            "gap" => reign.stood_still(event),
+            "result_published" | "job_done" if reign.is_over() => self.file_call(life, event),
+            name if is_authority(name) => self.charges.extend(reign.authority(event)),
             _ => {}
         }
     }
-    violations
+
+    pub(super) fn end(self, missing: &Missing) -> Vec<Violation> {
+        let mut charges = self.charges;
+        for late in self.late {
+            let meant = late.since.saturating_sub(TOLD_NS)..=late.until.saturating_add(TOLD_NS);
+            let mut stops = self.stops.get(&late.life).into_iter().flatten();
+            if !stops.any(|at| meant.contains(at)) {
+                charges.push(late.charge);
+            }
+        }
+        missing.sustain(charges)
+    }
+
+    /// A commit was won, or a text got its name, after the coordinatorship.
+    fn file_call(&mut self, life: Life, event: &Event) {
+        let Some(reign) = self.reigns.get_mut(&life) else {
+            return;
+        };
+        let was_slow = std::mem::take(&mut reign.is_slow);
+        let Some(ended) = &mut reign.ended else {
+            return;
+        };
+        // The line that is missing would have told that it coordinates again.
+        let charge = |message: String| Charge {
+            violation: Violation::new(NAME, message, &[&ended.by, event]),
+            lack: Lack::of(life, place(&ended.by), event.line),
+        };
+        let (node, name) = (event.node(), event.name());
+        if !ended.told.insert(event.text("job").to_owned()) {
+            let message = format!("node {node} does not coordinate and began what ends in {name}");
+            self.charges.push(charge(message));
+        } else if event.at().saturating_sub(ended.since) > LONGEST_CALL_NS && !was_slow {
+            let message = format!("node {node} coordinates no more and has {name}, long after");
+            self.late.push(Late {
+                life,
+                since: ended.since,
+                until: event.at(),
+                charge: charge(message),
+            });
+        }
+    }
+}
+
+impl Reign {
+    fn is_over(&self) -> bool {
+        self.acting.is_none() && self.ended.is_some()
+    }
+
+    /// Its calls may have stood still with it.
+    fn stood_still(&mut self, gap: &Event) {
+        if let Some(ended) = &mut self.ended {
+            let length = gap.number("ms").saturating_mul(1_000_000);
+            ended.since = match length {
+                LONG_GAP_NS.. => gap.at(),
+                _ => ended.since.saturating_add(length),
+            };
+        }
+    }
+
+    fn authority(&mut self, event: &Event) -> Option<Charge> {
+        if matches!(event.name(), "result_published" | "job_done") {
+            self.is_slow = false;
+        }
+        let (life, node, name) = (event.life(), event.node(), event.name());
+        let charge = match &self.acting {
+            Some(acting) if acting.term() == event.term() => return None,
+            // Three lines told that it is another reign, if they are missing.
+            Some(acting) => Charge {
+                violation: Violation::new(
+                    NAME,
+                    format!("node {node} knows a higher term and {name}"),
+                    &[acting, event],
+                ),
+                lack: Lack::of(life, place(acting), event.line).times(3),
+            },
+            None => Charge {
+                violation: Violation::new(
+                    NAME,
+                    format!("node {node} does not coordinate and {name}"),
+                    &[event],
+                ),
+                lack: Lack::of(life, self.idle, event.line),
+            },
+        };
+        // One such line would account for all that follows it.
+        self.acting = Some(event.clone());
+        Some(charge)
+    }
 }
 
 /// Whether only a coordinator does what an event of this name tells of.

@@ -1,39 +1,75 @@
 //! S2: nobody obeys an epoch below the highest that it has seen.
 //!
-//! Events tell the term, so that is what is judged: what a node follows, or works for, is of no lower
-//! term than any that it knew before. Each event of its own tells the highest that it knows, also
-//! after a promise, of which none tells.
+//! It relies on the order of the lines of one life alone, in which it wrote them, and on that of epochs. Each
+//! line of its own tells the highest term that the life knows, also after a promise, of which none tells; and
+//! `following`, or its own `election_won` and `acting`, tell whose epoch of that term it is. Of two lives of
+//! one node that coordinated in one term no line of a follower tells which it is: those are not told apart.
 
 use std::collections::BTreeMap;
 
 use super::Violation;
-use crate::log::{Event, Life, Log};
+use crate::log::order::Writer;
+use crate::log::{Event, Life};
 
 const NAME: &str = "S2";
 
-pub(super) fn check(log: &Log) -> Vec<Violation> {
-    let mut highest: BTreeMap<Life, &Event> = BTreeMap::new();
-    let mut violations = Vec::new();
-    for event in log.events.iter().filter(|event| !event.is_of_supervisor()) {
-        let Some(term) = event.told_term() else {
-            continue;
+/// What each life has seen.
+#[derive(Debug, Default)]
+pub(super) struct Obedience {
+    highest: BTreeMap<Life, Seen>,
+    found: Vec<Violation>,
+}
+
+/// The highest epoch that a life knows, and the line that shows it.
+#[derive(Debug)]
+struct Seen {
+    term: u64,
+    owner: Option<u64>,
+    event: Event,
+}
+
+impl Obedience {
+    pub(super) fn take(&mut self, event: &Event) {
+        let (Writer::Node(life), Some(term)) = (event.writer(), event.told_term()) else {
+            return;
         };
-        // Whatever the clock says, a process writes its lines in the order in which things happen.
-        let seen = highest.get(&event.life()).copied();
-        let seen = seen.filter(|seen| seen.line < event.line);
-        if matches!(event.name(), "following" | "computing")
-            && let Some(seen) = seen.filter(|seen| seen.term() > term)
+        let owner = match event.name() {
+            "following" => Some(event.number("coordinator")),
+            "election_won" | "acting" => Some(event.node()),
+            _ => None,
+        };
+        let Some(seen) = self.highest.get_mut(&life) else {
+            let event = event.clone();
+            self.highest.insert(life, Seen { term, owner, event });
+            return;
+        };
+        // Whatever the clock says, what was written later happened later.
+        let obeys = matches!(event.name(), "following" | "computing");
+        if obeys
+            && seen.event.line < event.line
+            && (term, owner.or(seen.owner)) < (seen.term, seen.owner)
         {
+            let epoch = |term: u64, owner: Option<u64>| match owner {
+                Some(owner) => format!("term {term} of node {owner}"),
+                None => format!("term {term}"),
+            };
             let message = format!(
-                "node {} obeys term {term} though it has seen term {}",
+                "node {} obeys {} though it has seen {}",
                 event.node(),
-                seen.term()
+                epoch(term, owner),
+                epoch(seen.term, seen.owner)
             );
-            violations.push(Violation::new(NAME, message, &[seen, event]));
+            self.found
+                .push(Violation::new(NAME, message, &[&seen.event, event]));
         }
-        if seen.is_none_or(|seen| seen.term() <= term) {
-            highest.insert(event.life(), event);
+        // Of a term that rises no owner is known yet.
+        if term > seen.term || (term == seen.term && owner > seen.owner) {
+            let event = event.clone();
+            *seen = Seen { term, owner, event };
         }
     }
-    violations
+
+    pub(super) fn end(self) -> Vec<Violation> {
+        self.found
+    }
 }

@@ -1,42 +1,72 @@
-//! S11: one live process per ID. That none outlives its supervisor and none stays a zombie is
-//! seen from outside, see `trial`.
+//! S11: one live process per ID, and none that acts after its end. That none outlives its supervisor and
+//! none stays a zombie is seen from outside, see `trial`.
+//!
+//! The starts and ends of processes are told by one writer, the supervisor, in order. An end is told when
+//! the process is dead with all its threads. So a line of that life may stand behind it, but its clock,
+//! which the process read itself, is earlier.
 
 use std::collections::BTreeMap;
 
 use super::Violation;
-use crate::log::{Event, Log};
+use super::charges::{Charge, Lack, Missing, place};
+use crate::log::order::Writer;
+use crate::log::{Event, Life};
 
 const NAME: &str = "S11";
 
-pub(super) fn check(log: &Log) -> Vec<Violation> {
-    let mut alive: BTreeMap<u64, &Event> = BTreeMap::new();
-    let mut violations = Vec::new();
-    for event in &log.events {
+/// The processes so far.
+#[derive(Debug, Default)]
+pub(super) struct Processes {
+    alive: BTreeMap<u64, Event>,
+    ended: BTreeMap<Life, Event>,
+    /// Each life's own line with the latest clock, and that clock.
+    last: BTreeMap<Life, (usize, u64)>,
+    charges: Vec<Charge>,
+}
+
+impl Processes {
+    pub(super) fn take(&mut self, event: &Event) {
+        if let Writer::Node(life) = event.writer() {
+            let last = self.last.entry(life).or_default();
+            if event.at() >= last.1 {
+                *last = place(event);
+            }
+            return;
+        }
         match event.name() {
             "node_spawned" => {
-                let before = alive.insert(event.node(), event);
-                // The line that told of its end may be the torn one.
-                if let Some(before) = before.filter(|_| log.is_whole()) {
-                    violations.push(Violation::new(
-                        NAME,
-                        format!("node {} was started while it lived", event.node()),
-                        &[before, event],
-                    ));
+                if let Some(before) = self.alive.insert(event.node(), event.clone()) {
+                    let message = format!("node {} was started while it lived", event.node());
+                    self.charges.push(Charge {
+                        violation: Violation::new(NAME, message, &[&before, event]),
+                        lack: Lack::of(before.life(), place(&before), event.line),
+                    });
                 }
             }
             "node_exited" => {
-                let ended = alive.remove(&event.node());
-                let known = ended.is_some_and(|spawned| spawned.life() == event.life());
-                if !known && log.is_whole() {
-                    violations.push(Violation::new(
-                        NAME,
-                        format!("node {} ended and did not live", event.node()),
-                        &[event],
-                    ));
+                let spawned = self.alive.remove(&event.node());
+                self.ended.insert(event.life(), event.clone());
+                if spawned.is_none_or(|spawned| spawned.life() != event.life()) {
+                    let message = format!("node {} ended and did not live", event.node());
+                    self.charges.push(Charge {
+                        violation: Violation::new(NAME, message, &[event]),
+                        lack: Lack::of(event.life(), (0, 0), event.line),
+                    });
                 }
             }
             _ => {}
         }
     }
-    violations
+
+    pub(super) fn end(self, missing: &Missing) -> Vec<Violation> {
+        let mut violations = missing.sustain(self.charges);
+        for (life, exited) in self.ended {
+            let Some((line, _)) = self.last.get(&life).filter(|last| last.1 > exited.at()) else {
+                continue;
+            };
+            let message = format!("node {} acted in line {line}, after its end", life.0);
+            violations.push(Violation::new(NAME, message, &[&exited]));
+        }
+        violations
+    }
 }
