@@ -301,19 +301,19 @@ fn a_torn_line_excuses_no_more_than_could_have_stood_in_it() {
     elects("gap")(&mut made);
     assert_eq!(torn(&made, 20, &of(0)), "L3");
     assert_eq!(torn(&made, 20, &of(1)), "");
-    // Its last word would stand after the one that is there.
+    // Its last word, or that it was stopped, would stand after what is there.
     let mut made = Made::new();
-    made.add(
-        600,
-        1,
-        1,
-        json!({"event": "election_started", "why": "no_coordinator"}),
-    );
+    let starts = json!({"event": "election_started", "why": "no_coordinator"});
+    made.add(600, 1, 1, starts);
     made.add(590, 2, 1, json!({"event": "gap", "ms": 5}));
     let last = made.lines.len();
-    assert_eq!(torn(&made, 20, "{"), "L1");
     assert_eq!(torn(&made, last, &of(0)), "L1");
+    assert_eq!(torn(&made, 0, &of(1)), "L1");
     assert_eq!(torn(&made, last, &of(1)), "");
+    assert_eq!(torn(&made, last, "{"), "");
+    // One line is no word of two.
+    made.add(601, 0, 1, made.lines[last - 2].clone());
+    assert_eq!(torn(&made, last, "{"), "L1");
 }
 
 #[test]

@@ -3,7 +3,10 @@
 //! A torn line can excuse what could have stood in it: one event, of the life that it told of, where it
 //! stands among the lines of that life. `events_lost` excuses so many events of its node, that were not
 //! written before it was; and a log whose first files are gone, what lacks an event that may have stood
-//! there. Each excuses as often as it could have held another event, and no more.
+//! there. Each excuses as often as it could have held another event, and no more: of what several lives say
+//! for one event, each one time.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Violation;
 use crate::log::{Event, Life, Log, Torn};
@@ -13,6 +16,22 @@ use crate::log::{Event, Life, Log, Torn};
 pub(super) struct Charge {
     pub(super) violation: Violation,
     pub(super) lack: Lack,
+    /// What the missing line would tell, if it may account for what other lives say as well; and whose this is.
+    pub(super) shared: Option<(Meant, Life)>,
+}
+
+/// What a missing line would tell: a word for it, and which.
+pub(super) type Meant = (&'static str, u64, u64);
+
+impl Charge {
+    /// One that only lines of its own could excuse.
+    pub(super) fn new(violation: Violation, lack: Lack) -> Charge {
+        Charge {
+            violation,
+            lack,
+            shared: None,
+        }
+    }
 }
 
 /// Which lines would have to be missing.
@@ -148,7 +167,21 @@ impl Missing {
         // Who ends first takes the first line that it can: so no other could excuse more of them.
         charges.sort_by_key(|charge| charge.lack.before);
         let mut left = self.clone();
-        charges.retain(|charge| !left.excuses(&charge.lack));
+        let mut granted: BTreeMap<Meant, BTreeSet<Life>> = BTreeMap::new();
+        charges.retain(|charge| {
+            let Some((meant, life)) = charge.shared else {
+                return !left.excuses(&charge.lack);
+            };
+            let mut lives = granted.get_mut(&meant);
+            if lives.as_mut().is_some_and(|lives| lives.insert(life)) {
+                return false;
+            }
+            let is_excused = left.excuses(&charge.lack);
+            if is_excused {
+                granted.insert(meant, BTreeSet::from([life]));
+            }
+            !is_excused
+        });
         charges.into_iter().map(|charge| charge.violation).collect()
     }
 

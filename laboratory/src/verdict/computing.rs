@@ -38,10 +38,9 @@ impl Computing {
                     _ => "takes office",
                 };
                 let message = format!("node {} computes while it {leads}", event.node());
-                self.charges.push(Charge {
-                    violation: Violation::new(NAME, message, &[&since, event]),
-                    lack: Lack::of(event.life(), place(&since), event.line),
-                });
+                let violation = Violation::new(NAME, message, &[&since, event]);
+                let lack = Lack::of(event.life(), place(&since), event.line);
+                self.charges.push(Charge::new(violation, lack));
             }
             _ => {}
         }

@@ -33,6 +33,8 @@ pub struct Beliefs {
     of: BTreeMap<u64, Belief>,
     stopped: BTreeSet<u64>,
     ended: BTreeSet<Life>,
+    /// Where the supervisor's last line about each stands.
+    told: BTreeMap<u64, (usize, u64)>,
     /// The last words of these may be missing.
     unknown: BTreeSet<u64>,
 }
@@ -43,20 +45,12 @@ struct Belief {
     event: Event,
 }
 
-impl Belief {
-    /// Behind which line a later word would stand. A node may be quicker than the line that tells of its
-    /// start.
-    fn place(&self) -> (usize, u64) {
-        match self.event.name() {
-            "node_spawned" => (1, 0),
-            _ => place(&self.event),
-        }
-    }
-}
-
 impl Beliefs {
     /// Takes in what happened next.
     pub fn take(&mut self, event: &Event) {
+        if event.is_of_supervisor() {
+            self.told.insert(event.node(), place(event));
+        }
         let coordinator = match event.name() {
             "node_exited" => {
                 let is_its = |belief: &Belief| belief.event.incarnation() <= event.incarnation();
@@ -151,9 +145,8 @@ impl Beliefs {
         let believed = self.of.values().filter_map(|belief| belief.coordinator);
         let nodes: BTreeSet<u64> = self.of.keys().copied().chain(believed).collect();
         for &node in nodes.range(least..) {
-            let last = self.of.get(&node).map_or((0, 0), Belief::place);
             let mut left = missing.clone();
-            if left.excuses(&Lack::after(node, last)) {
+            if left.excuses(&Lack::after(node, self.last_word(node))) {
                 let mut beside = self.clone();
                 beside.unknown.insert(node);
                 // Nodes in order: which of them was excused first does not matter.
@@ -161,5 +154,16 @@ impl Beliefs {
             }
         }
         Some(found)
+    }
+
+    /// Behind which line another word of a node, or of the supervisor about it, would stand.
+    fn last_word(&self, node: u64) -> (usize, u64) {
+        let told = self.told.get(&node).copied();
+        let said = self.of.get(&node).map(|belief| match belief.event.name() {
+            // It may be quicker than the line that tells of its start.
+            "node_spawned" => (1, 0),
+            _ => place(&belief.event),
+        });
+        told.into_iter().chain(said).min().unwrap_or_default()
     }
 }

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::charges::{Charge, Lack, Missing, place};
+use super::charges::{Charge, Lack, Meant, Missing, place};
 use super::fates::Fates;
 use super::{Run, Violation};
 use crate::log::order::Writer;
@@ -27,10 +27,9 @@ pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
     let until_the_end = |event: &&Event| event.at() <= run.end_ns;
     let events: Vec<&Event> = run.log.events.iter().filter(until_the_end).collect();
     let missing = Missing::of(&run.log);
-    let mut charges = storms(&events, missing.is_cut);
-    let causes = Causes::new(run, fates);
-    charges.extend(causes.judge(&events));
-    let mut violations = missing.sustain(charges);
+    // One line that is missing may have been both a fault and a cause.
+    let mut violations = missing.sustain(storms(&events, missing.is_cut));
+    violations.extend(missing.sustain(Causes::new(run, fates).judge(&events)));
     violations.extend(gaps(&events));
     violations
 }
@@ -52,10 +51,10 @@ fn storms(events: &[&Event], is_cut: bool) -> Vec<Charge> {
     };
     let nodes = nodes.len();
     let (won, started) = (count("election_won"), count("election_started"));
-    let charge = |message: String, count: usize| Charge {
-        violation: Violation::new(NAME, message, &[]),
+    let charge = |message: String, count: usize| {
         // Not before the log, since what befell it then has its place in the limit.
-        lack: Lack::anywhere().times(count).within_the_log(),
+        let lack = Lack::anywhere().times(count).within_the_log();
+        Charge::new(Violation::new(NAME, message, &[]), lack)
     };
     let mut charges = Vec::new();
     if won > limit {
@@ -150,6 +149,22 @@ impl<'a> Past<'a> {
         events.into_iter().flatten().max_by_key(|event| event.line)
     }
 
+    /// What another would have told that called for an event, if another had.
+    fn shares(&self, event: &Event) -> Option<Meant> {
+        let peer = |lost: &Event| (lost.number("peer"), lost.number("peer_incarnation"));
+        match (event.name(), event.text("why")) {
+            ("peer_down", _) => Some(("lost", peer(event).0, peer(event).1)),
+            ("election_started", "coordinator_lost") => {
+                let lost = self.last.get("peer_down")?;
+                Some(("won", peer(lost).0, event.term()))
+            }
+            ("election_started", "preemption") => Some(("lower", 0, event.term())),
+            ("election_started", "challenged") => Some(("challenge", 0, event.term())),
+            ("election_started", "no_coordinator") => Some(("away", 0, event.term())),
+            _ => None,
+        }
+    }
+
     /// Whether it gave up its office for this cause since it had won it.
     fn stepped_down(&self, why: &str) -> bool {
         let down = self.last.get("stepped_down");
@@ -225,7 +240,12 @@ impl<'a> Causes<'a> {
                 let cause = event.text(if name == "peer_down" { "by" } else { "why" });
                 let message = format!("{name} for a cause that no event proves: {cause}");
                 let violation = Violation::new(NAME, message, &[event]);
-                charges.push(Charge { violation, lack });
+                // Told by another, it may account for what others have seen of it.
+                let is_shared = past.shares(event);
+                charges.push(Charge {
+                    shared: is_shared.map(|meant| (meant, life)),
+                    ..Charge::new(violation, lack)
+                });
             }
             past.take(event);
         }

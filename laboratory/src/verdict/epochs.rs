@@ -51,14 +51,10 @@ impl Epochs {
                         .terms
                         .get(&event.life())
                         .map_or((0, 0), |term| term.below);
-                    self.charges.push(Charge {
-                        violation: Violation::new(
-                            NAME,
-                            "acting in an epoch that was not won",
-                            &[event],
-                        ),
-                        lack: Lack::of(event.life(), below, event.line),
-                    });
+                    let message = "acting in an epoch that was not won";
+                    let violation = Violation::new(NAME, message, &[event]);
+                    let lack = Lack::of(event.life(), below, event.line);
+                    self.charges.push(Charge::new(violation, lack));
                 }
                 self.claim(epoch, event);
             }

@@ -119,10 +119,9 @@ impl Fencing {
             return;
         };
         // The line that is missing would have told that it coordinates again.
-        let charge = |message: String| Charge {
-            violation: Violation::new(NAME, message, &[&ended.by, event]),
-            lack: Lack::of(life, place(&ended.by), event.line),
-        };
+        let lack = Lack::of(life, place(&ended.by), event.line);
+        let charge =
+            |message: String| Charge::new(Violation::new(NAME, message, &[&ended.by, event]), lack);
         let (node, name) = (event.node(), event.name());
         if !ended.told.insert(event.text("job").to_owned()) {
             let message = format!("node {node} does not coordinate and began what ends in {name}");
@@ -156,32 +155,34 @@ impl Reign {
     }
 
     fn authority(&mut self, event: &Event) -> Option<Charge> {
-        if matches!(event.name(), "result_published" | "job_done") {
-            self.is_slow = false;
-        }
+        let is_call = matches!(event.name(), "result_published" | "job_done");
+        self.is_slow &= !is_call;
         let (life, node, name) = (event.life(), event.node(), event.name());
         let charge = match &self.acting {
             Some(acting) if acting.term() == event.term() => return None,
-            // Three lines told that it is another reign, if they are missing.
-            Some(acting) => Charge {
-                violation: Violation::new(
-                    NAME,
-                    format!("node {node} knows a higher term and {name}"),
-                    &[acting, event],
-                ),
-                lack: Lack::of(life, place(acting), event.line).times(3),
-            },
-            None => Charge {
-                violation: Violation::new(
-                    NAME,
-                    format!("node {node} does not coordinate and {name}"),
-                    &[event],
-                ),
-                lack: Lack::of(life, self.idle, event.line),
-            },
+            Some(acting) => {
+                let message = format!("node {node} knows a higher term and {name}");
+                // One line told that its reign was over; two more that there was another.
+                let missing = if is_call { 1 } else { 3 };
+                let lack = Lack::of(life, place(acting), event.line).times(missing);
+                Charge::new(Violation::new(NAME, message, &[acting, event]), lack)
+            }
+            None => {
+                let message = format!("node {node} does not coordinate and {name}");
+                let lack = Lack::of(life, self.idle, event.line);
+                Charge::new(Violation::new(NAME, message, &[event]), lack)
+            }
         };
-        // One such line would account for all that follows it.
-        self.acting = Some(event.clone());
+        // Those lines account for what follows as well.
+        if is_call && self.acting.take().is_some() {
+            self.ended = Some(Ended {
+                by: event.clone(),
+                since: event.at(),
+                told: BTreeSet::from([event.text("job").to_owned()]),
+            });
+        } else {
+            self.acting = Some(event.clone());
+        }
         Some(charge)
     }
 }

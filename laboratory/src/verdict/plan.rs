@@ -126,9 +126,8 @@ impl Tree {
         }
         let (level, index) = first?;
         let message = format!("the product of {n}! is done, and nobody completed {level}.{index}");
-        Some(Charge {
-            violation: Violation::new(NAME, message, &[done]),
-            lack: Lack::anywhere().times(usize::try_from(count).unwrap_or(usize::MAX)),
-        })
+        let violation = Violation::new(NAME, message, &[done]);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        Some(Charge::new(violation, Lack::anywhere().times(count)))
     }
 }

@@ -37,10 +37,9 @@ impl Processes {
             "node_spawned" => {
                 if let Some(before) = self.alive.insert(event.node(), event.clone()) {
                     let message = format!("node {} was started while it lived", event.node());
-                    self.charges.push(Charge {
-                        violation: Violation::new(NAME, message, &[&before, event]),
-                        lack: Lack::of(before.life(), place(&before), event.line),
-                    });
+                    let violation = Violation::new(NAME, message, &[&before, event]);
+                    let lack = Lack::of(before.life(), place(&before), event.line);
+                    self.charges.push(Charge::new(violation, lack));
                 }
             }
             "node_exited" => {
@@ -48,10 +47,9 @@ impl Processes {
                 self.ended.insert(event.life(), event.clone());
                 if spawned.is_none_or(|spawned| spawned.life() != event.life()) {
                     let message = format!("node {} ended and did not live", event.node());
-                    self.charges.push(Charge {
-                        violation: Violation::new(NAME, message, &[event]),
-                        lack: Lack::of(event.life(), (0, 0), event.line),
-                    });
+                    let violation = Violation::new(NAME, message, &[event]);
+                    let lack = Lack::of(event.life(), (0, 0), event.line);
+                    self.charges.push(Charge::new(violation, lack));
                 }
             }
             _ => {}
