@@ -455,7 +455,7 @@ fn what_an_event_proves_counts_in_a_torn_log_too() {
     made.operation(506, 2, "computing", "multiply");
     let mut run = made.run();
     run.log = Log::parse(&[b"{\"ts\":\"2026".as_slice(), &made.text()].concat());
-    assert_eq!(run.log.torn[0].line, 1);
+    assert_eq!(run.log.torn.len(), 1);
     let broken: BTreeSet<&str> = run.judge().iter().map(|found| found.invariant).collect();
     assert_eq!(broken, BTreeSet::from(["S4", "S6"]));
 }

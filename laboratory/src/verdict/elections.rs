@@ -4,7 +4,7 @@
 //! What a node gives as the cause of its election is either told by its own lines, which stand in order, or
 //! by those of another that a chain of messages led from: a `Collect`, an `Election` or a hint is sent after
 //! its line is written, so the clock of that line is not later. A process whose link ended was dead: it reads
-//! no later clock itself; the supervisor may tell of it late, though not long after it is seen to run.
+//! no later clock itself, and the supervisor may tell of it at any later time.
 //!
 //! A node that says itself that it stood still has nobody to prove it. So each such line counts once, and for
 //! no more time than its life had: between two of its gaps it ran.
@@ -20,7 +20,7 @@ use crate::log::{Event, Life};
 const NAME: &str = "L3";
 /// The longest silence after which a test has a peer suspected, and as much again for a late look.
 const SUSPICION_NS: u64 = 4_000_000_000;
-/// A supervisor that runs has reaped, and told of, a death after this.
+/// At the end of a run its last deaths may be told of so much later.
 const REAPING_NS: u64 = 1_000_000_000;
 
 pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
@@ -185,8 +185,6 @@ struct Causes<'a> {
     stopped: BTreeMap<Life, u64>,
     /// When processes were about to kill themselves, as they were asked to.
     killed: BTreeMap<Life, u64>,
-    /// The clocks of the supervisor's lines, in order.
-    supervisor: Vec<u64>,
 }
 
 impl<'a> Causes<'a> {
@@ -198,16 +196,12 @@ impl<'a> Causes<'a> {
             exited: BTreeMap::new(),
             stopped: BTreeMap::new(),
             killed: BTreeMap::new(),
-            supervisor: Vec::new(),
         };
         for event in &run.log.events {
             let (life, at) = (event.life(), event.at());
-            match event.writer() {
-                Writer::Node(_) => {
-                    let last = causes.last.entry(life).or_default();
-                    *last = at.max(*last);
-                }
-                Writer::Supervisor => causes.supervisor.push(at),
+            if let Writer::Node(_) = event.writer() {
+                let last = causes.last.entry(life).or_default();
+                *last = at.max(*last);
             }
             let times = match event.name() {
                 "node_exited" => &mut causes.exited,
@@ -217,7 +211,6 @@ impl<'a> Causes<'a> {
             };
             times.entry(life).or_insert(at);
         }
-        causes.supervisor.sort_unstable();
         causes
     }
 
@@ -273,13 +266,13 @@ impl<'a> Causes<'a> {
         if self.last.get(&life).is_some_and(|&last| last > at) {
             return false;
         }
-        let seen = self.supervisor.partition_point(|&line| line <= at);
-        let runs = self.supervisor.get(seen).copied().unwrap_or(u64::MAX);
-        self.killed.get(&life).is_some_and(|&killed| killed <= at)
-            || self.exited.get(&life).is_some_and(|&exited| {
-                exited <= at.saturating_add(REAPING_NS)
-                    || exited <= runs.saturating_add(REAPING_NS).min(self.run.end_ns)
-            })
+        // The supervisor may have been held up until the end; what it tells after that, all died of.
+        let told_by = at.saturating_add(REAPING_NS).max(self.run.end_ns);
+        let told = self
+            .exited
+            .get(&life)
+            .is_some_and(|&exited| exited <= told_by);
+        told || self.killed.get(&life).is_some_and(|&killed| killed <= at)
     }
 
     /// What must be missing if nothing called for an election.

@@ -219,9 +219,10 @@ impl Story {
         let mut clocks: Vec<u64> = Vec::new();
         for line in &self.lines {
             let waited = line.after.iter().map(|&other| clocks[other] + 1);
-            let held_up = match (draws.below(8), line.writer) {
-                (0, None) => draws.below(700 * NS_PER_MS),
-                (0, _) => draws.below(40 * NS_PER_MS),
+            let held_up = match (draws.below(40), line.writer) {
+                (0, None) => draws.below(5_000 * NS_PER_MS),
+                (1..5, None) => draws.below(700 * NS_PER_MS),
+                (0..5, Some(_)) => draws.below(40 * NS_PER_MS),
                 _ => draws.below(1_000),
             };
             clocks.push(waited.max().unwrap_or(0).max(line.at) + held_up);
