@@ -8,8 +8,6 @@ mod made;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use laboratory::log::Log;
-use laboratory::verdict::Run;
 use made::{END, Made, assert_sound, breaks, needs_proof, op};
 use serde_json::json;
 
@@ -240,106 +238,6 @@ fn l3_a_peer_whose_link_ended_and_that_acts_later() {
         // Here it was silent from then on.
         |made| made.add(T - 300, 0, 1, json!({"event": "gap", "ms": 100})),
     );
-}
-
-/// What is said to be broken, law by law.
-fn laws(run: &Run) -> Vec<&'static str> {
-    run.judge().iter().map(|found| found.invariant).collect()
-}
-
-#[test]
-fn l3_one_missing_line_excuses_one_election() {
-    let mut made = Made::new();
-    for round in 0..50 {
-        let started = json!({"event": "election_started", "why": "no_coordinator"});
-        made.add(T + 2 * round, 1, 1, started);
-        let following = json!({"event": "following", "coordinator": 2});
-        made.add(T + 2 * round + 1, 1, 1, following);
-    }
-    let count = |text: Vec<u8>| {
-        let run = Run {
-            log: Log::parse(&text),
-            ..made.run()
-        };
-        let unproved = run.judge().into_iter();
-        let unproved = unproved.filter(|found| found.message.contains("no event proves"));
-        unproved.count()
-    };
-    let text = made.text();
-    assert_eq!(count(text.clone()), 50);
-    let torn = b"{\"ts\":\"2026\n".as_slice();
-    assert_eq!(count([torn, &text].concat()), 49);
-    assert_eq!(count([&text, torn, torn].concat()), 48);
-    let lost = br#"{"mono_ns":9999000000,"node":0,"incarnation":1,"pid":101,"event":"events_lost","count":7}"#;
-    assert_eq!(count([lost, b"\n".as_slice(), &text].concat()), 43);
-}
-
-/// A torn line elsewhere, of another life, excuses nothing.
-#[test]
-fn a_torn_line_excuses_no_more_than_could_have_stood_in_it() {
-    let torn = |made: &Made, line: usize, text: &str| {
-        let mut lines: Vec<String> = made.lines.iter().map(|line| format!("{line}\n")).collect();
-        lines.insert(line, format!("{text}\n"));
-        let mut run = made.run();
-        run.log = Log::parse(lines.concat().as_bytes());
-        assert_eq!(run.log.torn.len(), 1);
-        laws(&run).join(" ")
-    };
-    let of = |node: u64| {
-        let life = node + 1;
-        format!("{{\"ts\":\"x\",\"mono_ns\":1,\"node\":{node},\"incarnation\":{life},\"pid\":1")
-    };
-    // Node 2 computes while it coordinates, since line 9.
-    let mut made = Made::new();
-    made.operation(600, 2, "computing", "multiply");
-    assert_eq!(torn(&made, 12, &of(0)), "S6");
-    assert_eq!(torn(&made, 2, &of(2)), "S6");
-    assert_eq!(torn(&made, 12, &of(2)), "");
-    assert_eq!(torn(&made, 12, "{\"ts"), "");
-    // A gap that is missing would be of the node itself.
-    let mut made = Made::new();
-    elects("gap")(&mut made);
-    assert_eq!(torn(&made, 20, &of(0)), "L3");
-    assert_eq!(torn(&made, 20, &of(1)), "");
-    // Its last word, or that it was stopped, would stand after what is there.
-    let mut made = Made::new();
-    let starts = json!({"event": "election_started", "why": "no_coordinator"});
-    made.add(600, 1, 1, starts);
-    made.add(590, 2, 1, json!({"event": "gap", "ms": 5}));
-    let last = made.lines.len();
-    assert_eq!(torn(&made, last, &of(0)), "L1");
-    assert_eq!(torn(&made, 0, &of(1)), "L1");
-    assert_eq!(torn(&made, last, &of(1)), "");
-    assert_eq!(torn(&made, last, "{"), "");
-    // One line is no word of two.
-    made.add(601, 0, 1, made.lines[last - 2].clone());
-    assert_eq!(torn(&made, last, "{"), "L1");
-}
-
-#[test]
-fn a_log_whose_first_files_are_gone_excuses_what_they_may_have_told() {
-    let laws_from = |made: &Made, first: usize| {
-        let lines = made.lines[first..].iter().map(|line| format!("{line}\n"));
-        let mut run = made.run();
-        run.log = Log::parse(lines.collect::<String>().as_bytes());
-        run.log.is_cut = true;
-        laws(&run).join(" ")
-    };
-    let made = Made::new();
-    for first in 0..made.lines.len() - 3 {
-        assert_eq!(laws_from(&made, first), "", "from line {first}");
-    }
-    let mut made = Made::new();
-    made.operation(600, 2, "computing", "multiply");
-    // With the line that tells that it acts, and without.
-    assert_eq!(laws_from(&made, 8), "S6");
-    assert_eq!(laws_from(&made, 9), "");
-    let mut made = Made::new();
-    gives_up(60, 10, 5, 60)(&mut made);
-    for _ in 0..300 {
-        elects("no_victory")(&mut made);
-    }
-    assert!(laws_from(&made, 12).contains("L3"));
 }
 
 #[test]
