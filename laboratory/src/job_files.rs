@@ -1,7 +1,11 @@
 //! The jobs directory, as a reader of its own sees it.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use crate::job_text;
+use crate::log::{self, Event};
 
 /// The folders of a jobs directory.
 pub const FOLDERS: [&str; 3] = ["running", "done", "failed"];
@@ -33,9 +37,19 @@ pub fn ended(folder: &Path) -> Vec<String> {
         .collect()
 }
 
+/// What a job file holds, or so much of it as shows that it is too long. Of nothing but a regular file: a
+/// FIFO has its reader wait.
+pub fn content(path: &Path) -> Option<Vec<u8>> {
+    let file = log::open(path).ok()?;
+    let mut content = Vec::new();
+    let most = job_text::MAX_BYTES as u64 + 1;
+    file.take(most).read_to_end(&mut content).ok()?;
+    Some(content)
+}
+
 /// The N of each line of a sound job file.
 pub fn factorials(path: &Path) -> Vec<u64> {
-    let content = fs::read(path).unwrap_or_default();
+    let content = content(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&content);
     text.trim_start_matches('\u{feff}')
         .lines()
@@ -56,6 +70,16 @@ pub fn lines(jobs: &Path, job: &str) -> Vec<u64> {
         .map(|place| factorials(&pair(&jobs.join(place), job).0))
         .into_iter();
     found.find(|lines| !lines.is_empty()).unwrap_or_default()
+}
+
+/// The N of each line of a job that was accepted; none if what bears its name by now is another.
+pub fn accepted_lines(jobs: &Path, accepted: &Event) -> Vec<u64> {
+    let mut lines = lines(jobs, accepted.text("job"));
+    let asks = accepted.text("asks");
+    if !asks.is_empty() && job_text::digest(&lines) != asks {
+        lines.clear();
+    }
+    lines
 }
 
 /// `FOLDER/NAME.job` and `FOLDER/NAME.txt`.

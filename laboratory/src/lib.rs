@@ -11,6 +11,7 @@
 pub mod failovers;
 pub mod figures;
 pub mod job_files;
+pub mod job_text;
 pub mod log;
 pub mod oracle;
 pub mod page;

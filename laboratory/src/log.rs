@@ -4,8 +4,9 @@ mod event;
 pub mod order;
 pub mod parts;
 mod reader;
+mod run;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,6 +21,11 @@ pub use self::event::{Event, Fields, Life, Op};
 use self::parts::Part;
 use self::reader::Reader;
 pub use self::reader::Torn;
+pub use self::run::{About, Settings};
+
+/// All nodes of a supervisor that was killed are dead within this, but those that wait for a disk, which say
+/// nothing more.
+const DYING_NS: u64 = 2_000_000_000;
 
 /// The events of a run, in the order of the clock that all processes share.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +38,8 @@ pub struct Log {
     pub lost: u64,
     /// A file of the run is missing: its first ones are removed where the log is rotated often.
     pub is_cut: bool,
+    /// What it tells of the run as a whole.
+    pub about: About,
     /// Where in `events` those of a name are.
     by_name: BTreeMap<Arc<str>, Vec<usize>>,
 }
@@ -87,6 +95,56 @@ impl Log {
         self.torn.is_empty() && self.lost == 0 && !self.is_cut
     }
 
+    /// When the supervisor died of a run that nobody asked to end: with it its nodes died, and those that were
+    /// last saw the links of the first end, which nobody told. At the latest, its last event.
+    pub fn supervisor_died_at(&self) -> u64 {
+        let last = self.events.last().map_or(0, Event::at);
+        let exits = self.named("node_exited").map(Event::life);
+        let told: BTreeSet<Life> = exits.collect();
+        let lost = self.named("peer_down").filter(|lost| {
+            let peer = (lost.number("peer"), lost.number("peer_incarnation"));
+            lost.text("by") == "link" && !told.contains(&peer)
+        });
+        let mut lost = lost.filter(|lost| lost.at() + DYING_NS >= last);
+        lost.next().map_or(last, |lost| lost.at().saturating_sub(1))
+    }
+
+    /// The log of a run whose supervisor was killed: nobody has told the ends of its nodes, which came with
+    /// that. Each is told then as of that moment, or of its last word if that is later.
+    #[must_use]
+    pub fn with_untold_exits(mut self, died_at: u64) -> Log {
+        let mut lives: BTreeMap<Life, (usize, u64)> = BTreeMap::new();
+        let mut line = 0;
+        for (index, event) in self.events.iter().enumerate() {
+            line = line.max(event.line);
+            let is_over = lives
+                .get(&event.life())
+                .is_some_and(|&(_, at)| at == u64::MAX);
+            let at = if is_over || event.name() == "node_exited" {
+                u64::MAX
+            } else {
+                event.at().max(died_at)
+            };
+            lives.insert(event.life(), (index, at));
+        }
+        for (index, at) in lives.into_values().filter(|&(_, at)| at < u64::MAX) {
+            line += 1;
+            let exit = self.events[index].exit_of(line, at);
+            self.events.push(exit);
+        }
+        self.sort();
+        self
+    }
+
+    fn sort(&mut self) {
+        self.events.sort_by_key(|event| (event.at(), event.line));
+        self.by_name.clear();
+        for (index, event) in self.events.iter().enumerate() {
+            let known = self.by_name.entry(event.shared_name()).or_default();
+            known.push(index);
+        }
+    }
+
     /// Whether an event may be missing between two: of one life, no torn line of another counts.
     pub fn may_lack_between(&self, first: &Event, second: &Event) -> bool {
         let lines = first.line.min(second.line)..=first.line.max(second.line);
@@ -104,6 +162,7 @@ impl Log {
 struct Text {
     reader: Reader,
     events: Vec<Event>,
+    about: About,
 }
 
 impl Text {
@@ -111,26 +170,24 @@ impl Text {
         let mut line = Vec::new();
         while text.read_until(b'\n', &mut line)? > 0 {
             let event = self.reader.take(line.strip_suffix(b"\n").unwrap_or(&line));
-            self.events
-                .extend(event.filter(|event| event.name() != parts::CONTINUED));
+            match event {
+                Some(event) if run::is_of_run(event.name()) => self.about.take(&event),
+                Some(event) if event.name() != parts::CONTINUED => self.events.push(event),
+                _ => {}
+            }
             line.clear();
         }
         Ok(())
     }
 
     fn end(self) -> Log {
-        let mut events = self.events;
-        events.sort_by_key(|event| (event.at(), event.line));
-        let mut by_name: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
-        for (index, event) in events.iter().enumerate() {
-            by_name.entry(event.shared_name()).or_default().push(index);
-        }
         let mut log = Log {
-            events,
+            events: self.events,
             torn: self.reader.torn,
-            by_name,
+            about: self.about,
             ..Log::default()
         };
+        log.sort();
         let counts = log.named("events_lost").map(|lost| lost.number("count"));
         log.lost = counts.fold(0, u64::saturating_add);
         log

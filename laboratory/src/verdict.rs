@@ -4,46 +4,52 @@
 //! ```text
 //!   events.jsonl ─▶ log ─▶ Run ─▶ course: epochs · obedience · fencing · plan · computing · processes
 //!   jobs/ ─────────────────┘      results · recomputation · reassignments · ends · elections
-//!                                 convergence
+//!                                 convergence · failures · contents
 //!                                                    │
 //!                                                    ▼
-//!                                               violations
+//!                                               violations ─▶ laws, each held, broken or not told
 //! ```
 //!
 //! Each invariant has a file of its own. A violation names the invariant, says in words what broke
 //! it, and lists the events that show it. The log may have torn lines anywhere: what is proved by
 //! an event stands, and what only the lack of an event would prove is not claimed then.
 //!
-//! Two have no file, since events tell of them only through others. A merge that loses what a node
-//! holds (S8) has it computed again without a cause: S7. A file that was parsed before it was whole
-//! (S10) yields a text that its whole content does not ask for, S4, or is rejected.
+//! One has no file, since events tell of it only through others: a merge that loses what a node
+//! holds (S8) has it computed again without a cause, S7.
 
 mod charges;
 mod computing;
+mod contents;
 mod convergence;
 mod course;
 mod elections;
 mod ends;
 mod epochs;
+mod failures;
 mod fates;
 mod fencing;
 mod holders;
+mod laws;
 mod obedience;
 mod plan;
 mod processes;
 mod reassignments;
 mod recomputation;
 mod results;
+mod shutdown;
+mod tried;
 mod zombies;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::convergence::Beliefs;
 use self::fates::Fates;
+pub use self::laws::{Law, Verdict};
 pub use self::recomputation::Repetition;
+pub use self::tried::Tried;
 pub use self::zombies::Zombies;
 use crate::job_files;
 use crate::log::{Event, Log};
@@ -62,13 +68,34 @@ pub struct Run {
     pub highest_coordinates: bool,
     /// After which time an operation was taken from its worker at the earliest, if that is known.
     pub operation_deadline: Option<Duration>,
-    /// The names under which jobs were dropped, as far as that is known. A claim may have added a
-    /// number.
-    pub dropped: Vec<String>,
+    /// The jobs that were dropped, as far as that is known.
+    pub dropped: Vec<Dropped>,
     /// Names in the jobs directory that intake leaves alone, or has not been able to take.
     pub left_in_inbox: Vec<String>,
     /// Whether it was ended in the middle of its work: what is unfinished then is no fault.
     pub cut_short: bool,
+    /// Whether others use the jobs directory too: jobs of earlier runs lie in it, and people collect, move
+    /// and delete what has ended. Of a job that the log does not name nothing is said then.
+    pub is_shared: bool,
+}
+
+/// A job that was dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// Its name. A claim may have added a number.
+    pub name: String,
+    /// What was in its file.
+    pub content: Vec<u8>,
+}
+
+impl Dropped {
+    /// A job of this name and content.
+    pub fn new(name: impl Into<String>, content: impl Into<Vec<u8>>) -> Dropped {
+        Dropped {
+            name: name.into(),
+            content: content.into(),
+        }
+    }
 }
 
 /// The texts of the finished jobs, beside what is known of factorials without computing them.
@@ -145,6 +172,17 @@ impl Run {
         deleted.any(|event| event.text("job") == job)
     }
 
+    /// The names of the jobs that stand in a folder, and of which this run may be asked.
+    fn ended(&self, folder: &str) -> Vec<String> {
+        let mut names = job_files::ended(&self.jobs.join(folder));
+        if self.is_shared {
+            let named = self.log.events.iter().map(|event| event.text("job"));
+            let named: BTreeSet<&str> = named.collect();
+            names.retain(|name| named.contains(name.as_str()));
+        }
+        names
+    }
+
     /// The processes of nodes that live still, long after the end: S11.
     pub fn judge_survivors(&self, run_dir: &Path) -> Vec<Violation> {
         let spawned = self.log.named("node_spawned");
@@ -192,6 +230,9 @@ impl Run {
         violations.extend(recomputation::check(self, &fates));
         violations.extend(reassignments::check(self, &fates));
         violations.extend(ends::check(self));
+        violations.extend(failures::check(self));
+        violations.extend(contents::check(self));
+        violations.extend(shutdown::check(self));
         violations.extend(elections::check(self, &fates));
         violations
     }

@@ -7,6 +7,7 @@ mod made;
 
 use std::fs;
 
+use laboratory::verdict::Dropped;
 use made::{Made, assert_sound, breaks};
 use serde_json::json;
 
@@ -69,8 +70,8 @@ fn s4_done_and_never_published() {
 fn s9_a_job_that_never_ended_or_ended_twice() {
     breaks("S9", |made| made.job(600, "job_accepted", "lost"));
     breaks("S9", |made| {
-        made.write("failed/none.job", "0!\n");
-        made.write("failed/none.txt", "why\n");
+        made.write("failed/none.job", "x\n");
+        made.write("failed/none.txt", "line 1: \"x\": expected N or N!\n");
     });
 }
 
@@ -95,9 +96,10 @@ fn s9_files_that_are_left() {
 #[test]
 fn s9_a_dropped_file_that_nobody_has_accepted_and_that_is_nowhere() {
     let made = Made::new();
+    let job = |name: &str| Dropped::new(name, if name == "bad" { "abc\n" } else { "0!\n" });
     let broken = |dropped: &[&str]| {
         let mut run = made.run();
-        run.dropped = dropped.iter().map(ToString::to_string).collect();
+        run.dropped = dropped.iter().map(|&name| job(name)).collect();
         let broken = run.judge();
         let broken: Vec<&str> = broken.iter().map(|found| found.invariant).collect();
         run.cut_short = true;
@@ -124,12 +126,12 @@ fn s9_a_job_that_somebody_deleted_is_not_lost_and_another_is() {
     made.job(620, "job_deleted", "gone");
     made.job(630, "job_deleted", "gone");
     let mut run = made.run();
-    run.dropped = vec!["gone".to_owned(); 2];
+    run.dropped = vec![Dropped::new("gone", "0!\n"); 2];
     let broken: Vec<&str> = run.judge().iter().map(|found| found.invariant).collect();
     assert_eq!(broken, ["S4", "S9", "S9"]);
     made.job(640, "job_deleted", "gone.2");
     let mut run = made.run();
-    run.dropped = vec!["gone".to_owned(); 2];
+    run.dropped = vec![Dropped::new("gone", "0!\n"); 2];
     assert_sound(&run.judge());
 }
 

@@ -16,6 +16,7 @@ use crate::file::{FilePath, Folder};
 use crate::hidden_text::{HiddenText, TextState};
 use crate::id::Epoch;
 use crate::inbox::OPEN_LIMIT;
+use crate::job;
 use crate::jobs::memory::Memory;
 use crate::recovery::Recovery;
 use crate::status::{JobState, JobStatus};
@@ -189,10 +190,7 @@ impl Jobs {
                 let job = job.name.clone();
                 Some((key, Trace::ResultPublished { job }))
             }
-            Stage::Naming => {
-                let job = job.name.clone();
-                Some((key, Trace::JobDone { job }))
-            }
+            Stage::Naming => Some((key, job.done())),
             _ => None,
         })
     }
@@ -274,6 +272,17 @@ impl Jobs {
             },
         );
         key
+    }
+}
+
+impl Job {
+    /// What is traced when its text has its name.
+    pub(crate) fn done(&self) -> Trace {
+        let is_result = self.reasons.is_empty() && self.home == Folder::Done;
+        Trace::JobDone {
+            job: self.name.clone(),
+            asks: is_result.then(|| job::asks(&self.factorials)),
+        }
     }
 }
 

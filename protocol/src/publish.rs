@@ -14,7 +14,7 @@ use crate::hidden_text::TextState;
 use crate::id::Term;
 use crate::inbox::suffixed;
 use crate::job;
-use crate::jobs::Stage;
+use crate::jobs::{Job, Stage};
 use crate::printable::printable;
 use crate::still::{Seen, Still};
 use crate::trace::{Trace, WaitCause};
@@ -285,13 +285,14 @@ impl Coordinator {
 
     /// The text has its final name.
     fn named(&mut self, core: &mut Core, key: u64) {
+        let Some(done) = self.jobs.get(key).map(Job::done) else {
+            return;
+        };
         self.release_all(core, key);
         let Some(job) = self.jobs.get_mut(key) else {
             return;
         };
-        core.trace(Trace::JobDone {
-            job: job.name.clone(),
-        });
+        core.trace(done);
         // Under `compute` the command tells it.
         if let Some(reason) = job.reasons.first()
             && core.config.log_results

@@ -74,6 +74,8 @@ pub enum Trace {
     JobAccepted {
         /// The job's name.
         job: String,
+        /// What it asks for: [`asks`](crate::job::asks) of its factorials.
+        asks: String,
     },
     /// A dropped file was claimed and is no job, or its job cannot be done.
     JobRejected {
@@ -101,6 +103,9 @@ pub enum Trace {
     JobDone {
         /// The job's name.
         job: String,
+        /// As in [`Trace::JobAccepted`]; none of a job that has failed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        asks: Option<String>,
     },
     /// All multiplications of a factorial are done.
     ProductDone {

@@ -175,7 +175,7 @@ fn a_job_under_suspicion_is_computed_alone_and_in_its_turn() {
     let files = ["a.job", "b.job", ".b.r0.1.1.deaths", "c.job"];
     let (mut node, found) = finds(&files);
     let of = |name: &str, actions: &Actions| {
-        actions.traced(|trace| matches!(trace, Trace::JobAccepted { job } if job == name))
+        actions.traced(|trace| matches!(trace, Trace::JobAccepted { job, .. } if job == name))
     };
     assert!(of("a", &found) && !of("b", &found) && !of("c", &found));
     let waits = |name: &str| {

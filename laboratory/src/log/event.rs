@@ -137,6 +137,20 @@ impl Event {
         )
     }
 
+    /// The end of the process that it tells of, by a SIGKILL, as its supervisor would have told it.
+    pub(super) fn exit_of(&self, line: usize, at: u64) -> Event {
+        let signal = (Arc::from("signal"), Value::from("SIGKILL"));
+        Event {
+            line,
+            at,
+            name: Arc::from("node_exited"),
+            role: None,
+            op: None,
+            fields: Fields::from_iter([signal]),
+            ..self.clone()
+        }
+    }
+
     /// An injected stall: it answered nothing for a while.
     pub fn is_stall(&self) -> bool {
         self.name() == "fault_injected" && self.text("do") == "stall"

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 
-use super::{Run, Violation};
-use crate::job_files::{FOLDERS, dropped, ended, names, pair};
+use super::{Dropped, Run, Violation};
+use crate::job_files::{FOLDERS, content, dropped, ended, names, pair};
 use crate::log::Event;
 
 const NAME: &str = "S9";
@@ -32,8 +33,14 @@ fn accepted(run: &Run) -> Vec<Violation> {
         if !seen.insert(name) {
             continue;
         }
-        let places = usize::from(done.contains(name)) + usize::from(failed.contains(name));
-        let may_be_nowhere = run.cut_short || run.is_deleted(name);
+        let mut places = usize::from(done.contains(name)) + usize::from(failed.contains(name));
+        if places > 1 {
+            // One may have been collected between the looks, and another job have got the name.
+            let is_still = |folder: &&&str| pair(&run.jobs.join(folder), name).0.is_file();
+            places = ["done", "failed"].iter().filter(is_still).count();
+        }
+        let is_collected = run.is_shared && is_told_done(run, name);
+        let may_be_nowhere = run.cut_short || run.is_deleted(name) || is_collected;
         if places != 1 && !(may_be_nowhere && places == 0) {
             let message = format!("job {name} was taken and has ended in {places} places");
             violations.push(Violation::new(NAME, message, &[event]));
@@ -42,19 +49,35 @@ fn accepted(run: &Run) -> Vec<Violation> {
     violations
 }
 
-/// Every ended job has a text, and every text its job.
+/// Whether the text of a job got its name: under its own, or with a number.
+fn is_told_done(run: &Run, job: &str) -> bool {
+    let mut done = run.log.named("job_done").map(|event| event.text("job"));
+    done.any(|name| name == job || is_numbered(job, name))
+}
+
+/// Every ended job has a text, and every text its job. Where people collect them, one that is gone was
+/// collected: whether it was ever there is told by `job_done`, S4.
 fn texts(run: &Run) -> Vec<Violation> {
     let mut violations = Vec::new();
     for place in ["done", "failed"] {
         let folder = run.jobs.join(place);
-        for name in ended(&folder) {
+        for name in run.ended(place) {
             let (_, text) = pair(&folder, &name);
-            if fs::metadata(&text).map_or(0, |found| found.len()) == 0 {
+            let found = fs::metadata(&text);
+            if found.is_err() && run.is_shared {
+                continue;
+            }
+            if found.map_or(0, |found| found.len()) == 0 {
                 let message = format!("job {name} has no text in {place}");
                 violations.push(Violation::new(NAME, message, &about(run, &name)));
             }
         }
-        for name in names(&folder) {
+        let names = if run.is_shared {
+            Vec::new()
+        } else {
+            names(&folder)
+        };
+        for name in names {
             let has_job = name
                 .strip_suffix(".txt")
                 .is_some_and(|job| fs::symlink_metadata(pair(&folder, job).0).is_ok());
@@ -84,30 +107,45 @@ fn leftovers(run: &Run) -> Vec<Violation> {
     violations
 }
 
-/// What was dropped is somewhere, unless somebody deleted it: where it has not ended, `leftovers` tells of it.
+/// What was dropped is somewhere, with its content, unless somebody deleted it: where it has not ended,
+/// `leftovers` tells of it.
 fn gone(run: &Run) -> Vec<Violation> {
-    let folders = FOLDERS.iter();
-    let mut there: Vec<String> = folders
-        .flat_map(|folder| ended(&run.jobs.join(folder)))
-        .chain(ended(&run.jobs))
-        .collect();
-    let mut take = |is_meant: &dyn Fn(&str) -> bool| {
-        let found = there.iter().position(|name| is_meant(name));
+    let folders = FOLDERS.iter().map(|folder| run.jobs.join(folder));
+    let folders = folders.chain([run.jobs.clone()]);
+    let in_folder = |folder: PathBuf| {
+        let names = ended(&folder).into_iter();
+        names.map(move |name| {
+            let content = content(&pair(&folder, &name).0).unwrap_or_default();
+            Dropped { name, content }
+        })
+    };
+    let mut there: Vec<Dropped> = folders.flat_map(in_folder).collect();
+    let mut take = |is_meant: &dyn Fn(&Dropped) -> bool| {
+        let found = there.iter().position(is_meant);
         found.map(|found| there.swap_remove(found)).is_some()
     };
     // Each file is one job: those that bear their own names first.
-    let mut missing: Vec<&String> = run.dropped.iter().collect();
-    missing.retain(|dropped| !take(&|name| name == dropped.as_str()));
-    missing.retain(|dropped| !take(&|name| is_numbered(dropped, name)));
+    let mut missing: Vec<&Dropped> = run.dropped.iter().collect();
+    missing.retain(|dropped| !take(&|file| file == *dropped));
+    missing.retain(|dropped| {
+        !take(&|file| file.content == dropped.content && is_numbered(&dropped.name, &file.name))
+    });
     let deleted = run.log.named("job_deleted").map(|event| event.text("job"));
     for name in deleted.collect::<BTreeSet<&str>>() {
-        let is_it = |dropped: &&String| *dropped == name || is_numbered(dropped, name);
+        let is_it = |dropped: &&Dropped| dropped.name == name || is_numbered(&dropped.name, name);
         if let Some(found) = missing.iter().position(is_it) {
             missing.swap_remove(found);
         }
     }
-    let gone = missing.into_iter().map(|name| {
-        let message = format!("the dropped job {name} has vanished");
+    let gone = missing.into_iter().map(|dropped| {
+        let name = &dropped.name;
+        let message = if take(&|file| file.name == *name) {
+            format!(
+                "the dropped job {name} has vanished: what bears its name asks for something else"
+            )
+        } else {
+            format!("the dropped job {name} has vanished")
+        };
         Violation::new(NAME, message, &about(run, name))
     });
     gone.collect()

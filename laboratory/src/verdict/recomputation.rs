@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::fates::Fates;
 use super::holders::Holders;
 use super::{Run, Violation};
-use crate::job_files::lines;
+use crate::job_files::accepted_lines;
 use crate::log::{Event, Op};
 
 const NAME: &str = "S7";
@@ -119,18 +119,23 @@ impl<'a> Repetition<'a> {
 /// The times in which no open job needed a factorial: its products are forgotten then, rightly.
 #[derive(Debug, Default)]
 struct Needed {
+    /// Where files are collected, nobody may know any more who asked for a factorial.
+    is_shared: bool,
     idle: BTreeMap<u64, Vec<(u64, u64)>>,
 }
 
 impl Needed {
     fn of(run: &Run) -> Needed {
         let mut open: BTreeMap<u64, BTreeSet<&str>> = BTreeMap::new();
-        let mut needed = Needed::default();
+        let mut needed = Needed {
+            is_shared: run.is_shared,
+            ..Needed::default()
+        };
         for event in &run.log.events {
             let job = event.text("job");
             match event.name() {
                 "job_accepted" => {
-                    for n in lines(&run.jobs, job) {
+                    for n in accepted_lines(&run.jobs, event) {
                         open.entry(n).or_default().insert(job);
                         needed.begin(n, event.at());
                     }
@@ -150,15 +155,18 @@ impl Needed {
     }
 
     fn begin(&mut self, n: u64, at: u64) {
-        let last = self.idle.get_mut(&n).and_then(|times| times.last_mut());
-        if let Some(last) = last {
+        // Before its first job, too: one of which nobody knows any more what it asked for may have needed it.
+        let times = self.idle.entry(n).or_insert_with(|| vec![(0, u64::MAX)]);
+        if let Some(last) = times.last_mut() {
             last.1 = last.1.min(at);
         }
     }
 
     /// Whether some job needed n! at every moment of a time.
     fn throughout(&self, n: u64, from: u64, to: u64) -> bool {
-        let idle = self.idle.get(&n).map_or(&[][..], Vec::as_slice);
+        let Some(idle) = self.idle.get(&n) else {
+            return !self.is_shared;
+        };
         !idle
             .iter()
             .any(|&(since, until)| since <= to && from <= until)

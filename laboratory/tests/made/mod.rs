@@ -11,7 +11,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use laboratory::log::Log;
-use laboratory::verdict::{Run, Violation};
+use laboratory::verdict::{Dropped, Run, Violation};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -134,9 +134,10 @@ impl Made {
             end_ns: END * NS_PER_MS,
             highest_coordinates: true,
             operation_deadline: None,
-            dropped: vec!["none".to_owned(), "bad".to_owned()],
+            dropped: vec![Dropped::new("none", "0!\n"), Dropped::new("bad", "abc\n")],
             left_in_inbox: Vec::new(),
             cut_short: false,
+            is_shared: false,
         }
     }
 

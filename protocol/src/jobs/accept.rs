@@ -196,7 +196,8 @@ impl Coordinator {
         let missing: BTreeSet<u32> = missing.collect();
         if let Some(job) = self.jobs.open.get_mut(&key) {
             if job.home == Folder::Running {
-                core.trace(Trace::JobAccepted { job: name });
+                let asks = job::asks(&job.factorials);
+                core.trace(Trace::JobAccepted { job: name, asks });
             }
             job.stage = Stage::Computing;
             job.missing = missing;

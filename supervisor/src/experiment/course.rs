@@ -302,6 +302,7 @@ impl<'a> Course<'a> {
             dropped: Vec::new(),
             left_in_inbox: Vec::new(),
             cut_short: false,
+            is_shared: false,
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use humantime::format_duration;
 use laboratory::failovers::Failover;
 use laboratory::figures::Figures;
-use laboratory::job_files::{ended, pair};
+use laboratory::job_files::ended as jobs_in;
 use laboratory::report::Report;
 use laboratory::verdict::{Comparison, Violation};
 use protocol::printable::printable_json;
@@ -49,10 +49,9 @@ impl Outcome {
         let compared = run.compare();
         let failovers = Failover::all(&run.log);
         let figures = Figures::of(&run, &failovers);
-        let failed = failures(&run.jobs);
+        let failed = jobs_in(&run.jobs.join("failed")).len();
         let mut violations = ended.violations;
         violations.extend(run.judge_course_beside(&compared));
-        violations.extend(failed.iter().cloned());
         // What nothing is wrong with, as far as one sees, was not judged if much was not to be seen.
         let is_judged = ended.missing.is_none() || !violations.is_empty();
         let mut outcome = Outcome {
@@ -67,7 +66,7 @@ impl Outcome {
             },
             compared,
             dropped: run.dropped.len(),
-            failed: failed.len(),
+            failed,
             ended: Tally {
                 rounds: ended.rounds,
                 asked: settings.rounds,
@@ -258,17 +257,6 @@ impl Outcome {
         fs::write(&page, laboratory::page::render(&self.report))
             .map_err(|error| ExperimentError::report(&page, error))
     }
-}
-
-/// The sound jobs that the cluster gave up: none should be.
-fn failures(jobs: &Path) -> Vec<Violation> {
-    let folder = jobs.join("failed");
-    let failed = ended(&folder).into_iter().map(|name| {
-        let reasons = fs::read_to_string(pair(&folder, &name).1).unwrap_or_default();
-        let message = format!("the sound job {name} was given up: {}", reasons.trim_end());
-        Violation::new("L2", message, &[])
-    });
-    failed.collect()
 }
 
 fn describe(settings: &Settings) -> Vec<(String, String)> {

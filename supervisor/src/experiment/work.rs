@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use laboratory::job_files;
+use laboratory::verdict::Dropped;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -28,8 +29,8 @@ pub(super) struct Work {
     jobs: PathBuf,
     n: u32,
     rng: StdRng,
-    /// The names under which jobs were dropped.
-    dropped: Vec<String>,
+    /// The jobs that were dropped.
+    dropped: Vec<Dropped>,
     small_at: Instant,
 }
 
@@ -67,7 +68,7 @@ impl Work {
     }
 
     /// The jobs that were dropped.
-    pub(super) fn dropped(&self) -> &[String] {
+    pub(super) fn dropped(&self) -> &[Dropped] {
         &self.dropped
     }
 
@@ -89,7 +90,7 @@ impl Work {
         let jobs =
             JobsFolder::open(&self.jobs).map_err(|error| SubmitError::drop(&self.jobs, error))?;
         let dropped = drop_file(&jobs, &name, &operands::job_text(numbers))?;
-        self.dropped.push(dropped.name);
+        self.dropped.push(Dropped::new(dropped.name, dropped.text));
         Ok(())
     }
 }

@@ -95,6 +95,7 @@ impl Trial {
             dropped: Vec::new(),
             left_in_inbox: self.left_in_inbox.clone(),
             cut_short: false,
+            is_shared: false,
         }
     }
 

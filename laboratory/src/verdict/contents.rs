@@ -1,0 +1,54 @@
+//! S9: what stands under the name of a job that has ended asks for what was accepted under it.
+//!
+//! Each `job_accepted` and `job_done` tells a digest of the factorials. A job may get a number when it is
+//! committed, so only a name that one was published or done under is looked at; and a file that a writer
+//! held open may have been accepted twice, with more in it the second time: one of the digests is enough.
+//! So no order of events matters.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Run, Violation};
+use crate::job_files::{content, pair};
+use crate::job_text;
+
+const NAME: &str = "S9";
+
+pub(super) fn check(run: &Run) -> Vec<Violation> {
+    let mut told: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for event in ["job_accepted", "job_done"]
+        .iter()
+        .flat_map(|name| run.log.named(name))
+    {
+        let asks = event.text("asks");
+        if !asks.is_empty() {
+            told.entry(event.text("job")).or_default().insert(asks);
+        }
+    }
+    let ended = ["result_published", "job_done"]
+        .iter()
+        .flat_map(|name| run.log.named(name));
+    let ended: BTreeSet<&str> = ended.map(|event| event.text("job")).collect();
+    let mut violations = Vec::new();
+    for name in run
+        .ended("done")
+        .iter()
+        .filter(|name| ended.contains(name.as_str()))
+    {
+        let (Some(asks), Some(content)) = (
+            told.get(name.as_str()),
+            content(&pair(&run.jobs.join("done"), name).0),
+        ) else {
+            continue;
+        };
+        let now = job_text::read(&content, u64::MAX).map(|numbers| job_text::digest(&numbers));
+        if now.is_ok_and(|now| !asks.contains(now.as_str())) {
+            let message = format!("job {name} asks for something else than was accepted");
+            let named = ["job_accepted", "job_done"]
+                .iter()
+                .flat_map(|event| run.log.named(event));
+            let shown: Vec<_> = named.filter(|event| event.text("job") == name).collect();
+            violations.push(Violation::new(NAME, message, &shown));
+        }
+    }
+    violations
+}

@@ -1,0 +1,278 @@
+//! The verdict law by law: which held, which are broken, and which nobody can tell, and why.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::{Beliefs, Comparison, Run, Tried, Violation};
+use crate::log::{Event, Life};
+
+/// L1 speaks of the time after faults: nodes agree within this. Longer than any wait of theirs but the
+/// one before an office that was lost too often is claimed again, which is on record.
+const QUIET_NS: u64 = 15_000_000_000;
+/// So many lines that are no events, or events that are missing, are too many where they are more than
+/// one in [`TORN_SHARE`].
+const TORN: u64 = 5;
+const TORN_SHARE: u64 = 10;
+
+/// All laws, as ARCHITECTURE.md names them.
+const LAWS: [(&str, &str); 15] = [
+    ("S1", "no two processes own one epoch"),
+    (
+        "S2",
+        "nobody obeys an epoch below the highest that it has seen",
+    ),
+    ("S3", "who knows a higher epoch does nothing as coordinator"),
+    ("S4", "one published result a job, and it is right"),
+    (
+        "S5",
+        "an operation has at most four operands, and the leaves partition 1..n",
+    ),
+    ("S6", "a coordinator computes nothing"),
+    (
+        "S7",
+        "nothing is computed again without a cause that another event proves",
+    ),
+    ("S8", "a takeover loses nothing that a survivor held"),
+    ("S9", "every accepted file ends once, in done or in failed"),
+    ("S10", "no half-written file is parsed"),
+    (
+        "S11",
+        "no node outlives its supervisor; one live process an ID",
+    ),
+    ("L1", "when faults stop, one coordinator, believed by all"),
+    ("L2", "every job ends, and a sound one well"),
+    (
+        "L3",
+        "elections per fault are bounded, and each has a cause",
+    ),
+    ("L4", "a stop ends everything within the grace"),
+];
+
+/// What became of one law.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Law {
+    /// Its name in ARCHITECTURE.md.
+    pub name: &'static str,
+    /// What it asks for.
+    pub what: &'static str,
+    /// Whether it held; none where nobody can tell.
+    pub held: Option<bool>,
+    /// Why nobody can tell, or what of it is not told.
+    pub why: Option<String>,
+}
+
+/// What a run comes to.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// What it has been put to.
+    pub tried: Tried,
+    /// Each law.
+    pub laws: Vec<Law>,
+    /// What is wrong.
+    pub violations: Vec<Violation>,
+    /// Why nothing of weight can be told, if nothing can and nothing is wrong.
+    pub cannot_tell: Option<String>,
+}
+
+impl Verdict {
+    /// Judges a run by its log and its jobs directory alone; `others` are violations that were seen
+    /// otherwise.
+    pub fn on(run: &Run, compared: &Comparison, others: Vec<Violation>) -> Verdict {
+        let mut violations = others;
+        violations.extend(run.judge_course_beside(compared));
+        if run.unrest().is_none() && run.beliefs().running().next().is_some() {
+            violations.extend(run.judge_end());
+        }
+        // Where the ground of a law is missing, so is that of its violations.
+        let groundless: BTreeSet<&str> = LAWS
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| run.is_groundless(name))
+            .collect();
+        violations.retain(|found| !groundless.contains(found.invariant));
+        let cannot_tell = run.nothing_told(compared).filter(|_| violations.is_empty());
+        let laws = LAWS.iter().map(|&(name, what)| {
+            let untold = cannot_tell.clone().or_else(|| run.untold(name));
+            let is_broken = violations.iter().any(|found| found.invariant == name);
+            let held = if is_broken {
+                Some(false)
+            } else {
+                untold.is_none().then_some(true)
+            };
+            let why = if is_broken { None } else { untold };
+            let why = why.or_else(|| run.reservation(name).filter(|_| !is_broken));
+            Law {
+                name,
+                what,
+                held,
+                why,
+            }
+        });
+        Verdict {
+            tried: Tried::by(run),
+            laws: laws.collect(),
+            cannot_tell,
+            violations,
+        }
+    }
+}
+
+impl Run {
+    /// Why nothing of weight can be told.
+    fn nothing_told(&self, compared: &Comparison) -> Option<String> {
+        let log = &self.log;
+        let (missing, events) = (log.torn.len() as u64 + log.lost, log.events.len() as u64);
+        if missing >= TORN && missing * TORN_SHARE > events {
+            return Some(format!(
+                "{missing} events are torn or missing, beside {events} that are there"
+            ));
+        }
+        let acted = log.named("acting").next().is_some();
+        let is_empty = !acted && compared.jobs == 0;
+        is_empty.then(|| "no node has coordinated".to_owned())
+    }
+
+    /// What of a log or a folder is missing, so that a law cannot be judged and what breaks it is no proof.
+    fn is_groundless(&self, law: &str) -> bool {
+        matches!(law, "S7" | "S8") && (!self.is_traced() || !self.jobs.is_dir())
+    }
+
+    fn is_traced(&self) -> bool {
+        let settings = self.log.about.settings.as_ref();
+        let told = settings.map(|settings| settings.is_traced);
+        told.unwrap_or_else(|| {
+            let mut names = ["assigned", "completed"].iter();
+            names.any(|name| self.log.named(name).next().is_some())
+        })
+    }
+
+    /// Why a law that nothing is seen to break cannot be said to have held.
+    fn untold(&self, law: &str) -> Option<String> {
+        let not_traced = || {
+            let why = "not traced: start the service with --trace-operations";
+            (!self.is_traced()).then(|| why.to_owned())
+        };
+        let no_folder = || {
+            let why = || match self.jobs.to_str() {
+                Some("") => {
+                    "the log does not name its jobs directory: give it by --jobs".to_owned()
+                }
+                _ => format!("the jobs directory {} is not there", self.jobs.display()),
+            };
+            (!self.jobs.is_dir()).then(why)
+        };
+        match law {
+            "S5" | "S6" => not_traced(),
+            "S7" | "S8" => not_traced().or_else(no_folder).or_else(|| self.lack()),
+            "S4" | "S9" | "S10" | "L2" => no_folder(),
+            "L1" => self.lack().or_else(|| self.dissent_in_unrest()),
+            "L3" => self.lack(),
+            "L4" => self.unended(),
+            _ => None,
+        }
+    }
+
+    /// What of a law that held is not told.
+    fn reservation(&self, law: &str) -> Option<String> {
+        let open = || {
+            let open = self.open_jobs();
+            (open > 0).then(|| match open {
+                1 => "1 job had not ended".to_owned(),
+                open => format!("{open} jobs had not ended"),
+            })
+        };
+        match law {
+            "S9" | "L2" => open(),
+            "L1" if !self.highest_coordinates => Some("it need not be the highest".to_owned()),
+            "S11" => Some("zombies are not on record".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// How many jobs were taken and have not ended, as the log tells.
+    pub fn open_jobs(&self) -> usize {
+        let jobs = |name| self.log.named(name).map(|event| event.text("job"));
+        let ended: BTreeSet<&str> = jobs("job_done").chain(jobs("job_deleted")).collect();
+        let taken: BTreeSet<&str> = jobs("job_accepted").chain(jobs("job_rejected")).collect();
+        taken.difference(&ended).count()
+    }
+
+    /// Why the lack of an event shows nothing.
+    fn lack(&self) -> Option<String> {
+        let log = &self.log;
+        if log.is_cut {
+            Some("the first files of the log are gone".to_owned())
+        } else if log.lost > 0 {
+            Some(format!("events that could not be written: {}", log.lost))
+        } else {
+            let torn = log.torn.len();
+            (torn > 0).then(|| format!("torn lines in the log: {torn}"))
+        }
+    }
+
+    /// The last fault or election, if it was so short before the end that nodes need not agree yet.
+    fn unrest(&self) -> Option<&Event> {
+        let is_unrest = |event: &&Event| {
+            let since = event.at().saturating_add(match event.name() {
+                "preemption_damped" => event.number("ms").saturating_mul(1_000_000),
+                _ => 0,
+            });
+            since.saturating_add(QUIET_NS) > self.end_ns && event.at() <= self.end_ns
+        };
+        let names = [
+            "node_spawned",
+            "node_exited",
+            "node_stopped",
+            "node_continued",
+            "fault_injected",
+            "gap",
+            "file_call_slow",
+            "preemption_damped",
+            "peer_down",
+            "election_started",
+            "election_won",
+            "stepped_down",
+        ];
+        let mut events = names.iter().flat_map(|name| self.log.named(name));
+        events.find(is_unrest)
+    }
+
+    /// Who believed in whom at the end.
+    fn beliefs(&self) -> Beliefs {
+        let mut beliefs = Beliefs::default();
+        let events = self.log.events.iter();
+        for event in events.filter(|event| event.at() <= self.end_ns) {
+            beliefs.take(event);
+        }
+        beliefs
+    }
+
+    /// Why nobody can tell whether the nodes would have agreed, if they did not.
+    fn dissent_in_unrest(&self) -> Option<String> {
+        let beliefs = self.beliefs();
+        if beliefs.running().next().is_none() {
+            return Some("no node runs".to_owned());
+        }
+        let dissent = self
+            .unrest()
+            .and(beliefs.dissent(self.highest_coordinates))?;
+        let seconds = QUIET_NS / 1_000_000_000;
+        let message = dissent.message;
+        Some(format!(
+            "{message}, and there was a fault or an election within {seconds} s of it"
+        ))
+    }
+
+    /// Why nobody can tell whether a stop ended everything in time.
+    fn unended(&self) -> Option<String> {
+        if self.log.about.stopping_at.is_none() {
+            return Some("it is not on record that it was asked to stop".to_owned());
+        }
+        let ended = self.log.named("node_exited").map(Event::life);
+        let ended: BTreeSet<Life> = ended.collect();
+        let mut begun = self.log.named("node_spawned");
+        let left = begun.find(|event| !ended.contains(&event.life()))?;
+        Some(format!("the end of node {} is not on record", left.node()))
+    }
+}
