@@ -7,6 +7,7 @@ pub(crate) mod experiment;
 mod faults;
 mod metrics;
 mod top;
+mod verdict;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ pub(crate) use crate::cli::completions::CompletionsArgs;
 pub(crate) use crate::cli::experiment::ExperimentArgs;
 pub(crate) use crate::cli::metrics::MetricsArgs;
 pub(crate) use crate::cli::top::TopArgs;
+pub(crate) use crate::cli::verdict::VerdictArgs;
 
 /// The hidden command that makes this executable a node.
 pub(crate) const NODE: &str = "node";
@@ -49,6 +51,7 @@ pub(crate) const WATCH: &str = "watch";
         bullpen experiment             a hundred of them by machine, and a verdict\n  \
         bullpen top                    watch it, and kill by a key\n  \
         bullpen timeline               what happened, a line an event\n  \
+        bullpen verdict                whether all of it was sound\n  \
         bullpen metrics --listen 9464  for Prometheus\n  \
         bullpen completions bash       for your shell\n\n\
         bullpen COMMAND --help has more of each, with examples."
@@ -141,6 +144,9 @@ pub(crate) enum Command {
         cluster was started with --trace-operations.\n\
         Exit code 3 if no run has left an event log in the run directory.")]
     Timeline(TimelineArgs),
+    /// Judge a run, also while it goes on: what was tried, which laws held, and what cannot be told.
+    #[command(after_help = verdict::HELP)]
+    Verdict(VerdictArgs),
     /// Watch a running cluster in a terminal, and kill, stop or continue its nodes by a key.
     #[command(after_help = top::HELP)]
     Top(TopArgs),

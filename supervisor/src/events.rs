@@ -1,6 +1,9 @@
 //! What the supervisor writes to the event log: the ends and stops of processes, each with the
 //! node, the incarnation and the pid in the fields that every event has.
 
+use std::path::Path;
+
+use protocol::config::{Config, Preemption};
 use serde::Serialize;
 
 use crate::reap::Ending;
@@ -34,6 +37,52 @@ pub(crate) enum ProcessEvent {
     /// It runs again after a stop.
     #[serde(rename = "node_continued")]
     Continued,
+}
+
+/// What becomes of the run as a whole: it tells of no node.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event")]
+pub(crate) enum RunEvent {
+    /// How it is set up: what a reader of the log has to know. Each file of the log begins with it.
+    #[serde(rename = "run_begun")]
+    Begun {
+        /// The jobs directory.
+        jobs: String,
+        /// Patterns of names that are jobs, too.
+        accept: Vec<String>,
+        /// What a higher node does that comes back.
+        preemption: Preemption,
+        /// Whether each operation is traced.
+        trace_operations: bool,
+        /// When an operation is taken from its worker.
+        operation_deadline_ms: u64,
+        /// Largest N of a job.
+        max_n: u32,
+        /// Most digits of the values of one job.
+        max_digits: u64,
+        /// Most bytes of the text of one job.
+        max_text: u64,
+    },
+    /// It was asked to end, or has to: from here on nodes end.
+    #[serde(rename = "run_stopping")]
+    Stopping,
+}
+
+impl RunEvent {
+    /// The beginning of a run.
+    pub(crate) fn begun(config: &Config, jobs: &Path) -> RunEvent {
+        let deadline = config.operation_deadline.as_millis();
+        RunEvent::Begun {
+            jobs: jobs.to_string_lossy().into_owned(),
+            accept: config.accept.clone(),
+            preemption: config.preemption,
+            trace_operations: config.trace_operations,
+            operation_deadline_ms: u64::try_from(deadline).unwrap_or(u64::MAX),
+            max_n: config.max_n,
+            max_digits: config.max_digits,
+            max_text: config.max_text,
+        }
+    }
 }
 
 /// Events that could not be written to the log, as on a full disk, by the node that the line tells of

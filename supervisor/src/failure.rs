@@ -23,6 +23,7 @@ use crate::start::StartError;
 use crate::submit::SubmitError;
 use crate::supervise::SuperviseError;
 use crate::timeline::TimelineError;
+use crate::verdict::VerdictError;
 
 /// Why a command did not do what it was asked for. Displays as one sentence that says what is
 /// wrong and what to do.
@@ -82,6 +83,9 @@ pub(crate) enum Failure {
     /// `timeline` has nothing to tell, or nowhere to write it.
     #[error(transparent)]
     Timeline(#[from] TimelineError),
+    /// A run was not sound, or nobody can tell.
+    #[error(transparent)]
+    Verdict(#[from] VerdictError),
     /// No running cluster answers.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -161,6 +165,7 @@ impl Failure {
             Failure::Submit(error) => error.exit_code(),
             Failure::Experiment(error) => error.exit_code(),
             Failure::Timeline(error) => error.exit_code(),
+            Failure::Verdict(error) => error.exit_code(),
             Failure::Supervise(error) => error.exit_code(),
             Failure::RunDir(_)
             | Failure::JobsDir(_)

@@ -8,6 +8,7 @@
 //!                 ├── top, metrics ─────┘  (and the event log)
 //!                 ├── experiment    (starts an `up`, breaks it by `kill`, and judges what it did)
 //!                 ├── timeline      (reads the event log, whether or not the cluster runs)
+//!                 ├── verdict       (reads it too, and the jobs directory, and judges the run)
 //!                 ├── submit        (drops a file; the jobs directory is all it needs)
 //!                 ├── completions   (for shells)
 //!                 ├── node          (what the supervisor starts; see the crate `node`)
@@ -51,6 +52,7 @@ mod supervise;
 mod timeline;
 mod top;
 mod up;
+mod verdict;
 mod watch;
 
 use std::ffi::OsStr;
@@ -139,6 +141,7 @@ fn run(command: Command, variables: &Variables, signals: Option<Signals>) -> Exi
         Command::Status(args) => report(status::run(&args)),
         Command::Kill(args) => report(kill::run(&args)),
         Command::Timeline(args) => report(timeline::run(&args)),
+        Command::Verdict(args) => report(verdict::run(&args)),
         Command::Top(args) => report(signals().and_then(|signals| top::run(&args, signals))),
         Command::Completions(args) => report(completions::run(&args)),
         Command::Metrics(args) => {

@@ -33,7 +33,7 @@ use protocol::id::{Epoch, Incarnation, NodeId};
 use crate::control::server::Server;
 use protocol::status::Ignored;
 
-use crate::events::ProcessEvent;
+use crate::events::{ProcessEvent, RunEvent};
 use crate::launch::Launch;
 use crate::rotation::Rotation;
 use crate::run_dir::RunDir;
@@ -110,7 +110,8 @@ impl<'a> Supervisor<'a> {
         signals: &'a mut Signals,
     ) -> Result<Supervisor<'a>, SuperviseError> {
         adopt_orphans()?;
-        let record = Record::open(&launch.run_dir, rotation);
+        let begun = RunEvent::begun(&launch.config, &launch.jobs);
+        let record = Record::open(&launch.run_dir, rotation, begun);
         let record = record.map_err(|error| SuperviseError::EventLog {
             run_dir: launch.run_dir.clone(),
             error,

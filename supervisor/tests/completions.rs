@@ -19,7 +19,14 @@ fn script(shell: &str) -> String {
 fn every_shell_gets_all_commands_but_the_hidden_one() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = script(shell);
-        for command in ["compute", "submit", "metrics", "completions", "--run-dir"] {
+        for command in [
+            "compute",
+            "submit",
+            "metrics",
+            "verdict",
+            "completions",
+            "--run-dir",
+        ] {
             let word = command.trim_start_matches('-');
             assert!(script.contains(word), "{shell} lacks {command}");
         }

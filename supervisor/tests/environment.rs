@@ -16,7 +16,7 @@ use harness::{Home, assert_one_sentence, bullpen, run, stderr, stdout};
 const WRONG: &str = "?!";
 
 /// The commands that read variables, and arguments with which each of them ends at once.
-const COMMANDS: [(&str, &[&str]); 8] = [
+const COMMANDS: [(&str, &[&str]); 9] = [
     ("up", &["--max-n=200000000"]),
     ("compute", &["ten"]),
     ("experiment", &["--max-n=200000000"]),
@@ -25,6 +25,7 @@ const COMMANDS: [(&str, &[&str]); 8] = [
     // Of no cluster that may run here.
     ("kill", &["99"]),
     ("timeline", &[]),
+    ("verdict", &[]),
     ("metrics", &[]),
 ];
 

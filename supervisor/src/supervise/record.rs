@@ -9,15 +9,26 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 use node::event_log::{EventLog, FILE_NAME, Header, Lost};
-use protocol::id::NodeId;
+use protocol::id::{Incarnation, NodeId, Term};
 
 use super::Supervisor;
-use crate::events::{EventsLost, ProcessEvent};
+use crate::events::{EventsLost, ProcessEvent, RunEvent};
 use crate::rotation::Rotation;
 use crate::slot::Life;
 
 /// How long to wait after what failed.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// Of whom a line tells that tells of the run as a whole: of the supervisor, and no life that there is.
+fn of_run() -> Header {
+    Header {
+        node: NodeId(0),
+        incarnation: Incarnation::default(),
+        pid: nix::unistd::getpid().as_raw(),
+        term: Term::default(),
+        role: None,
+    }
+}
 
 /// The event log, and what is missing from it.
 #[derive(Debug)]
@@ -25,6 +36,8 @@ pub(super) struct Record {
     log: EventLog,
     path: PathBuf,
     rotation: Rotation,
+    /// What each file begins with.
+    begun: RunEvent,
     /// Which file of this run is written.
     part: u64,
     /// How long that file was before anything happened.
@@ -45,18 +58,32 @@ impl Record {
     /// # Errors
     ///
     /// As [`EventLog::open`].
-    pub(super) fn open(run_dir: &Path, rotation: Rotation) -> io::Result<Record> {
-        Ok(Record {
+    pub(super) fn open(run_dir: &Path, rotation: Rotation, begun: RunEvent) -> io::Result<Record> {
+        let mut record = Record {
             log: EventLog::open(run_dir)?,
             path: run_dir.join(FILE_NAME),
             rotation,
+            begun,
             part: 0,
             head: 0,
             told: false,
             again_at: None,
             lost: Lost::default(),
             owed: BTreeMap::new(),
-        })
+        };
+        record.begin_file();
+        Ok(record)
+    }
+
+    /// Writes what a file begins with. It is no event of the run, so nothing is lost where it finds no room.
+    fn begin_file(&mut self) {
+        let _ = self.log.try_write(&of_run(), &self.begun);
+        self.head = self.log.length().unwrap_or(0);
+    }
+
+    /// Writes that the run is to end.
+    pub(super) fn write_stopping(&mut self) {
+        let _ = self.log.try_write(&of_run(), &RunEvent::Stopping);
     }
 
     /// Writes what became of a node's process.
@@ -93,7 +120,7 @@ impl Record {
         }
         let taken_back = self.log.reopen();
         if taken_back {
-            self.head = 0;
+            self.begin_file();
         }
         taken_back
     }
@@ -139,8 +166,8 @@ impl Record {
     fn rotate(&mut self, header: &Header) -> io::Result<()> {
         let next = self.rotation.rotate(&self.path, self.part + 1, header)?;
         self.part += 1;
-        self.head = next.length().unwrap_or(0);
         self.log.go_on_in(next);
+        self.begin_file();
         Ok(())
     }
 

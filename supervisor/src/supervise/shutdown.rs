@@ -50,6 +50,7 @@ impl Supervisor<'_> {
             return self.kill();
         }
         tracing::info!("stopping");
+        self.record.write_stopping();
         self.phase = Phase::Stopping {
             kill_at: Instant::now() + GRACE,
         };
@@ -109,6 +110,9 @@ impl Supervisor<'_> {
     ///
     /// A process would not end, and was left.
     pub(crate) fn end(mut self) -> Result<(), SuperviseError> {
+        if !self.is_stopping() {
+            self.record.write_stopping();
+        }
         self.kill();
         self.await_end();
         self.conclude().map(|_| ())
