@@ -61,7 +61,7 @@ impl Figures {
         let mut computed_again = BTreeMap::new();
         let repetitions = run.repetitions().into_iter();
         for again in repetitions.filter(|again| again.second.at() <= run.end_ns) {
-            let why = again.why(run).to_owned();
+            let why = again.why().to_owned();
             *computed_again.entry(why).or_default() += 1;
         }
         Figures {

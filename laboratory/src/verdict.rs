@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!   events.jsonl ─▶ log ─▶ Run ─▶ course: epochs · obedience · fencing · plan · computing · processes
-//!   jobs/ ─────────────────┘      results · recomputation · reassignments · ends · elections
-//!                                 convergence · failures · contents
+//!   jobs/ ─────────────────┘      results · recomputation · reassignments · provenance · ends
+//!                                 elections · convergence · failures · contents
 //!                                                    │
 //!                                                    ▼
 //!                                               violations ─▶ laws, each held, broken or not told
@@ -22,6 +22,7 @@ mod computing;
 mod contents;
 mod convergence;
 mod course;
+mod deeds;
 mod elections;
 mod ends;
 mod epochs;
@@ -29,10 +30,13 @@ mod failures;
 mod fates;
 mod fencing;
 mod holders;
+mod lacking;
 mod laws;
+mod needs;
 mod obedience;
 mod plan;
 mod processes;
+mod provenance;
 mod reassignments;
 mod recomputation;
 mod results;
@@ -46,6 +50,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::convergence::Beliefs;
+use self::deeds::Deeds;
 use self::fates::Fates;
 pub use self::laws::{Law, Verdict};
 pub use self::recomputation::Repetition;
@@ -227,7 +232,9 @@ impl Run {
         let fates = Fates::of(&self.log);
         let mut violations = course::check(&self.log);
         violations.extend(results::check(self, compared));
-        violations.extend(recomputation::check(self, &fates));
+        let deeds = Deeds::of(&self.log);
+        violations.extend(recomputation::check(self, &deeds));
+        violations.extend(provenance::check(&self.log, &deeds));
         violations.extend(reassignments::check(self, &fates));
         violations.extend(ends::check(self));
         violations.extend(failures::check(self));

@@ -4,7 +4,7 @@
 
 mod made;
 
-use made::{Made, assert_sound, breaks, op};
+use made::{Made, assert_sound, breaks};
 use serde_json::{Value, json};
 
 #[test]
@@ -38,7 +38,11 @@ fn s2_a_lower_term_is_obeyed() {
             // It has stepped down for a term that nobody won in the end, and works for the old one.
             let seen = json!({"event": "stepped_down", "why": "promised"});
             made.add(250, 0, 3, seen);
-            let obeyed = json!({"event": name, "coordinator": 2, "op": op("decimal")});
+            // Another operation, so that none is handed out twice.
+            let op = json!({"n": 1, "kind": "multiply", "level": 0, "index": 0});
+            let assigned = json!({"event": "assigned", "op": op, "worker": 0});
+            made.add(240, 2, 1, assigned);
+            let obeyed = json!({"event": name, "coordinator": 2, "op": op});
             made.add(260, 0, 1, obeyed);
             let following = json!({"event": "following", "coordinator": 2});
             made.add(270, 0, 3, following);
@@ -106,20 +110,29 @@ fn s6_a_coordinator_that_computes() {
         breaks("S6", |made| {
             // Another operation, so that none is computed twice.
             let op = json!({"n": 1, "kind": "multiply", "level": 0, "index": 0});
-            made.add(350, 2, 1, json!({"event": event, "op": op}));
+            let assigned = json!({"event": "assigned", "op": op, "worker": 2});
+            made.add(340, 2, 1, assigned);
+            made.add(345, 2, 1, json!({"event": "computing", "op": op}));
+            if event == "completed" {
+                made.add(350, 2, 1, json!({"event": event, "op": op}));
+            }
         });
     }
     // As soon as it has won.
+    let computes = |made: &mut Made, node: u64| {
+        let op = json!({"n": 1, "kind": "multiply", "level": 0, "index": 0});
+        let assigned = json!({"event": "assigned", "op": op, "worker": node});
+        made.add(340, 2, 1, assigned);
+        made.add(705, node, 2, json!({"event": "computing", "op": op}));
+    };
     breaks("S6", |made| {
         made.add(700, 2, 2, json!({"event": "election_won"}));
-        made.operation(705, 2, "computing", "multiply");
-        made.lines.last_mut().unwrap()["term"] = json!(2);
+        computes(made, 2);
         made.add(710, 2, 2, json!({"event": "acting"}));
     });
     breaks("S6", |made| {
         made.add(700, 1, 2, json!({"event": "election_won"}));
-        made.operation(705, 1, "computing", "multiply");
-        made.lines.last_mut().unwrap()["term"] = json!(2);
+        computes(made, 1);
         made.add(
             710,
             1,
@@ -253,6 +266,9 @@ fn s11_a_dead_life_that_acts() {
         made.add_of(610, 0, 9, 1, json!({"event": "node_spawned"}));
         let following = json!({"event": "following", "coordinator": 2});
         made.add_of(620, 0, 9, 1, following);
+        let op = json!({"n": 1, "kind": "multiply", "level": 0, "index": 0});
+        let assigned = json!({"event": "assigned", "op": op, "worker": 0});
+        made.add(590, 2, 1, assigned);
     };
     let refused = json!({"event": "stale_refused", "what": "assign", "from": 2});
     let computes =

@@ -27,6 +27,9 @@ fn s5_a_name_outside_of_the_tree_and_a_leaf_that_nobody_completed() {
     });
     breaks("S5", |made| {
         let fifth = json!({"n": 16, "kind": "multiply", "level": 0, "index": 4});
+        let assigned = json!({"event": "assigned", "op": fifth, "worker": 1});
+        made.add(340, 2, 1, assigned);
+        made.add(345, 1, 1, json!({"event": "computing", "op": fifth}));
         made.add(350, 1, 1, json!({"event": "completed", "op": fifth}));
     });
 }

@@ -1,243 +1,335 @@
-//! The verdict on lost products, put to the test: an operation that is computed again, though its
-//! product cannot have been lost, is found; and whatever may have lost it excuses.
+//! The verdict on lost products, put to the test: whatever is handed out, computed or checkpointed without
+//! need or cause is found.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-mod made;
+mod course;
 
-use made::{END, Made, assert_sound, breaks, needs_proof, op};
-use serde_json::json;
-
-#[test]
-fn s7_an_operation_computed_twice_without_a_cause() {
-    let again = |made: &mut Made| made.operation(450, 1, "completed", "multiply");
-    breaks("S7", again);
-
-    let mut made = Made::new();
-    again(&mut made);
-    let op = op("multiply");
-    let cause = json!({"event": "operation_reassigned", "op": op, "why": "deadline"});
-    made.add(340, 2, 1, cause);
-    assert_sound(&made.run().judge());
-
-    let mut made = Made::new();
-    again(&mut made);
-    made.add(330, 0, 1, json!({"event": "node_stopped"}));
-    made.add(340, 0, 1, json!({"event": "node_continued"}));
-    assert_sound(&made.run().judge());
-
-    // For a later job, since the first one's products are dropped with it.
-    let mut made = Made::new();
-    made.operation(600, 1, "completed", "multiply");
-    assert_sound(&made.run().judge());
-}
-
-/// Node 0 computes a product that is kept, and dies; the coordinator dies, and the next one has the
-/// product computed again.
-struct Loss {
-    /// When the coordinator dies; node 0 has died 100 ms before.
-    at: u64,
-    /// The next one: node 1, which was told of the product, or node 2, which comes again and collects
-    /// it from node 1.
-    next: u64,
-    /// How long the next one collects.
-    collecting: u64,
-    /// How long after that node 1 follows it.
-    joining: u64,
-    /// Whether the conversion, which is all that is left, comes after that.
-    is_unfinished: bool,
-}
-
-const LOSS: Loss = Loss {
-    at: 4_000,
-    next: 2,
-    collecting: 5,
-    joining: 2,
-    is_unfinished: true,
-};
-
-impl Loss {
-    fn tell(&self, made: &mut Made) {
-        made.remove(|line| line["code"] == 0 && line["node"] != 1);
-        made.remove(|line| line["job"] == "none" && line["event"] != "job_accepted");
-        if self.is_unfinished {
-            made.remove(|line| line["op"]["kind"] == "decimal");
-        }
-        let killed = json!({"event": "node_exited", "signal": "SIGKILL"});
-        for (at, node, life, term) in [(self.at - 100, 0, 9, 1), (self.at, 2, 8, 2)] {
-            made.add(at, node, 1, killed.clone());
-            made.add_of(at + 1, node, life, 1, json!({"event": "node_spawned"}));
-            made.add_of(at + 2, node, life, term, json!({"event": "started"}));
-            let exited = json!({"event": "node_exited", "code": 0});
-            made.add_of(END + 10, node, life, 2, exited);
-        }
-        self.take_over(made);
-        self.compute_again(made);
-    }
-
-    fn life(&self) -> (u64, u64) {
-        (self.next, if self.next == 2 { 8 } else { 2 })
-    }
-
-    fn take_over(&self, made: &mut Made) {
-        let (node, life) = self.life();
-        let acts = self.at + 100 + self.collecting;
-        made.add_of(
-            self.at + 100,
-            node,
-            life,
-            2,
-            json!({"event": "election_won"}),
-        );
-        made.add_of(acts, node, life, 2, json!({"event": "acting"}));
-        for (other, life, joining) in [(0, 9, 2), (1, 2, self.joining), (2, 8, 2)] {
-            let following = json!({"event": "following", "coordinator": node});
-            if other != node {
-                made.add_of(acts + joining, other, life, 2, following);
-            }
-        }
-    }
-
-    fn compute_again(&self, made: &mut Made) {
-        let (node, life) = self.life();
-        let kinds: &[&str] = if self.is_unfinished {
-            &["multiply", "decimal"]
-        } else {
-            &["multiply"]
-        };
-        for (at, kind) in (self.at + 1_000..).step_by(100).zip(kinds) {
-            let assigned = json!({"event": "assigned", "op": op(kind), "worker": 0});
-            made.add_of(at, node, life, 2, assigned);
-            let told = |event: &str| json!({"event": event, "op": op(kind)});
-            made.add_of(at + 10, 0, 9, 2, told("computing"));
-            made.add_of(at + 20, 0, 9, 2, told("completed"));
-            made.add_of(at + 30, node, life, 2, told("checkpointed"));
-        }
-        for (at, event) in [(2_000, "result_published"), (2_010, "job_done")] {
-            let told = json!({"event": event, "job": "none"});
-            made.add_of(self.at + at, node, life, 2, told);
-        }
-    }
-}
-
-/// Breaks S7, and nothing else.
-fn is_found(loss: &Loss) {
-    let mut made = Made::new();
-    loss.tell(&mut made);
-    let mut run = made.run();
-    // Node 1 acts at last while node 2 lives: that is for L1 to say.
-    run.highest_coordinates = false;
-    let found = run.judge();
-    let names: Vec<&str> = found.iter().map(|found| found.invariant).collect();
-    assert_eq!(names, ["S7"], "{found:#?}");
-    // What shows it: the first product, that it was kept, that it was handed out again, the second.
-    assert_eq!(found[0].events.len(), 4);
-}
-
-fn is_excused(loss: &Loss, spoil: impl FnOnce(&mut Made)) {
-    let mut made = Made::new();
-    loss.tell(&mut made);
-    spoil(&mut made);
-    assert_sound(&made.run().judge());
-}
+use course::cluster::{K, LAYOUTS, W0, W1, W2, is_broken, is_broken_if_prompt, of, op, words};
+use course::{Course, Life, Pace};
+use serde_json::{Value, json};
 
 #[test]
-fn s7_a_product_that_its_coordinator_must_have_had() {
-    is_found(&LOSS);
-    is_found(&Loss { next: 1, ..LOSS });
-    // A coordinator that hands out again what it keeps itself.
-    breaks("S7", |made| {
-        made.remove(|line| line["code"] == 0 && line["node"] == 0);
-        made.add(
-            340,
-            0,
-            1,
-            json!({"event": "node_exited", "signal": "SIGKILL"}),
-        );
-        let assigned = json!({"event": "assigned", "op": op("multiply"), "worker": 1});
-        made.add(350, 2, 1, assigned);
-        made.operation(370, 1, "completed", "multiply");
-    });
-}
-
-#[test]
-fn s7_a_product_that_may_be_lost() {
-    // The coordinator died so soon that it may have told nobody.
-    is_excused(&Loss { at: 1_000, ..LOSS }, |_| ());
-    // It took so long that it may have passed over who had it, or that one so long to follow.
-    let collecting = 120;
-    is_excused(&Loss { collecting, ..LOSS }, |_| ());
-    is_excused(
-        &Loss {
-            joining: 60,
-            ..LOSS
+fn a_coordinator_that_hands_out_again_what_it_knows() {
+    is_broken(
+        "handed out to another, and not taken back",
+        "S7",
+        |course| {
+            course.computes(K, W0, 0);
+            course.does_all(K, &[W1], 0..6);
         },
-        |_| (),
     );
-    // Nothing was left to do: a job may have ended, and all of it been forgotten.
-    let is_unfinished = false;
-    is_excused(
-        &Loss {
-            is_unfinished,
-            ..LOSS
+    is_broken(
+        "handed out to the same, and not taken back",
+        "S7",
+        |course| {
+            course.assigns(K, W0, 0);
+            course.does_all(K, &[W0], 0..6);
         },
-        |_| (),
     );
-    // Who had it was away.
-    is_excused(&LOSS, |made| {
-        made.add(3_000, 1, 1, json!({"event": "node_stopped"}));
-        made.add(3_010, 1, 1, json!({"event": "node_continued"}));
+    is_broken("taken back once, handed out three times", "S7", |course| {
+        course.computes(K, W0, 0);
+        course.takes_back(K, 0, "deadline");
+        course.assigns(K, W2, 0);
+        course.does_all(K, &[W1], 0..6);
     });
-    // It had promised to another by then, and took nothing any more.
-    is_excused(&LOSS, |made| {
-        made.add(500, 1, 2, json!({"event": "election_won"}));
+    is_broken(
+        "handed out though it is in the checkpoint",
+        "S7",
+        |course| {
+            course.does(K, W0, 0);
+            course.does_all(K, &[W1], 0..6);
+        },
+    );
+    is_broken(
+        "taken back though it is in the checkpoint",
+        "S7",
+        |course| {
+            course.does(K, W0, 0);
+            course.takes_back(K, 0, "deadline");
+            course.does_all(K, &[W1], 0..6);
+        },
+    );
+    is_broken(
+        "handed out twice, for a job that asks again for what was done",
+        "S7",
+        |course| {
+            course.write("done/b.job", "16!\n");
+            course.does_all(K, &[W0], 0..6);
+            course.ends(K, "a");
+            course.accepts(K, "b");
+            course.assigns(K, W0, 0);
+            course.does(K, W1, 0);
+        },
+    );
+    is_broken("again, of a job that was asked for twice", "S7", |course| {
+        course.write("done/b.job", "16!\n");
+        course.does_all(K, &[W0], 0..6);
+        course.ends(K, "a");
+        course.accepts(K, "b");
+        course.does(K, W1, 0);
+        course.does(K, W0, 0);
     });
 }
 
 #[test]
-fn s7_a_takeover_alone_is_no_cause_to_compute_again() {
-    let taken_over = |made: &mut Made| {
-        made.operation(450, 1, "completed", "multiply");
-        let taken =
-            json!({"event": "operation_reassigned", "op": op("multiply"), "why": "takeover"});
-        made.add(440, 2, 1, taken);
-        let assigned = json!({"event": "assigned", "op": op("multiply"), "worker": 0});
-        made.add_of(5, 1, 2, 0, json!({"event": "acting"}));
-        made.add_of(6, 1, 2, 0, assigned);
-        made.add_of(
-            7,
-            1,
-            2,
-            0,
-            json!({"event": "stepped_down", "why": "promised"}),
-        );
-        made.add_of(4, 1, 2, 0, json!({"event": "election_won"}));
+fn a_takeover_that_loses_what_it_must_have_learnt() {
+    let goes_on = |course: &mut Course, life: Life, from: &[Life], worker: Life| {
+        course.takes_over(life, 2, from, &[]);
+        course.accepts(life, "a");
+        course.does_all(life, &[worker], 0..6);
     };
-    needs_proof("S7", taken_over, |made| {
-        // Who had it was there, and could not be heard.
-        made.remove(|line| line["event"] == "following" && line["node"] == 0);
-        let following = json!({"event": "following", "coordinator": 2});
-        made.add(200, 0, 1, following);
+    is_broken_if_prompt("what a peer has completed", |course| {
+        course.computes(K, W0, 0);
+        course.dies(K, &[W0, W1, W2]);
+        goes_on(course, W2, &[W0, W1], W1);
     });
-    needs_proof("S7", taken_over, |made| {
-        // Somebody was passed over, since it took so long to collect.
-        made.remove(|line| matches!(line["event"].as_str(), Some("acting" | "following")));
-        for (at, event) in [
-            (160, "job_rejected"),
-            (161, "result_published"),
-            (162, "job_done"),
-        ] {
-            made.remove(|line| line["event"] == event && line["job"] == "bad");
-            made.job(at, event, "bad");
+    is_broken_if_prompt("what a peer computes", |course| {
+        let assigned = course.assigns(K, W0, 0);
+        course.tell(W0, of("computing", 0), &[assigned]);
+        course.dies(K, &[W0, W1, W2]);
+        goes_on(course, W2, &[W0, W1], W1);
+    });
+    is_broken_if_prompt("what a peer computes, said to be nobody's", |course| {
+        let assigned = course.assigns(K, W0, 0);
+        course.tell(W0, of("computing", 0), &[assigned]);
+        course.computes(K, W2, 1);
+        course.dies(K, &[W0, W1, W2]);
+        course.takes_over(W2, 2, &[W0, W1], &[]);
+        course.takes_back(W2, 0, "takeover");
+        course.accepts(W2, "a");
+        course.does(W2, W1, 0);
+        course.does_all(W2, &[W1], 2..6);
+    });
+    is_broken_if_prompt("what the last coordinator has, which lives", |course| {
+        course.does(K, W0, 0);
+        course.dies(W0, &[K, W1, W2]);
+        goes_on(course, W2, &[K, W1], W1);
+    });
+    is_broken_if_prompt("what a follower was sent before its work", |course| {
+        course.does(K, W0, 0);
+        course.does(K, W1, 1);
+        course.dies(W0, &[K, W1, W2]);
+        course.dies(K, &[W1, W2]);
+        course.takes_over(W2, 2, &[W1], &[]);
+        course.accepts(W2, "a");
+        course.does(W2, W1, 0);
+        course.does_all(W2, &[W1], 2..6);
+    });
+    is_broken("what the winner was sent before its work", "S7", |course| {
+        course.does(K, W0, 0);
+        course.does(K, W2, 1);
+        course.dies(W0, &[K, W1, W2]);
+        course.dies(K, &[W1, W2]);
+        course.takes_over(W2, 2, &[W1], &[]);
+        course.accepts(W2, "a");
+        course.does(W2, W1, 0);
+        course.does_all(W2, &[W1], 2..6);
+    });
+    is_broken("what the winner has completed itself", "S7", |course| {
+        course.computes(K, W2, 0);
+        course.dies(K, &[W0, W1, W2]);
+        goes_on(course, W2, &[W0, W1], W1);
+    });
+    is_broken(
+        "what the winner put into the checkpoint when it led before",
+        "S7",
+        |course| {
+            course.does(K, W0, 0);
+            course.dies(W0, &[K, W1, W2]);
+            course.tell(K, json!({"event": "stepped_down", "why": "gap"}), &[]);
+            goes_on(course, K, &[W1, W2], W1);
+        },
+    );
+}
+
+#[test]
+fn a_worker_that_begins_again_what_it_has() {
+    is_broken(
+        "what it has completed, for another coordinator",
+        "S7",
+        |course| {
+            course.computes(K, W0, 0);
+            course.dies(K, &[W1, W2]);
+            course.takes_over(W2, 2, &[W1], &[W0]);
+            course.accepts(W2, "a");
+            course.terms.insert(W0, 2);
+            course.does_all(W2, &[W0], 0..6);
+        },
+    );
+    is_broken("what it computes", "S7", |course| {
+        let assigned = course.assigns(K, W0, 0);
+        course.tell(W0, of("computing", 0), &[assigned]);
+        course.tell(W0, of("computing", 0), &[]);
+        course.does_all(K, &[W1], 1..6);
+    });
+}
+
+#[test]
+fn work_out_of_nothing() {
+    is_broken("computed, and assigned to nobody", "S7", |course| {
+        course.tell(W0, of("computing", 0), &[]);
+        course.does_all(K, &[W1], 0..6);
+    });
+    is_broken("computed, and assigned to another", "S7", |course| {
+        let assigned = course.assigns(K, W0, 0);
+        course.tell(W1, of("computing", 0), &[assigned]);
+    });
+    is_broken("assigned by one who owned no epoch", "S7", |course| {
+        let assigned = course.assigns(W2, W0, 0);
+        course.tell(W0, of("computing", 0), &[assigned]);
+    });
+    is_broken("assigned only after it was computed", "S7", |course| {
+        let computing = course.tell(W0, of("computing", 0), &[]);
+        course.act(K, &[(computing, 0)]);
+        course.assigns(K, W0, 0);
+    });
+    is_broken(
+        "assigned in an epoch that its worker did not know",
+        "S7",
+        |course| {
+            course.takes_over(W2, 2, &[W1], &[W0]);
+            let assigned = course.assigns(W2, W0, 0);
+            course.tell(W0, of("computing", 0), &[assigned]);
+        },
+    );
+    is_broken("completed, and never begun", "S7", |course| {
+        course.assigns(K, W0, 0);
+        course.tell(W0, of("completed", 0), &[]);
+    });
+    is_broken("completed twice, and begun once", "S7", |course| {
+        course.computes(K, W0, 0);
+        course.tell(W0, of("completed", 0), &[]);
+    });
+    is_broken(
+        "in the checkpoint, and completed by nobody",
+        "S5",
+        |course| {
+            let assigned = course.assigns(K, W0, 0);
+            course.tell(W0, of("computing", 0), &[assigned]);
+            course.tell(K, of("checkpointed", 0), &[]);
+        },
+    );
+    is_broken(
+        "in the checkpoint before it was completed",
+        "S5",
+        |course| {
+            let assigned = course.assigns(K, W0, 0);
+            let kept = course.tell(K, of("checkpointed", 0), &[]);
+            course.tell(W0, of("computing", 0), &[assigned]);
+            course.act(W0, &[(kept, 0)]);
+            course.tell(W0, of("completed", 0), &[]);
+        },
+    );
+}
+
+#[test]
+fn a_cause_that_has_not_happened() {
+    is_broken("a worker that did not die", "S7", |course| {
+        course.computes(K, W0, 0);
+        course.loses(K, W0, "link", &[]);
+        course.takes_back(K, 0, "worker_died");
+        course.does_all(K, &[W1], 0..6);
+    });
+    is_broken("a worker that goes on after its death", "S7", |course| {
+        course.computes(K, W0, 0);
+        course.loses(K, W0, "link", &[]);
+        course.takes_back(K, 0, "worker_died");
+        let lost = course.last_of(K);
+        course.does_all(K, &[W1], 0..6);
+        course.act(W0, &[(lost, 0)]);
+        course.tell(W0, json!({"event": "gap", "ms": 1}), &[]);
+        course.kill(W0);
+    });
+    is_broken("a worker that was not stopped", "S7", |course| {
+        course.computes(K, W0, 0);
+        course.loses(K, W0, "hint", &[]);
+        course.takes_back(K, 0, "worker_stopped");
+        course.does_all(K, &[W1], 0..6);
+    });
+}
+
+/// The line of an event of this name and operation, and a life.
+fn find(lines: &[Value], name: &str, index: usize, life: Life) -> Option<usize> {
+    lines.iter().position(|line| {
+        line["event"] == name
+            && (index == usize::MAX || line["op"] == op(index))
+            && (&line["node"], &line["incarnation"]) == (&json!(life.0), &json!(life.1))
+    })
+}
+
+/// One torn line excuses what it can have told, and nothing else.
+#[test]
+fn a_torn_line_excuses_what_could_have_stood_in_it() {
+    let make = |spoil: &dyn Fn(&mut Course)| {
+        let mut course = Course::begun();
+        spoil(&mut course);
+        course
+    };
+    let twice = make(&|course| {
+        course.does(K, W2, 5);
+        course.computes(K, W0, 0);
+        course.does_all(K, &[W1], 0..5);
+    });
+    let nobodys = make(&|course| {
+        course.tell(W0, of("computing", 0), &[]);
+        course.tell(W0, of("computing", 1), &[]);
+        course.does_all(K, &[W1], 0..6);
+    });
+    let taken = make(&|course| {
+        course.computes(K, W0, 0);
+        course.takes_back(K, 0, "deadline");
+        course.does_all(K, &[W1], 0..6);
+    });
+    let sound = make(&|course| {
+        course.does_all(K, &[W1], 0..6);
+        course.ends(K, "a");
+    });
+    for seed in 0..LAYOUTS / 10 {
+        let judge = |course: &Course, name: &str, index: usize, life: Life| {
+            course.judge(seed, Pace::Any, &|lines| {
+                find(lines, name, index, life).into_iter().collect()
+            })
+        };
+        // Elsewhere: before it was first handed out, or after it was again.
+        for (name, index, life) in [("started", usize::MAX, K), ("checkpointed", 4, K)] {
+            let found = judge(&twice, name, index, life);
+            assert_eq!(found.len(), 1, "seed {seed}, {name}: {}", words(&found));
         }
-        made.add(150, 2, 1, json!({"event": "acting"}));
-        for node in 0..2 {
-            let following = json!({"event": "following", "coordinator": 2});
-            made.add(155 + node, node, 1, following);
+        // Two were computed that nobody had handed out, and one line is torn.
+        let found = judge(&nobodys, "started", usize::MAX, K);
+        assert_eq!(found.len(), 1, "seed {seed}: {}", words(&found));
+        // The very line.
+        let found = judge(&taken, "operation_reassigned", 0, K);
+        assert!(found.is_empty(), "seed {seed}: {}", words(&found));
+        // Any line of a sound log.
+        for line in 0..70 {
+            let found = sound.judge(seed, Pace::Any, &|_| vec![line]);
+            assert!(
+                found.is_empty(),
+                "seed {seed}, line {line}: {}",
+                words(&found)
+            );
         }
-    });
-    needs_proof("S7", taken_over, |made| {
-        made.add(330, 0, 1, json!({"event": "node_stopped"}));
-        made.add(335, 0, 1, json!({"event": "node_continued"}));
-    });
+    }
+}
+
+#[test]
+fn a_line_that_is_missing_without_a_tear_is_a_fault() {
+    for name in ["assigned", "computing", "completed"] {
+        let mut course = Course::begun();
+        let assigned = course.assigns(K, W0, 0);
+        let computing = course.tell(W0, of("computing", 0), &[assigned]);
+        let completed = course.tell(W0, of("completed", 0), &[]);
+        course.tell(K, of("checkpointed", 0), &[completed]);
+        course.hide(match name {
+            "assigned" => assigned,
+            "computing" => computing,
+            _ => completed,
+        });
+        for seed in 0..LAYOUTS / 10 {
+            let found = course.judge(seed, Pace::Any, &|_| Vec::new());
+            assert_eq!(found.len(), 1, "{name}, seed {seed}: {}", words(&found));
+        }
+    }
 }

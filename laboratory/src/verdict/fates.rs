@@ -1,6 +1,13 @@
 //! What befell the processes of a run: the events that prove the causes that others give.
+//!
+//! Order that is relied on: a process that is dead says nothing, so its own last word came before. The
+//! supervisor tells of a death late, and the peers may know it before; but each time around it reaps all that
+//! are dead before it does anything else: so not later than other deaths between two other things that it
+//! does. Of a stop, and of a death that a hint tells of, it writes before it tells any node. All else here
+//! widens what excuses, and claims nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::Excluded;
 
 use crate::log::{Event, Life, Log};
 
@@ -19,6 +26,8 @@ const PATIENCE_NS: u64 = 90_000_000;
 #[derive(Debug, Default)]
 pub(super) struct Fates {
     lives: BTreeMap<Life, Fate>,
+    /// When the supervisor has told anything, and whether that was a death.
+    told: BTreeMap<u64, bool>,
 }
 
 /// When a process was there, and when it was not.
@@ -28,6 +37,8 @@ struct Fate {
     died: Option<u64>,
     /// An injected death, which is on record before it happens.
     tells_its_death: bool,
+    /// It ended since it was asked to.
+    is_asked: bool,
     /// Times in which it did not run, or answered nothing.
     away: Vec<(u64, u64)>,
     stopped_at: Vec<u64>,
@@ -42,6 +53,9 @@ impl Fates {
         let mut fates = Fates::default();
         for event in &log.events {
             fates.lives.entry(event.life()).or_default().take(event);
+            if event.is_of_supervisor() {
+                fates.told.insert(event.at(), event.name() == "node_exited");
+            }
         }
         for fate in fates.lives.values_mut() {
             let open = [fate.stopped.take(), fate.stalled.take()];
@@ -77,13 +91,28 @@ impl Fates {
         }
     }
 
-    /// Whether a process was dead at a moment, or so near to its end that its links had ended.
+    /// Whether a process may have been dead at a moment, as somebody says who has seen its links end.
     pub(super) fn died_by(&self, life: Life, at: u64) -> bool {
-        self.lives.get(&life).is_some_and(|fate| match fate.died {
+        let fate = self.lives.get(&life);
+        fate.is_some_and(|fate| match fate.died {
+            _ if fate.last.is_some_and(|last| last > at) => false,
             Some(died) if fate.tells_its_death => died <= at,
-            Some(died) => died <= at.saturating_add(REAPING_NS),
+            Some(died) => {
+                let is_killed = !fate.is_asked;
+                died <= at.saturating_add(REAPING_NS) || (is_killed && self.may_not_reap(at, died))
+            }
             None => false,
         })
+    }
+
+    /// Whether the supervisor may have reaped nobody between two moments: it was slow, or had no time.
+    fn may_not_reap(&self, from: u64, until: u64) -> bool {
+        let told = self.told.range((Excluded(from), Excluded(until)));
+        let mut told = told
+            .map(|(_, is_death)| *is_death)
+            .skip_while(|is_death| *is_death);
+        let reaps = told.any(|is_death| is_death);
+        !(reaps && told.any(|is_death| !is_death))
     }
 
     /// Whether a process was stopped before a moment.
@@ -137,6 +166,7 @@ impl Fate {
             "node_exited" => {
                 let died = self.died.map_or(at, |died| died.min(at));
                 self.died = Some(died);
+                self.is_asked = event.number("code") == 0;
                 return;
             }
             "started" => self.started = Some(at),

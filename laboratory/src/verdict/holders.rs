@@ -1,197 +1,183 @@
-//! Whether a coordinator must have had a product that it had computed again: S7, and S8 by it.
+//! Who had an operation when a coordinator took over, and whether that one must have learnt of it.
 //!
-//! A product is lost if all that held it are gone, or could not be heard. That it is not lost is
-//! proved by a holder from which the coordinator must have got it. What holds a product holds it, or
-//! what covers it, as long as it lives and a job needs it; so it is a holder
+//! Order that is relied on: that of the lines of each life; epochs, since every line tells the highest term
+//! that its life knew, and it promises to an epoch before it tells a term as high; and messages. A life has
+//! an operation in hand
 //!
-//! - who put it into the checkpoint: it has it in the moment in which it says so;
-//! - who followed that coordinatorship before then, and a second later still. The line comes before
-//!   the frames, so the coordinator must have run on for that second, to have sent them; and nobody
-//!   else may have won by its end, since who has promised to another takes nothing from it any more.
+//! - that it completed: it keeps the product until the checkpoint shows it, and holds that then;
+//! - that it put into the checkpoint;
+//! - that its coordinator put into the checkpoint before it assigned another, which it computed: on one link
+//!   the checkpoint goes before the assignment;
+//! - that it computes, until it coordinates itself.
 //!
-//! The coordinator that hands the operation out again must have had the product if it is a holder
-//! itself, in an earlier coordinatorship too; or if it began to collect later, from a holder that
-//! lives, was never away and followed it at once. No peer was passed over then: that takes 100 ms, and
-//! it acted sooner. Nor had it ever lost that one: who seemed down is not asked.
-//!
-//! While a job needs a factorial nothing of it is forgotten. But a job may be over before any event
-//! tells so, if the coordinator dies that has committed it; so only a factorial counts of which some
-//! operation is completed for the first time later: it was not whole yet, and no job can have ended
-//! by it. Several jobs may ask for it then, and none has had it.
-//!
-//! All else is doubt, and doubt excuses.
+//! It keeps all that as long as it lives and a job needs it, see `needs`, and tells whoever collects. Who
+//! collects waits for every peer whose link stands, until that has delivered what it has; but passes over
+//! one that delivers nothing for 100 ms. No event tells of that. But the clocks of one life are in order: if
+//! it acted less than 100 ms after anything that had happened before the step in which it won, it has passed
+//! nobody over. What it did as a worker or coordinator was another step, and so was what a peer said last
+//! before its death was known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Run;
-use super::fates::Fates;
-use crate::log::{Event, Life, Op};
+use super::deeds::{Deed, Deeds, Epoch, Reign};
+use super::lacking::may_lack;
+use crate::log::order::happened_before;
+use crate::log::{Event, Life, Log};
 
-/// A coordinator that runs has sent what it has said, and its followers have it, after this.
-const SENT_NS: u64 = 1_000_000_000;
-/// As long as its end may be told of late.
-const REAPING_NS: u64 = 1_000_000_000;
-/// Who acts so soon has passed nobody over. Half the time after which a peer is, since a line may be
-/// written later than what it tells of.
-const PROMPT_NS: u64 = 50_000_000;
+/// After this a winner passes over who delivers nothing.
+const PATIENCE_NS: u64 = 100_000_000;
 
-/// What the log tells of some operations, and of who followed whom.
-pub(super) struct Holders<'a, 'f> {
-    fates: &'f Fates,
-    assigned: BTreeMap<&'a Op, Vec<&'a Event>>,
-    checkpointed: BTreeMap<&'a Op, Vec<&'a Event>>,
-    /// When the last operation of a factorial was completed for the first time.
-    whole: BTreeMap<u64, u64>,
-    /// What each life has said of its part, in order.
-    turns: BTreeMap<Life, Vec<&'a Event>>,
-    won: Vec<&'a Event>,
-    /// The peers that a life has lost, and when.
-    lost: BTreeMap<(Life, Life), Vec<u64>>,
+/// What proves that a life had an operation in hand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InHand<'a> {
+    pub(super) life: Life,
+    /// It had it from this on.
+    pub(super) since: &'a Event,
+    /// It was computing it: the winner takes that over as assigned.
+    pub(super) computes: bool,
 }
 
-/// A coordinatorship: its first event, and the one with which it began to act.
-#[derive(Clone, Copy)]
-struct Reign<'a> {
-    won: &'a Event,
-    acting: &'a Event,
+/// Who learnt what from whom.
+#[derive(Debug)]
+pub(super) struct Holders<'a> {
+    /// Of whom each coordinator must have learnt all, before it acted.
+    collected: BTreeMap<Epoch, BTreeSet<Life>>,
+    /// What each life computed of what was assigned to it in an epoch, in the order of its lines, with the
+    /// latest assignment that it must have received by then.
+    received: BTreeMap<(Epoch, Life), Vec<(&'a Event, usize)>>,
 }
 
-impl<'a, 'f> Holders<'a, 'f> {
-    /// Those of some operations.
-    pub(super) fn of(run: &'a Run, fates: &'f Fates, meant: &BTreeSet<&Op>) -> Holders<'a, 'f> {
-        let mut holders = Holders {
-            fates,
-            assigned: BTreeMap::new(),
-            checkpointed: BTreeMap::new(),
-            whole: BTreeMap::new(),
-            turns: BTreeMap::new(),
-            won: run.log.named("election_won").collect(),
-            lost: BTreeMap::new(),
-        };
-        let factorials: BTreeSet<u64> = meant.iter().map(|op| op.n).collect();
-        let mut completed = BTreeSet::new();
-        for event in &run.log.events {
-            match (event.name(), event.op()) {
-                ("assigned", Some(op)) if meant.contains(op) => {
-                    holders.assigned.entry(op).or_default().push(event);
-                }
-                ("checkpointed", Some(op)) if meant.contains(op) => {
-                    holders.checkpointed.entry(op).or_default().push(event);
-                }
-                ("completed", Some(op)) if factorials.contains(&op.n) && completed.insert(op) => {
-                    holders.whole.insert(op.n, event.at());
-                }
-                ("peer_down", _) => {
-                    let peer = (event.number("peer"), event.number("peer_incarnation"));
-                    let lost = holders.lost.entry((event.life(), peer)).or_default();
-                    lost.push(event.at());
-                }
-                (
-                    "following" | "election_started" | "election_won" | "acting" | "stepped_down",
-                    _,
-                ) => {
-                    holders.turns.entry(event.life()).or_default().push(event);
-                }
-                _ => {}
+impl<'a> Holders<'a> {
+    pub(super) fn of(log: &'a Log, deeds: &Deeds<'a>) -> Holders<'a> {
+        let reigns = deeds.reigns.iter();
+        let collected = reigns
+            .filter_map(|(&epoch, reign)| Some((epoch, collected(log, deeds, epoch, reign)?)));
+        Holders {
+            collected: collected.collect(),
+            received: received(deeds),
+        }
+    }
+
+    /// All that certainly had an operation in hand before they promised to an epoch, of those from whom its
+    /// owner must have learnt it, itself included.
+    pub(super) fn of_operation(&self, deed: &Deed<'a>, (term, owner): Epoch) -> Vec<InHand<'a>> {
+        let none = BTreeSet::new();
+        let collected = self.collected.get(&(term, owner)).unwrap_or(&none);
+        let mut found = Vec::new();
+        let done = deed.completed.iter().chain(&deed.checkpointed);
+        for since in done.copied().filter(|event| event.term() < term) {
+            let life = since.life();
+            if life == owner || collected.contains(&life) {
+                found.push(InHand {
+                    life,
+                    since,
+                    computes: false,
+                });
             }
         }
-        holders
-    }
-
-    /// If an operation was completed again though the coordinator that handed it out must have had
-    /// its product: the event with which that was kept, and the one with which it was handed out.
-    pub(super) fn needless(
-        &self,
-        op: &Op,
-        first: &Event,
-        second: &Event,
-    ) -> Option<[&'a Event; 2]> {
-        let to_it =
-            |event: &&&Event| event.number("worker") == second.node() && event.at() <= second.at();
-        let again = *self.assigned.get(op)?.iter().rev().find(to_it)?;
-        if self.whole.get(&op.n).is_none_or(|&at| at <= again.at()) {
-            return None;
+        for kept in deed.checkpointed.iter().filter(|event| event.term() < term) {
+            let of = (kept.term(), kept.life());
+            for &life in collected.iter().chain([&owner]) {
+                if let Some(since) = self.had(of, life, kept, term) {
+                    found.push(InHand {
+                        life,
+                        since,
+                        computes: false,
+                    });
+                }
+            }
         }
-        let reign = self.reign(again)?;
-        let between = |kept: &&&Event| (first.at()..again.at()).contains(&kept.at());
-        let mut kept = self.checkpointed.get(op)?.iter().filter(between);
-        let kept = *kept.find(|kept| self.had(reign, kept))?;
-        Some([kept, again])
-    }
-
-    /// The coordinatorship in which a node handed something out.
-    fn reign(&self, assigned: &Event) -> Option<Reign<'a>> {
-        let turns = self.turns.get(&assigned.life())?.iter();
-        let own = turns.filter(|turn| turn.term() == assigned.term() && turn.at() <= assigned.at());
-        let named = |name| own.clone().find(|turn| turn.name() == name).copied();
-        let (won, acting) = (named("election_won")?, named("acting")?);
-        Some(Reign { won, acting })
-    }
-
-    /// Whether a coordinator must have had what was put into the checkpoint then.
-    fn had(&self, reign: Reign<'_>, kept: &Event) -> bool {
-        let keeper = kept.life();
-        if keeper == reign.acting.life() {
-            return true;
+        for since in deed
+            .computing
+            .iter()
+            .copied()
+            .filter(|event| event.term() < term)
+        {
+            if collected.contains(&since.life()) {
+                let life = since.life();
+                found.push(InHand {
+                    life,
+                    since,
+                    computes: true,
+                });
+            }
         }
-        if reign.won.at() <= kept.at() {
-            return false;
+        found
+    }
+
+    /// What shows that a life had got, before it promised to a term, what its coordinator had put into the
+    /// checkpoint.
+    fn had(&self, of: Epoch, life: Life, kept: &Event, term: u64) -> Option<&'a Event> {
+        let received = self.received.get(&(of, life))?;
+        let before = received.partition_point(|(computing, _)| computing.term() < term);
+        let index = received[..before].partition_point(|&(_, latest)| latest < kept.line);
+        received[..before]
+            .get(index)
+            .map(|&(computing, _)| computing)
+    }
+}
+
+/// The peers for which a coordinator must have waited until they had delivered; none if it may have
+/// passed somebody over.
+fn collected(
+    log: &Log,
+    deeds: &Deeds<'_>,
+    (_, owner): Epoch,
+    reign: &Reign<'_>,
+) -> Option<BTreeSet<Life>> {
+    let (won, acting) = (reign.won?, reign.acting?);
+    let words = deeds.words.get(&owner)?;
+    let before = words.iter().take_while(|word| word.line < acting.line);
+    let mut up: BTreeMap<u64, &Event> = BTreeMap::new();
+    let mut since = deeds.last_work(owner, won);
+    for word in before {
+        let peer = (word.number("peer"), word.number("peer_incarnation"));
+        match word.name() {
+            "peer_up" if word.line < won.line => {
+                up.insert(peer.0, word);
+            }
+            "peer_down" => {
+                up.remove(&peer.0);
+                // It is dead, and its last word came before this was known.
+                let last = deeds.last_word(peer).filter(|&last| last < word.at());
+                if word.text("by") == "link" && word.line < won.line && deeds.dead.contains(&peer) {
+                    since = since.max(last.unwrap_or(0));
+                }
+            }
+            _ => {}
         }
-        self.has_collected(reign, keeper, kept.at())
-            || (reign.won.at() > kept.at().saturating_add(SENT_NS)
-                && self.followers(kept).any(|life| {
-                    if life == reign.acting.life() {
-                        !self.fates.slept(life, kept.at(), reign.won.at())
-                    } else {
-                        self.has_collected(reign, life, kept.at())
-                    }
-                }))
     }
+    if acting.at() >= since.saturating_add(PATIENCE_NS) {
+        return None;
+    }
+    let sure = up.into_values().filter(|up| !may_lack(log, up, acting));
+    let lives = sure.map(|up| (up.number("peer"), up.number("peer_incarnation")));
+    Some(lives.collect())
+}
 
-    /// Who was sent what was put into the checkpoint then, and took it.
-    fn followers(&self, kept: &Event) -> impl Iterator<Item = Life> {
-        let sent = kept.at().saturating_add(SENT_NS);
-        let is_sent = !self
-            .fates
-            .away(kept.life(), kept.at(), sent.saturating_add(REAPING_NS));
-        let was_replaced = |won: &&Event| won.term() > kept.term() && won.at() <= sent;
-        let is_current = is_sent && !self.won.iter().any(was_replaced);
-        let (keeper, term, at) = (kept.life(), kept.term(), kept.at());
-        let follows = move |turns: &Vec<&Event>| {
-            let last = turns.iter().rev().find(|turn| turn.at() <= sent);
-            last.is_some_and(|turn| {
-                turn.name() == "following"
-                    && turn.at() < at
-                    && (turn.number("coordinator"), turn.term()) == (keeper.0, term)
-            })
-        };
-        let followers = self.turns.iter().filter(move |_| is_current);
-        followers
-            .filter(move |(life, turns)| follows(turns) && !self.has_lost(keeper, **life, sent))
-            .map(|(&life, _)| life)
+/// An operation that one coordinatorship alone assigned to a node, once, came from there.
+fn received<'a>(deeds: &Deeds<'a>) -> BTreeMap<(Epoch, Life), Vec<(&'a Event, usize)>> {
+    let mut received: BTreeMap<(Epoch, Life), Vec<(&'a Event, usize)>> = BTreeMap::new();
+    for deed in deeds.operations.values() {
+        for &computing in &deed.computing {
+            let to_it = |event: &&&Event| event.number("worker") == computing.node();
+            let mut assigned = deed.assigned.iter().filter(to_it);
+            if let (Some(assigned), None) = (assigned.next(), assigned.next())
+                && !happened_before(computing, assigned)
+            {
+                let of = (assigned.term(), assigned.life());
+                let list = received.entry((of, computing.life())).or_default();
+                list.push((computing, assigned.line));
+            }
+        }
     }
-
-    /// Whether a coordinator collected from one that has had something since a moment.
-    fn has_collected(&self, reign: Reign<'_>, from: Life, since: u64) -> bool {
-        let (collector, acting) = (reign.acting.life(), reign.acting);
-        let follows = |turn: &&Event| {
-            turn.name() == "following"
-                && (turn.number("coordinator"), turn.term()) == (acting.node(), acting.term())
-                && turn.at() >= acting.at()
-                && turn.at() - acting.at() <= PROMPT_NS
-        };
-        let turns = self.turns.get(&from);
-        acting.at() - reign.won.at() <= PROMPT_NS
-            && turns.is_some_and(|turns| turns.iter().any(follows))
-            && !self.fates.away(from, since, acting.at())
-            && !self.fates.died_by(from, acting.at())
-            && !self.fates.slept(collector, reign.won.at(), acting.at())
-            && !self.has_lost(collector, from, acting.at())
+    for list in received.values_mut() {
+        list.sort_unstable_by_key(|(computing, _)| computing.line);
+        let mut latest = 0;
+        for (_, assigned) in list {
+            latest = latest.max(*assigned);
+            *assigned = latest;
+        }
     }
-
-    /// Whether somebody took a peer for down before a moment.
-    fn has_lost(&self, who: Life, peer: Life, until: u64) -> bool {
-        let lost = self.lost.get(&(who, peer));
-        lost.is_some_and(|times| times.iter().any(|&at| at <= until))
-    }
+    received
 }

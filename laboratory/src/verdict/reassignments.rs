@@ -3,12 +3,18 @@
 //! A worker that lets the deadline of one operation pass loses all that it has, in one moment. So of
 //! those that are taken then, by one coordinator for that cause, one at least was handed out so long
 //! before; or was taken over, so long after the coordinator had begun to act.
+//!
+//! Order that is relied on: that of the coordinator's own lines, for whom it had lost, what it had handed out
+//! and when; that of messages, for what an earlier coordinator had handed out: its line came before the
+//! assignment was sent, and that before anybody else knew of it, so its clock is the earlier one; and what
+//! `fates` says of deaths and stops. Whether a peer was silent is for the coordinator to say: L3 judges it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::fates::Fates;
+use super::lacking::{Claim, Place, proved};
 use super::{Run, Violation};
 use crate::log::{Event, Life, Op};
 
@@ -18,7 +24,8 @@ const NAME: &str = "S7";
 const LATE_LINE: Duration = Duration::from_secs(1);
 
 pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
-    if !run.log.is_whole() {
+    // What proves them may be in the files that are gone.
+    if run.log.is_cut {
         return Vec::new();
     }
     let mut records = Records::default();
@@ -43,12 +50,28 @@ pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
     let by_another =
         |event: &Event| is_for_deadline(event) && overdue.contains(&(event.life(), event.at()));
     unproved.retain(|event| !by_another(event));
-    let violation = |event: &Event| {
+    proved(&run.log, claims(unproved))
+}
+
+/// One event that is missing explains all that one coordinator took in one moment, for one cause; but what it
+/// says of one operation is explained by another event of that one alone.
+fn claims(unproved: Vec<&Event>) -> Vec<Claim> {
+    let mut together: BTreeMap<_, Vec<Violation>> = BTreeMap::new();
+    for event in unproved {
         let (name, why) = (event.name(), event.text("why"));
         let message = format!("{name} for a cause that no event proves: {why}");
-        Violation::new(NAME, message, &[event])
-    };
-    unproved.into_iter().map(violation).collect()
+        let is_alone = name == "operation_recomputed";
+        let of_one = event.op().filter(|_| is_alone || why == "takeover");
+        together
+            .entry((event.life(), event.at(), name, why, of_one))
+            .or_default()
+            .push(Violation::new(NAME, message, &[event]));
+    }
+    let claims = together.into_values().map(|violations| Claim {
+        violations,
+        lacks: Some(Place::ANYWHERE),
+    });
+    claims.collect()
 }
 
 fn is_for_deadline(event: &Event) -> bool {

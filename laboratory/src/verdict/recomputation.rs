@@ -1,16 +1,28 @@
-//! S7, as far as a log can tell: an operation that is computed twice while a job needs it has a
-//! cause. Either who computed it first is dead, and its product is lost: no other is left from whom
-//! the coordinator must have had it, see `holders`. Or one of the two slept, and its product was late;
-//! or a coordinator said that it took the operation from a worker, for a cause that `reassignments`
-//! has proved.
+//! S7 and S8, as far as a log can tell: nothing is handed out, or computed, again without need.
+//!
+//! Three may know better, and each is judged by what it must have known:
+//!
+//! - a coordinator, of what it handed out or put into the checkpoint itself, in that coordinatorship: it
+//!   hands nothing out again that it did not take from the worker, for a cause that `reassignments` has
+//!   proved, and nothing at all that is in the checkpoint;
+//! - one that took over, of what those had in hand from whom it must have learnt it, see `holders`;
+//! - a worker, of what it has computed or computes: it does not begin that again.
+//!
+//! Order that is relied on: of the lines of each life, for what it knew; of epochs and messages in `holders`;
+//! and of the steps of a job's file in `needs`, since what no job needs is forgotten. A coordinator that is
+//! over, and does not know it, wakes and goes on at any time: but what it knew is judged by its own lines.
+//! Two that compute the same where nobody can have known of the other are no fault: a peer that was slow is
+//! passed over, and a product may die with all that had it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::deeds::{Deed, Deeds, Epoch, epoch};
 use super::fates::Fates;
-use super::holders::Holders;
+use super::holders::{Holders, InHand};
+use super::lacking::{Claim, Place, may_lack, proved};
+use super::needs::Needs;
 use super::{Run, Violation};
-use crate::job_files::accepted_lines;
-use crate::log::{Event, Op};
+use crate::log::{Event, Life, Op};
 
 const NAME: &str = "S7";
 
@@ -23,73 +35,40 @@ pub struct Repetition<'a> {
     pub first: &'a Event,
     /// Its `completed` again.
     pub second: &'a Event,
-    /// When it was completed before the first time; 0 if it was not.
-    since: u64,
-    /// Who computed it first is dead, and all who held its product, for all that is known.
-    is_lost: bool,
-    /// What shows that the coordinator had its product, if who computed it first is dead.
-    needless: Option<[&'a Event; 2]>,
+    why: &'a str,
 }
 
-pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
-    if !run.log.is_whole() {
-        return Vec::new();
+impl<'a> Repetition<'a> {
+    /// Why it was computed again: what the coordinator said when it handed it out again, if it did;
+    /// else `lost`, with its worker and all who held its product, or `overlap`: two went on with it.
+    pub fn why(&self) -> &'a str {
+        self.why
     }
-    let mut violations = Vec::new();
-    for again in repetitions(run, fates) {
-        let (first, second) = (again.first, again.second);
-        let slept = |event: &Event| fates.slept(event.life(), first.at(), second.at());
-        // That a takeover did not find it is no cause by itself: somebody lost it.
-        let was_taken = again.causes(run).any(|why| why != "takeover");
-        if !was_taken && !again.is_lost && !slept(first) && !slept(second) {
-            let (why, shown) = match again.needless {
-                Some([kept, assigned]) => (
-                    "though its coordinator must have had its product",
-                    vec![first, kept, assigned, second],
-                ),
-                None => ("without a cause", vec![first, second]),
-            };
-            let message = format!("{} was computed twice, {why}", again.op);
-            violations.push(Violation::new(NAME, message, &shown));
-        }
-    }
-    violations
 }
 
+/// For the figures: by the clocks alone, and so no proof of anything.
 pub(super) fn repetitions<'a>(run: &'a Run, fates: &Fates) -> Vec<Repetition<'a>> {
-    let mut repetitions = repeated(run, fates);
-    let orphans = repetitions.iter().filter(|again| again.is_lost);
-    let orphans: BTreeSet<&Op> = orphans.map(|again| again.op).collect();
-    let holders = Holders::of(run, fates, &orphans);
-    for again in repetitions.iter_mut().filter(|again| again.is_lost) {
-        again.needless = holders.needless(again.op, again.first, again.second);
-        again.is_lost = again.needless.is_none();
-    }
-    repetitions
-}
-
-/// The product of each counts as lost if who computed it first is dead.
-fn repeated<'a>(run: &'a Run, fates: &Fates) -> Vec<Repetition<'a>> {
-    let needed = Needed::of(run);
-    let mut completions: BTreeMap<&Op, Vec<&Event>> = BTreeMap::new();
-    for event in run.log.named("completed") {
-        if let Some(op) = event.op() {
-            completions.entry(op).or_default().push(event);
-        }
-    }
+    let deeds = Deeds::of(&run.log);
+    let needs = Needs::of(run, &deeds);
     let mut repetitions = Vec::new();
-    for (op, events) in completions {
+    for (&op, deed) in &deeds.operations {
         let mut since = 0;
-        for pair in events.windows(2) {
+        for pair in deed.completed.windows(2) {
             let (first, second) = (pair[0], pair[1]);
-            if needed.throughout(op.n, first.at(), second.at()) {
+            let times = since..=second.at();
+            let said = deed
+                .reassigned
+                .iter()
+                .rfind(|event| times.contains(&event.at()));
+            let is_lost = fates.died_by(first.life(), second.at());
+            let unsaid = if is_lost { "lost" } else { "overlap" };
+            if needs.throughout(op.n, first.at(), second.at()) {
+                let why = said.map_or(unsaid, |event| event.text("why"));
                 repetitions.push(Repetition {
                     op,
                     first,
                     second,
-                    since,
-                    is_lost: fates.died_by(first.life(), second.at()),
-                    needless: None,
+                    why,
                 });
             }
             since = first.at();
@@ -98,77 +77,203 @@ fn repeated<'a>(run: &'a Run, fates: &Fates) -> Vec<Repetition<'a>> {
     repetitions
 }
 
-impl<'a> Repetition<'a> {
-    /// Why it was computed again: what the coordinator said when it handed it out again, if it did;
-    /// else `lost`, with its worker and all who held its product, or `overlap`: two went on with it.
-    pub fn why(&self, run: &'a Run) -> &'a str {
-        let unsaid = if self.is_lost { "lost" } else { "overlap" };
-        self.causes(run).last().unwrap_or(unsaid)
+pub(super) fn check(run: &Run, deeds: &Deeds<'_>) -> Vec<Violation> {
+    // What was done in the files that are gone is not known.
+    if run.log.is_cut {
+        return Vec::new();
     }
+    let judge = Judge {
+        run,
+        deeds,
+        needs: Needs::of(run, deeds),
+        holders: Holders::of(&run.log, deeds),
+    };
+    let again = deeds
+        .operations
+        .iter()
+        .filter(|(_, deed)| deed.is_repeated());
+    let claims = again.flat_map(|(op, deed)| judge.operation(op, deed));
+    proved(&run.log, claims.collect())
+}
 
-    /// Why coordinators took it from a worker meanwhile, in order.
-    pub fn causes(&self, run: &'a Run) -> impl Iterator<Item = &'a str> {
-        let (op, times) = (self.op, self.since..=self.second.at());
-        run.log
-            .named("operation_reassigned")
-            .filter(move |event| times.contains(&event.at()) && event.op() == Some(op))
-            .map(|event| event.text("why"))
+impl Deed<'_> {
+    /// Whether anything was done with it twice; few are.
+    fn is_repeated(&self) -> bool {
+        self.assigned.len() > 1 || self.computing.len() > 1
     }
 }
 
-/// The times in which no open job needed a factorial: its products are forgotten then, rightly.
-#[derive(Debug, Default)]
-struct Needed {
-    /// Where files are collected, nobody may know any more who asked for a factorial.
-    is_shared: bool,
-    idle: BTreeMap<u64, Vec<(u64, u64)>>,
+struct Judge<'a, 'd> {
+    run: &'a Run,
+    deeds: &'d Deeds<'a>,
+    needs: Needs<'a>,
+    holders: Holders<'a>,
 }
 
-impl Needed {
-    fn of(run: &Run) -> Needed {
-        let mut open: BTreeMap<u64, BTreeSet<&str>> = BTreeMap::new();
-        let mut needed = Needed {
-            is_shared: run.is_shared,
-            ..Needed::default()
-        };
-        for event in &run.log.events {
-            let job = event.text("job");
-            match event.name() {
-                "job_accepted" => {
-                    for n in accepted_lines(&run.jobs, event) {
-                        open.entry(n).or_default().insert(job);
-                        needed.begin(n, event.at());
-                    }
+/// What one coordinatorship, or one worker, has done last with an operation.
+#[derive(Clone, Copy, Default)]
+struct Last<'a> {
+    /// Put into the checkpoint, since it was handed out.
+    kept: Option<&'a Event>,
+    assigned: Option<&'a Event>,
+    taken: bool,
+    begun: Option<&'a Event>,
+    completed: Option<&'a Event>,
+}
+
+impl Judge<'_, '_> {
+    fn operation(&self, op: &Op, deed: &Deed<'_>) -> Vec<Claim> {
+        let mut claims = self.handed_out(op, deed);
+        if claims.is_empty() {
+            claims = self.begun(op, deed);
+        }
+        claims
+    }
+
+    fn handed_out(&self, op: &Op, deed: &Deed<'_>) -> Vec<Claim> {
+        let acts = [&deed.assigned, &deed.checkpointed, &deed.reassigned];
+        let mut acts: Vec<&Event> = acts.into_iter().flatten().copied().collect();
+        acts.sort_unstable_by_key(|event| event.line);
+        let mut epochs: BTreeMap<Epoch, Last<'_>> = BTreeMap::new();
+        let mut claims = Vec::new();
+        for act in acts {
+            let last = epochs.entry(epoch(act)).or_default();
+            match act.name() {
+                "checkpointed" => last.kept = Some(act),
+                // That a takeover did not find it is no cause by itself: somebody lost it.
+                "operation_reassigned" => last.taken |= act.text("why") != "takeover",
+                _ => {
+                    let own = self.handed_out_again(op, *last, act);
+                    // What it does not know at its first, it does not know later.
+                    let is_first = last.assigned.is_none();
+                    let found = own.or_else(|| {
+                        let deed = is_first.then_some(deed)?;
+                        self.taken_over_in_vain(op, deed, last.taken, act)
+                    });
+                    claims.extend(found);
+                    (last.assigned, last.kept, last.taken) = (Some(act), None, false);
                 }
-                "job_done" | "job_rejected" | "job_deleted" => {
-                    for (n, jobs) in &mut open {
-                        if jobs.remove(job) && jobs.is_empty() {
-                            let times = needed.idle.entry(*n).or_default();
-                            times.push((event.at(), u64::MAX));
-                        }
-                    }
-                }
-                _ => {}
             }
         }
-        needed
+        claims
     }
 
-    fn begin(&mut self, n: u64, at: u64) {
-        // Before its first job, too: one of which nobody knows any more what it asked for may have needed it.
-        let times = self.idle.entry(n).or_insert_with(|| vec![(0, u64::MAX)]);
-        if let Some(last) = times.last_mut() {
-            last.1 = last.1.min(at);
+    /// By one coordinatorship, that had it in the checkpoint, or had not taken it back.
+    fn handed_out_again(&self, op: &Op, last: Last<'_>, again: &Event) -> Option<Claim> {
+        if let Some(kept) = last.kept {
+            let is_kept = self.is_kept(op, kept, again);
+            let message = format!("{op} was handed out though its coordinator had its product");
+            return is_kept.then(|| claim(message, &[kept, again], None));
         }
+        let before = last.assigned.filter(|_| !last.taken)?;
+        let message = format!("{op} was handed out twice, and not taken back between");
+        self.is_kept(op, before, again)
+            .then(|| claim(message, &[before, again], Some((before, again))))
     }
 
-    /// Whether some job needed n! at every moment of a time.
-    fn throughout(&self, n: u64, from: u64, to: u64) -> bool {
-        let Some(idle) = self.idle.get(&n) else {
-            return !self.is_shared;
-        };
-        !idle
+    /// Whether its coordinator knew all the time, between two of its lines, that a job needs it.
+    fn is_kept(&self, op: &Op, from: &Event, until: &Event) -> bool {
+        self.needs.is_kept(op.n, from, until) || self.is_open_to_itself(op, from, until)
+    }
+
+    /// As its own lines have it: it ended no job between them that needs this, nor can it have found one
+    /// ended by another, since that is by a commit, which it learns at its own: when it has all digits.
+    fn is_open_to_itself(&self, op: &Op, from: &Event, until: &Event) -> bool {
+        let life = until.life();
+        let words = self.deeds.words.get(&life).map_or(&[][..], Vec::as_slice);
+        let first = words.partition_point(|word| word.line < from.line);
+        let mut words = words[first..]
             .iter()
-            .any(|&(since, until)| since <= to && from <= until)
+            .take_while(|word| word.line < until.line);
+        let digits = self.deeds.digits.get(&(life, op.n));
+        let digits = digits.map_or(&[][..], Vec::as_slice);
+        let next = digits.partition_point(|&line| line <= from.line);
+        digits.get(next).is_none_or(|&line| line >= until.line)
+            && !words.any(|word| self.needs.may_forget(op.n, word))
+            && !may_lack(&self.run.log, from, until)
+    }
+
+    /// By a coordinator that must have learnt, when it took over, who had it.
+    fn taken_over_in_vain(
+        &self,
+        op: &Op,
+        deed: &Deed<'_>,
+        has_taken: bool,
+        again: &Event,
+    ) -> Option<Claim> {
+        if self.needs.is_over(op.n, again) {
+            return None;
+        }
+        let acting = self.deeds.reigns.get(&epoch(again))?.acting?;
+        let had = self.holders.of_operation(deed, epoch(again));
+        let counts = |had: &&InHand<'_>| {
+            let is_dropped = || has_taken || self.has_won_since(had.since, again.term());
+            self.needs.is_kept(op.n, had.since, again) && !(had.computes && is_dropped())
+        };
+        let had = had.iter().find(counts)?;
+        let message = format!(
+            "{op} was computed again though its coordinator must have learnt that node {} {}",
+            had.life.0,
+            if had.computes {
+                "computed it"
+            } else {
+                "had its product"
+            }
+        );
+        let lacks = had.computes.then_some((acting, again));
+        Some(claim(message, &[had.since, acting, again], lacks))
+    }
+
+    /// By the worker that has its product, or computes it.
+    fn begun(&self, op: &Op, deed: &Deed<'_>) -> Vec<Claim> {
+        let acts = [&deed.computing, &deed.completed];
+        let mut acts: Vec<&Event> = acts.into_iter().flatten().copied().collect();
+        acts.sort_unstable_by_key(|event| event.line);
+        let mut lives: BTreeMap<Life, Last<'_>> = BTreeMap::new();
+        let mut claims = Vec::new();
+        for act in acts {
+            let last = lives.entry(act.life()).or_default();
+            if act.name() == "completed" {
+                last.completed = Some(act);
+                continue;
+            }
+            claims.extend(self.begun_again(op, *last, act));
+            last.begun = Some(act);
+        }
+        claims
+    }
+
+    fn begun_again(&self, op: &Op, last: Last<'_>, again: &Event) -> Option<Claim> {
+        let had = |event: &&Event| self.needs.is_kept(op.n, event, again);
+        if let Some(done) = last.completed.filter(had) {
+            let message = format!("{op} was computed twice by node {}", again.node());
+            return Some(claim(message, &[done, again], None));
+        }
+        let begun = last.begun.filter(had)?;
+        if self.has_won_between(begun, again.line) {
+            return None;
+        }
+        let message = format!("{op} was begun twice by node {}", again.node());
+        Some(claim(message, &[begun, again], Some((begun, again))))
+    }
+
+    /// Whether a life won after an event, before it knew of a term: it dropped what it computed.
+    fn has_won_since(&self, event: &Event, term: u64) -> bool {
+        let words = self.deeds.words.get(&event.life()).into_iter().flatten();
+        let mut won = words.filter(|word| word.name() == "election_won");
+        won.any(|won| won.line > event.line && won.term() < term)
+    }
+
+    fn has_won_between(&self, event: &Event, line: usize) -> bool {
+        let words = self.deeds.words.get(&event.life()).into_iter().flatten();
+        let mut won = words.filter(|word| word.name() == "election_won");
+        won.any(|won| (event.line..line).contains(&won.line))
+    }
+}
+
+fn claim(message: String, events: &[&Event], lacks: Option<(&Event, &Event)>) -> Claim {
+    Claim {
+        violations: vec![Violation::new(NAME, message, events)],
+        lacks: lacks.map(|(from, until)| Place::between(from, until)),
     }
 }

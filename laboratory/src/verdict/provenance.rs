@@ -1,0 +1,104 @@
+//! S7 and S5: what is computed was handed out by somebody who owned an epoch, and what is in the checkpoint
+//! was computed by somebody.
+//!
+//! Order that is relied on: that of messages. The assignment is sent after its line, and was there before
+//! the line of who computes it; a product is sent after the line of who completed it, and was there before
+//! the line of who put it into the checkpoint. So nothing excuses a line that lacks the one before it, but a
+//! log that lacks lines: who dies before its line is written has sent nothing. Within a worker, its own lines.
+
+use std::collections::BTreeMap;
+
+use super::Violation;
+use super::deeds::{Deed, Deeds, epoch};
+use super::lacking::{Claim, Place, proved};
+use crate::log::order::happened_before;
+use crate::log::{Event, Life, Log, Op};
+
+pub(super) fn check(log: &Log, deeds: &Deeds<'_>) -> Vec<Violation> {
+    // The lines may be in the files that are gone.
+    if log.is_cut {
+        return Vec::new();
+    }
+    let mut claims = Vec::new();
+    for (op, deed) in &deeds.operations {
+        claims.extend(assigned_by_nobody(deeds, op, deed));
+        claims.extend(begun_by_nobody(op, deed));
+        claims.extend(completed_by_nobody(op, deed));
+    }
+    proved(log, claims)
+}
+
+/// One line that is missing explains all that a node computes of an operation.
+fn assigned_by_nobody(deeds: &Deeds<'_>, op: &Op, deed: &Deed<'_>) -> Vec<Claim> {
+    let is_cause = |computing: &Event, assigned: &Event| {
+        assigned.number("worker") == computing.node()
+            && assigned.term() <= computing.term()
+            && deeds.reigns.contains_key(&epoch(assigned))
+            && !happened_before(computing, assigned)
+    };
+    let without = deed.computing.iter().filter(|computing| {
+        let mut assigned = deed.assigned.iter();
+        !assigned.any(|assigned| is_cause(computing, assigned))
+    });
+    let mut claims: Vec<(u64, Claim)> = Vec::new();
+    for computing in without {
+        let message = format!(
+            "{op} is computed by node {}, and nobody who owned an epoch had assigned it",
+            computing.node()
+        );
+        let violation = Violation::new("S7", message, &[computing]);
+        match claims
+            .iter_mut()
+            .find(|(node, _)| *node == computing.node())
+        {
+            Some((_, claim)) => claim.violations.push(violation),
+            None => claims.push((computing.node(), claim(violation, Place::ANYWHERE))),
+        }
+    }
+    claims.into_iter().map(|(_, claim)| claim).collect()
+}
+
+fn begun_by_nobody(op: &Op, deed: &Deed<'_>) -> Vec<Claim> {
+    let acts = deed.computing.iter().chain(&deed.completed);
+    let mut acts: Vec<&Event> = acts.copied().collect();
+    acts.sort_unstable_by_key(|event| event.line);
+    let mut begun: BTreeMap<Life, usize> = BTreeMap::new();
+    let mut claims = Vec::new();
+    for act in acts {
+        let begun = begun.entry(act.life()).or_default();
+        if act.name() == "computing" {
+            *begun += 1;
+        } else if *begun > 0 {
+            *begun -= 1;
+        } else {
+            let node = act.node();
+            let message = format!("{op} is completed by node {node}, which had not begun it");
+            let violation = Violation::new("S7", message, &[act]);
+            claims.push(claim(violation, Place::before(act)));
+        }
+    }
+    claims
+}
+
+fn completed_by_nobody(op: &Op, deed: &Deed<'_>) -> Option<Claim> {
+    let without = deed.checkpointed.iter().filter(|kept| {
+        let mut completed = deed.completed.iter();
+        !completed.any(|completed| !happened_before(kept, completed))
+    });
+    let violation = |kept: &&Event| {
+        let message = format!("{op} is put into the checkpoint, and nobody had completed it");
+        Violation::new("S5", message, &[kept])
+    };
+    let violations: Vec<Violation> = without.map(violation).collect();
+    (!violations.is_empty()).then_some(Claim {
+        violations,
+        lacks: Some(Place::ANYWHERE),
+    })
+}
+
+fn claim(violation: Violation, lacks: Place) -> Claim {
+    Claim {
+        violations: vec![violation],
+        lacks: Some(lacks),
+    }
+}
