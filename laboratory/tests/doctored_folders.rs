@@ -9,7 +9,7 @@ use std::fs;
 
 use laboratory::log::Log;
 use laboratory::verdict::Run;
-use made::{Made, assert_sound, breaks};
+use made::{Made, assert_sound, breaks, op};
 use serde_json::json;
 
 /// Digests of jobs that ask for 0! and for 1!.
@@ -237,7 +237,11 @@ fn what_is_computed_again_for_another_job_needs_no_cause() {
         let broken = shared(|made| {
             made.add(600, 2, 1, json!({"event": "job_accepted", "job": "again"}));
             for (at, kind) in [(610, "multiply"), (620, "decimal")] {
-                made.operation(at, 0, "completed", kind);
+                let assigned = json!({"event": "assigned", "op": op(kind), "worker": 0});
+                made.add(at, 2, 1, assigned);
+                made.operation(at + 1, 0, "computing", kind);
+                made.operation(at + 2, 0, "completed", kind);
+                made.operation(at + 3, 2, "checkpointed", kind);
             }
             made.job(630, "result_published", "again");
             made.job(640, "job_done", "again");

@@ -196,12 +196,13 @@ impl Takeover {
 }
 
 impl Node {
-    /// Once every peer has delivered or was passed over: announce the victory, and act.
+    /// Once every peer has delivered or was passed over: announce the victory, and act. In a cluster that
+    /// stops nobody takes an office any more.
     pub(crate) fn act_if_collected(&mut self) {
         let Role::Winner(takeover) = &mut self.role else {
             return;
         };
-        if !takeover.is_complete() {
+        if self.core.stopping || !takeover.is_complete() {
             return;
         }
         let (epoch, promised) = (takeover.epoch, std::mem::take(&mut takeover.promised));

@@ -497,6 +497,23 @@ fn who_is_a_candidate_when_the_cluster_stops_wins_nothing() {
     assert!(!actions.traced(|trace| matches!(trace, Trace::ElectionWon)));
 }
 
+#[test]
+fn who_collects_when_the_cluster_stops_does_not_begin_to_act() {
+    let mut node = Solo::linked(2, config(3));
+    node.step(Event::Start);
+    let epoch = node.node.highest();
+    let promises = |node: &mut Solo, peer| {
+        let inventory = Inventory::default();
+        node.receive(peer, Message::Promise { epoch, inventory })
+    };
+    promises(&mut node, 0);
+    node.step(Event::Stopping);
+    let mut actions = promises(&mut node, 1);
+    actions.0.extend(node.pass(Duration::from_secs(3)).0);
+    assert!(!actions.traced(|trace| matches!(trace, Trace::Acting)));
+    assert_eq!(node.node.acting(), None);
+}
+
 /// A hint tells of two losses, of the life that was known and of its successor: each of them lets
 /// the node win.
 #[test]
