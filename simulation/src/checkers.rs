@@ -1,7 +1,10 @@
 //! What must always hold, a file a property. Each checker sees all that happens and keeps no more
 //! of it than it needs for the next look.
 
+pub mod assignments;
 pub mod authority;
+mod casualties;
+pub mod collect;
 pub mod coordinator_death;
 pub mod coordinator_idle;
 pub mod damping;
@@ -9,6 +12,7 @@ pub mod dead_lives;
 pub mod forgetting;
 pub mod job_files;
 pub mod liveness;
+mod material;
 pub mod merge;
 pub mod obedience;
 pub mod operands;
@@ -73,7 +77,9 @@ impl Default for Checkers {
             Box::<coordinator_idle::CoordinatorIdle>::default(),
             Box::<recomputation::Recomputation>::default(),
             Box::<forgetting::Forgetting>::default(),
+            Box::<assignments::Assignments>::default(),
             Box::<merge::Merge>::default(),
+            Box::<collect::Collect>::default(),
             Box::<job_files::JobFiles>::default(),
             Box::<stopping::Stopping>::default(),
             Box::<damping::Damping>::default(),

@@ -225,7 +225,7 @@ impl Cluster {
             Happening::Wake(id) => self.wake(id, at)?,
             Happening::Arithmetic(life) => self.arithmetic_done(life),
             Happening::File(life) => self.make_call(life)?,
-            Happening::Reap(life, uptime) => self.reap(life, uptime),
+            Happening::Reap(life, uptime) => self.reap(life, uptime)?,
             Happening::Signalled(life) => self.signalled(life),
             Happening::Spawn(id) => self.spawn(id)?,
             Happening::Bind(life) => self.bind(life),

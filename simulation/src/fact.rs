@@ -105,6 +105,8 @@ pub enum Fact<'a> {
     Born(Life),
     /// A process ended.
     Died(Life),
+    /// The supervisor counts a death that a job caused: the memory was used up, or a process aborted.
+    CausedDeath,
     /// A node made a file call, in the name of an epoch, after a look at the highest that it knew.
     Called {
         /// Whose call.

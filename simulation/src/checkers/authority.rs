@@ -1,4 +1,7 @@
 //! S3: a node that knows a higher epoch starts no assignment, checkpoint or file call of its own.
+//!
+//! Relies on the order of the actions in one step of one process, and on what the file thread knew when
+//! it decided on a call.
 
 use protocol::event::Action;
 use protocol::id::Epoch;
@@ -98,6 +101,7 @@ fn is_trace(action: &Action, is: impl Fn(&Trace) -> bool) -> bool {
     matches!(action, Action::Trace { trace, .. } if is(trace))
 }
 
-fn owns(life: Life, epoch: Epoch) -> bool {
+/// Whether an epoch is that of a life.
+pub(super) fn owns(life: Life, epoch: Epoch) -> bool {
     epoch.node == life.node && epoch.incarnation == life.incarnation
 }

@@ -2,6 +2,9 @@
 //! not assigned, but to a worker that has it: who answers with what it has. So the death of a
 //! coordinator alone loses no finished operation. A coordinator that is deposed and not told yet may
 //! assign what was sent to its successor already.
+//!
+//! Relies on the order in which things happen in the whole cluster, which a simulation knows, and on
+//! what each process really holds after a step.
 
 use std::collections::{BTreeMap, BTreeSet};
 

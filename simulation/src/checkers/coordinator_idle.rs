@@ -1,4 +1,7 @@
 //! S6: a coordinator computes nothing.
+//!
+//! Relies on the order of the actions of one process: it owns an epoch between the lines in which it says
+//! that it has won and that it steps down.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,8 @@
 //! L1, in part: nobody waits for longer than 30 s before it claims the office of a lower node, nor at all
 //! as long as it has lost its own once.
+//!
+//! Relies on the order of each process's own steps, and on its end: a node is in office from the step on
+//! in which the highest epoch that it knows is its own.
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,7 @@
 
 mod elections;
 mod job_files;
+mod kinds;
 mod operations;
 
 use std::time::Duration;
@@ -85,6 +86,18 @@ impl Doctored {
         Doctored::knowing(life, epoch(term, life)).trace(Trace::ElectionWon)
     }
 
+    /// It knew no more than this before.
+    fn knew(mut self, highest: Epoch) -> Doctored {
+        self.before.highest = highest;
+        self
+    }
+
+    /// It did not act before.
+    fn begins_to_act(mut self) -> Doctored {
+        self.before.acting = None;
+        self
+    }
+
     fn event(mut self, event: Event) -> Doctored {
         self.event = event;
         self
@@ -121,8 +134,12 @@ impl Doctored {
     }
 
     fn shown_to(&self, checker: &mut dyn Checker) -> Result<(), String> {
+        self.told_to(|fact| checker.see(fact))
+    }
+
+    fn told_to<R>(&self, tell: impl FnOnce(&Fact<'_>) -> R) -> R {
         let held = || self.held.clone();
-        checker.see(&Fact::Step(&Step {
+        tell(&Fact::Step(&Step {
             at: self.at,
             life: self.life,
             event: &self.event,

@@ -1,9 +1,12 @@
 //! S9: every accepted file ends once, in done or in failed; nothing is overwritten or lost.
+//!
+//! Relies on the order of the changes of the jobs directory, which is one place. A file is told from
+//! others by its number, whatever its name: it goes on only from where it stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::event::Action;
-use protocol::file::Folder;
+use protocol::file::{FilePath, Folder};
 use protocol::trace::Trace;
 
 use super::results::show;
@@ -14,7 +17,7 @@ use crate::fact::Fact;
 /// Where each dropped file is.
 #[derive(Debug, Default)]
 pub struct JobFiles {
-    homes: BTreeMap<usize, Folder>,
+    homes: BTreeMap<usize, BTreeSet<FilePath>>,
     /// Somebody took jobs away that had ended.
     collected: bool,
 }
@@ -26,9 +29,12 @@ impl Checker for JobFiles {
 
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         if let Fact::PowerLost(files) = fact {
-            let homes = files.iter();
-            let homes = homes.filter_map(|(path, file)| Some((file.job?, path.folder)));
-            self.homes = homes.collect();
+            self.homes.clear();
+            for (path, file) in *files {
+                if let Some(job) = file.job {
+                    self.homes.entry(job).or_default().insert(path.clone());
+                }
+            }
         }
         if let Fact::Collected(_) = fact {
             self.collected = true;
@@ -82,15 +88,27 @@ impl JobFiles {
                         show(to)
                     ));
                 }
-                self.homes.insert(job, to.folder);
+                let homes = self.homes.entry(job).or_default();
+                if !homes.remove(from)
+                    && let Some(home) = homes.first()
+                {
+                    return Err(format!(
+                        "job {job} went from {} to {}, and stands as {}",
+                        show(from),
+                        show(to),
+                        show(home)
+                    ));
+                }
+                homes.insert(to.clone());
                 Ok(())
             }
-            Change::Written { path, before, .. } if path.folder != Folder::Inbox => {
-                is_job(before.as_ref(), || {
-                    format!("{} was written over", show(path))
-                })
+            Change::Written { path, file, before } => {
+                if let Some(job) = file.job {
+                    self.homes.entry(job).or_default().insert(path.clone());
+                }
+                let before = before.as_ref().filter(|_| path.folder != Folder::Inbox);
+                is_job(before, || format!("{} was written over", show(path)))
             }
-            Change::Written { .. } => Ok(()),
             Change::Removed { path, file } => {
                 is_job(Some(file), || format!("{} was removed", show(path)))
             }

@@ -1,5 +1,8 @@
 //! S8: merging loses no finished operation that a node has which answered Collect, and lived to
 //! deliver: neither what it holds, nor what it has finished and the stream has not shown yet.
+//!
+//! Relies on the order of the winner's own steps, and on what the message of a promise carries; what its
+//! sender kept is known from that one's own steps. Who is asked at all is the matter of `collect.rs`.
 
 use super::promises::Promises;
 use super::{Checker, is_done};

@@ -1,4 +1,7 @@
 //! S2: nobody obeys an epoch below the highest that it has seen or promised.
+//!
+//! Relies on the order of one process's own steps, and of the actions in each. What a step tells of a
+//! higher epoch counts for all that comes of it: a node follows the highest that it knows, and no other.
 
 use std::collections::BTreeMap;
 
@@ -56,19 +59,57 @@ impl Obedience {
                 )
             })?;
         }
-        for action in step.actions {
-            if let Action::Send { message, .. } = action
-                && let Some(epoch) = obeyed(message)
-                && epoch < step.before.highest
-            {
-                return Err(format!(
-                    "{life} sends {} in epoch {epoch} although it knows {}",
-                    message.name(),
-                    step.before.highest
-                ));
+        follows_the_highest(step)
+    }
+}
+
+/// Whether what it says as a follower is in the name of the highest epoch that it knows.
+fn follows_the_highest(step: &Step<'_>) -> Result<(), String> {
+    let wins = |action: &Action| {
+        matches!(
+            action,
+            Action::Trace {
+                trace: Trace::ElectionWon,
+                ..
             }
+        )
+    };
+    // Before it wins one of its own, it knows what it knew, and what it has just been told.
+    let mut known = if step.actions.iter().any(wins) {
+        step.before.highest.max(told(step.event))
+    } else {
+        step.after.highest
+    };
+    for action in step.actions {
+        if wins(action) {
+            known = step.after.highest;
         }
-        Ok(())
+        if let Action::Send { message, .. } = action
+            && let Some(epoch) = obeyed(message)
+            && epoch != known
+        {
+            return Err(format!(
+                "{} sends {} in epoch {epoch} although it knows {known}",
+                step.life,
+                message.name()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The epoch that an event tells of.
+fn told(event: &Event) -> Epoch {
+    match event {
+        Event::LinkUp { highest, .. } => *highest,
+        Event::Received { message, .. } => match *message {
+            Message::Election { highest, .. }
+            | Message::Answer { highest, .. }
+            | Message::Stale { highest } => highest,
+            Message::Following { epoch } => epoch,
+            _ => message.authority().unwrap_or(Epoch::NONE),
+        },
+        _ => Epoch::NONE,
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! A peer that answers when the winner acts already was passed over, or not there: what it brings
 //! counts as late, and may be computed twice.
+//!
+//! Relies on the order of the coordinator's own steps, and of the worker's for what that keeps.
 
 use protocol::event::Action;
 use protocol::id::NodeId;

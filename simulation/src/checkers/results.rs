@@ -1,10 +1,14 @@
-//! S4: one published result per job, equal to n!.
+//! S4: one published result per job, equal to n!; and a job fails for a cause that there was.
+//!
+//! Relies on the order of the changes of the jobs directory, which is one place, and on the deaths that
+//! there were until then. Results are computed here, without the protocol's help.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use protocol::file::{FilePath, Folder};
 
+use super::casualties::Casualties;
 use super::{Checker, on_change};
 use crate::directory::{Change, File};
 use crate::fact::Fact;
@@ -17,8 +21,7 @@ pub struct Results {
     committed: BTreeMap<(Folder, Vec<u8>), Bytes>,
     /// The epochs whose texts were delivered.
     delivered: BTreeMap<(Folder, Vec<u8>), Vec<u64>>,
-    /// How many processes have ended.
-    deaths: u64,
+    casualties: Casualties,
     /// Those whose texts were taken away.
     collected: BTreeSet<(Folder, Vec<u8>)>,
 }
@@ -29,6 +32,7 @@ impl Checker for Results {
     }
 
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        self.casualties.see(fact);
         match fact {
             Fact::Collected(text) => {
                 let name = text.name.strip_suffix(b".txt").unwrap_or_default();
@@ -43,25 +47,12 @@ impl Checker for Results {
                 self.committed = jobs.collect();
                 Ok(())
             }
-            Fact::Died(_) => {
-                self.deaths += 1;
-                Ok(())
-            }
             _ => on_change(fact, |change| self.changed(change)),
         }
     }
 }
 
 impl Results {
-    /// Whether a text tells of deaths for want of memory, and no more of them than there were.
-    fn are_deaths(&self, text: &[u8]) -> bool {
-        let count = std::str::from_utf8(text)
-            .ok()
-            .and_then(|text| text.split_once(" nodes died for want of memory"))
-            .and_then(|(count, _)| count.parse::<u64>().ok());
-        count.is_some_and(|count| count <= self.deaths)
-    }
-
     fn changed(&mut self, change: &Change) -> Result<(), String> {
         match change {
             Change::Moved {
@@ -123,10 +114,7 @@ impl Results {
             (Verdict::Results(text), Folder::Done) => text == file.content,
             (Verdict::Rejected, Folder::Failed) => !file.content.is_empty(),
             // No worker survives one of its operations, or no node the whole of it.
-            (Verdict::Results(_), _) => {
-                has(&file.content, b"workers died one after the other")
-                    || self.are_deaths(&file.content)
-            }
+            (Verdict::Results(_), _) => self.casualties.explain(&file.content, job),
             (Verdict::Rejected, _) => false,
         };
         if right {
@@ -162,10 +150,6 @@ fn unless_text(path: &FilePath, what: &str) -> Result<(), String> {
         return Err(format!("the published text {} {what}", show(path)));
     }
     Ok(())
-}
-
-fn has(content: &[u8], words: &[u8]) -> bool {
-    content.windows(words.len()).any(|window| window == words)
 }
 
 pub(crate) fn show(path: &FilePath) -> String {

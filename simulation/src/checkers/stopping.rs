@@ -1,4 +1,7 @@
-//! L4: a node that was told that the cluster stops holds no election from then on.
+//! L4: a node that was told that the cluster stops holds no election from then on, and takes no office:
+//! who has won one before does not begin to act.
+//!
+//! Relies on the order of one process's own steps.
 
 use std::collections::BTreeSet;
 
@@ -35,12 +38,21 @@ impl Checker for Stopping {
                 }
             )
         };
-        if self.told.contains(&step.life) && step.actions.iter().any(elects) {
+        if !self.told.contains(&step.life) {
+            return Ok(());
+        }
+        if step.actions.iter().any(elects) {
             return Err(format!(
                 "{} holds an election although the cluster stops",
                 step.life
             ));
         }
-        Ok(())
+        match step.after.acting {
+            Some(epoch) if step.before.acting != Some(epoch) => Err(format!(
+                "{} begins to act in epoch {epoch} although the cluster stops",
+                step.life
+            )),
+            _ => Ok(()),
+        }
     }
 }

@@ -1,4 +1,6 @@
 //! S1: no two processes own one epoch, and none owns the same twice.
+//!
+//! Relies on no order but that of a process's own steps: it wins an epoch before it acts in it.
 
 use std::collections::BTreeMap;
 

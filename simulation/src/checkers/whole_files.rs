@@ -1,4 +1,7 @@
 //! S10: no half-written file is read, as far as a lease or a quiet time can tell.
+//!
+//! Relies on the order of the changes and reads of the jobs directory, which is one place, and on the
+//! clock of the simulation for the quiet time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

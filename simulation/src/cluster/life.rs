@@ -129,14 +129,16 @@ impl Cluster {
         Ok(())
     }
 
-    pub(super) fn reap(&mut self, life: Life, uptime: Duration) {
+    pub(super) fn reap(&mut self, life: Life, uptime: Duration) -> Result<(), Violation> {
         if self.surroundings.memory_kills && !self.supervisor.stopping {
             self.supervisor.deaths.caused += 1;
+            self.check(&Fact::CausedDeath)?;
         }
         let wait = self.supervisor.end(life.node, uptime, &mut self.chance);
         self.agenda
             .enter(self.now + wait, Happening::Spawn(life.node));
         self.owe_hints();
+        Ok(())
     }
 
     /// The process gets a signal after so many more of its actions, if it is not over before.

@@ -209,7 +209,10 @@ impl Cluster {
         match event {
             Event::Received {
                 from, incarnation, ..
-            } => *incarnation < self.supervisor.slot(*from).incarnation,
+            } => {
+                let slot = self.supervisor.slot(*from);
+                *incarnation < slot.incarnation || slot.state == ChildState::Gone
+            }
             _ => false,
         }
     }
