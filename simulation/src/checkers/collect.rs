@@ -120,10 +120,8 @@ impl Process {
                 from,
                 incarnation,
                 message: Message::Promise { epoch, .. },
-            } if self.won == Some(epoch) => {
-                if self.meet(from, incarnation).is_some() {
-                    self.dealt_with.insert(from);
-                }
+            } if self.won == Some(epoch) && self.meet(from, incarnation).is_some() => {
+                self.dealt_with.insert(from);
             }
             Event::Timeout(Timer::Collect(peer)) => {
                 self.dealt_with.insert(peer);

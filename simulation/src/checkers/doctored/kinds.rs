@@ -90,6 +90,10 @@ impl Story {
         self.said = self.said.take().or(said);
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "each step is made where it is told"
+    )]
     fn step(&mut self, step: Doctored) {
         step.told_to(|fact| self.tell(fact));
     }
