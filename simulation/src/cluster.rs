@@ -16,7 +16,7 @@ mod telling;
 mod threads;
 mod turn;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use protocol::config::Config;
@@ -82,8 +82,8 @@ pub struct Cluster {
     pub(crate) disk_hangs_until: Time,
     /// What the nodes wrote to standard output.
     pub(crate) lines: Vec<String>,
-    /// Jobs whose texts a person took away.
-    pub(crate) collected: BTreeSet<usize>,
+    /// Jobs whose texts a person took away, and where they had ended.
+    pub(crate) collected: BTreeMap<usize, Folder>,
     agenda: Agenda<Happening>,
     roused: Vec<(NodeId, Time)>,
     changes: Vec<Change>,
@@ -141,7 +141,7 @@ impl Cluster {
             reached: Reached::default(),
             disk_hangs_until: Time(0),
             lines: Vec::new(),
-            collected: BTreeSet::new(),
+            collected: BTreeMap::new(),
             agenda: Agenda::default(),
             roused: Vec::new(),
             changes: Vec::new(),
@@ -298,7 +298,8 @@ impl Cluster {
                 continue;
             }
             let number = self.directory.get(&job).and_then(|file| file.job);
-            self.collected.extend(number);
+            self.collected
+                .extend(number.map(|number| (number, text.folder)));
             self.directory.take_away(&text);
             if with_jobs {
                 self.directory.take_away(&job);

@@ -68,7 +68,7 @@ pub fn open_jobs(scenario: &Scenario, cluster: &Cluster) -> usize {
 }
 
 fn ended(cluster: &Cluster, number: usize, job: &Job) -> Result<(), String> {
-    if cluster.collected.contains(&number) {
+    if cluster.collected.contains_key(&number) {
         return Ok(());
     }
     let Some(path) = cluster.directory.find_job(number) else {
@@ -111,7 +111,10 @@ pub fn left_over(scenario: &Scenario, cluster: &Cluster) -> Option<Violation> {
     // Nodes died of them too often.
     let files = cluster.directory.files().iter();
     let failed = files.filter(|(path, _)| path.folder == Folder::Failed);
-    let failed: BTreeSet<usize> = failed.filter_map(|(_, file)| file.job).collect();
+    let mut failed: BTreeSet<usize> = failed.filter_map(|(_, file)| file.job).collect();
+    let collected = cluster.collected.iter();
+    let collected = collected.filter(|&(_, &folder)| folder == Folder::Failed);
+    failed.extend(collected.map(|(&job, _)| job));
     for (number, job) in scenario.jobs.iter().enumerate() {
         if let Verdict::Results(text) = Job::verdict(&job.content)
             && !failed.contains(&number)
@@ -223,6 +226,19 @@ mod tests {
         assert_eq!(left_over(&scenario, &cluster), None);
         cluster.lines.clear();
         assert_eq!(property(left_over(&scenario, &cluster)), Some("S4"));
+    }
+
+    #[test]
+    fn s4_the_lines_of_a_job_that_was_collected_unless_it_failed() {
+        let (mut scenario, mut cluster) = undisturbed(0);
+        scenario.jobs.push(Job {
+            file: "a.job".to_owned(),
+            content: Bytes::from_static(b"3!\n"),
+        });
+        for (folder, law) in [(Folder::Done, Some("S4")), (Folder::Failed, None)] {
+            cluster.collected.insert(0, folder);
+            assert_eq!(property(left_over(&scenario, &cluster)), law);
+        }
     }
 
     #[test]
