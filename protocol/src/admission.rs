@@ -62,7 +62,7 @@ impl Coordinator {
         }
         self.tell_unneeded(core, peer, inventory);
         core.send(peer, Message::Victory { epoch });
-        self.pool.admit(peer);
+        self.pool.admit(peer, inventory.queued.is_empty());
         self.resume_work(core, peer, inventory);
         let due = core.after(core.config.suspect_after);
         core.timers.arm_if_idle(Timer::PeerSilence(peer), due);

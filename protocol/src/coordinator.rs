@@ -72,7 +72,7 @@ impl Coordinator {
     /// Finished operations arrive, from the worker that computed them or from a peer that held
     /// them.
     pub(crate) fn products(&mut self, core: &mut Core, from: NodeId, products: Vec<Product>) {
-        self.pool.delivered(from);
+        self.pool.answered(from);
         for product in products {
             let id = product.operation;
             if core.is_valid(id) {
@@ -89,6 +89,7 @@ impl Coordinator {
     /// operations again.
     pub(crate) fn missing(&mut self, core: &mut Core, peer: NodeId, operations: &[OperationId]) {
         let epoch = self.epoch;
+        self.pool.answered(peer);
         for &id in operations {
             if !core.is_valid(id) {
                 continue;

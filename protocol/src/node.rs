@@ -224,6 +224,14 @@ impl Node {
         }
     }
 
+    /// The peers that this node, as coordinator, gives operations when it has some and they have room.
+    pub fn workers(&self) -> Vec<NodeId> {
+        match &self.role {
+            Role::Coordinator(coordinator) => coordinator.pool.workers(&self.core),
+            _ => Vec::new(),
+        }
+    }
+
     /// What this node does, for a report; the jobs are listed at the coordinator only.
     pub fn status(&self) -> Status {
         Status {

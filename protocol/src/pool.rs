@@ -24,7 +24,7 @@ pub(crate) struct Pool {
 struct Slot {
     /// Gets the checkpoint stream; has the snapshot, or is sent it.
     admitted: bool,
-    /// Let an operation's deadline pass, and has delivered nothing since: gets no more.
+    /// Let an operation's deadline pass, and has not shown since that it goes on: gets no more.
     overdue: bool,
     outstanding: BTreeMap<OperationId, Assignment>,
     /// Leaves below the outstanding operations.
@@ -51,9 +51,12 @@ impl Pool {
         admitted.map(|(&peer, _)| peer).collect()
     }
 
-    /// A peer gets the checkpoint stream from now on.
-    pub(crate) fn admit(&mut self, peer: NodeId) {
-        self.slots.entry(peer).or_default().admitted = true;
+    /// A peer gets the checkpoint stream from now on. Who has told that it has nothing to do is late with
+    /// nothing, whatever was lost with its link.
+    pub(crate) fn admit(&mut self, peer: NodeId, is_idle: bool) {
+        let slot = self.slots.entry(peer).or_default();
+        slot.admitted = true;
+        slot.overdue &= !is_idle;
     }
 
     /// A peer's link was cut: what it was sent may be lost. It keeps its operations until it tells
@@ -112,17 +115,23 @@ impl Pool {
             // Beside a delay a round trip is nothing, and a queue would keep work from the idle.
             (1, 0)
         };
-        self.slots
-            .iter()
-            .filter(|&(&peer, slot)| {
-                slot.admitted
-                    && !slot.overdue
-                    && core.is_live(peer)
-                    && slot.outstanding.len() < window
+        self.employable(core)
+            .filter(|(_, slot)| {
+                slot.outstanding.len() < window
                     && (slot.outstanding.is_empty() || slot.leaves < leaves)
             })
             .min_by_key(|(_, slot)| (slot.leaves, slot.outstanding.len()))
-            .map(|(&peer, _)| peer)
+            .map(|(peer, _)| peer)
+    }
+
+    /// The workers that get operations when there are some and they have room.
+    pub(crate) fn workers(&self, core: &Core) -> Vec<NodeId> {
+        self.employable(core).map(|(peer, _)| peer).collect()
+    }
+
+    fn employable(&self, core: &Core) -> impl Iterator<Item = (NodeId, &Slot)> {
+        let slots = self.slots.iter().map(|(&peer, slot)| (peer, slot));
+        slots.filter(|&(peer, slot)| slot.admitted && !slot.overdue && core.is_live(peer))
     }
 
     /// Notes that a worker has an operation.
@@ -168,8 +177,8 @@ impl Pool {
         }
     }
 
-    /// A worker delivered something.
-    pub(crate) fn delivered(&mut self, peer: NodeId) {
+    /// A worker delivered something, or said what it lacks: it goes on.
+    pub(crate) fn answered(&mut self, peer: NodeId) {
         if let Some(slot) = self.slots.get_mut(&peer) {
             slot.overdue = false;
         }

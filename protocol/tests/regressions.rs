@@ -527,3 +527,66 @@ fn a_running_job_that_vanished_before_it_was_read_is_looked_for_in_done() {
         "{actions:?}"
     );
 }
+
+/// Pulses of its worker for this long, and the coordinator's timers; returns what it assigned.
+fn work_of_the_live(node: &mut Solo, seconds: u64) -> Vec<OperationId> {
+    let epoch = node.node.highest();
+    let mut all = Vec::new();
+    for _ in 0..seconds * 20 {
+        all.extend(node.pass(Duration::from_millis(50)).assigned(0));
+        let hangs = false;
+        let pulse = Message::Pulse { epoch, hangs };
+        all.extend(node.receive(0, pulse).assigned(0));
+    }
+    all
+}
+
+/// A coordinator whose only worker has let the deadline of all that it had pass.
+fn with_an_overdue_worker() -> (Solo, Vec<OperationId>) {
+    let mut node = Solo::coordinating(1, config(2));
+    let given = assigned(&node.find_job("8!\n"), 0);
+    assert!(!given.is_empty());
+    // What it was sent is lost, or stuck, and its deadline passes.
+    assert_eq!(work_of_the_live(&mut node, 62), [], "it does not go on");
+    (node, given)
+}
+
+/// What the only worker was assigned is lost with its link, the deadline passes, the link comes back: the
+/// worker has nothing to deliver, and was given nothing for want of a delivery.
+#[test]
+fn a_worker_that_is_late_with_what_was_lost_gets_work_when_it_comes_back() {
+    let (mut node, given) = with_an_overdue_worker();
+    node.link_up(0, FIRST);
+    let epoch = node.node.highest();
+    let inventory = Inventory::default();
+    let back = node.receive(0, Message::Promise { epoch, inventory });
+    assert_eq!(back.assigned(0), given);
+    assert_eq!(node.node.workers(), [NodeId(0)]);
+}
+
+#[test]
+fn a_worker_that_still_has_what_it_is_late_with_gets_nothing_more_when_it_comes_back() {
+    let (mut node, given) = with_an_overdue_worker();
+    node.link_up(0, FIRST);
+    let epoch = node.node.highest();
+    let inventory = Inventory {
+        queued: vec![given[0]],
+        ..Inventory::default()
+    };
+    let back = node.receive(0, Message::Promise { epoch, inventory });
+    assert_eq!(back.assigned(0), []);
+    // It goes on after all.
+    let products = vec![product(given[0])];
+    let done = node.receive(0, Message::Products { products });
+    assert_eq!(done.assigned(0), given[1..]);
+}
+
+/// The assignment arrives late, and the worker lacks what it needs for it.
+#[test]
+fn a_worker_that_says_too_late_what_it_lacks_gets_work() {
+    let (mut node, given) = with_an_overdue_worker();
+    let epoch = node.node.highest();
+    let operations = vec![given[0]];
+    let answered = node.receive(0, Message::Missing { epoch, operations });
+    assert_eq!(answered.assigned(0), given);
+}
