@@ -9,6 +9,7 @@ pub mod coordinator_death;
 pub mod coordinator_idle;
 pub mod damping;
 pub mod dead_lives;
+pub mod false_deaths;
 pub mod forgetting;
 pub mod job_files;
 pub mod liveness;
@@ -78,6 +79,7 @@ impl Default for Checkers {
             Box::<recomputation::Recomputation>::default(),
             Box::<forgetting::Forgetting>::default(),
             Box::<assignments::Assignments>::default(),
+            Box::<false_deaths::FalseDeaths>::default(),
             Box::<merge::Merge>::default(),
             Box::<collect::Collect>::default(),
             Box::<job_files::JobFiles>::default(),

@@ -62,6 +62,8 @@ pub struct Surroundings {
     pub mount: Mount,
     /// Whoever is killed is killed for want of memory.
     pub memory_kills: bool,
+    /// A process that ended is started again without a delay, however often it ends.
+    pub restarts_at_once: bool,
 }
 
 /// The cluster.
@@ -299,7 +301,7 @@ impl Cluster {
             }
             let number = self.directory.get(&job).and_then(|file| file.job);
             self.collected
-                .extend(number.map(|number| (number, text.folder)));
+                .extend(number.map(|number| (number, job.folder)));
             self.directory.take_away(&text);
             if with_jobs {
                 self.directory.take_away(&job);
@@ -319,12 +321,18 @@ impl Cluster {
         self.check(&Fact::PowerLost(&files))
     }
 
-    /// The connection from one node to another breaks, with what it carries.
+    /// The connection from one node to another breaks, with what it carries. Be it a greeting: that is
+    /// lost, and nobody is dead.
     pub(crate) fn cut(&mut self, from: NodeId, to: NodeId) {
-        let process = self.processes[usize::from(from.0)].as_ref();
-        let Some(connection) = process.and_then(|process| process.mesh.connection_to(to)) else {
+        let process = self.processes[usize::from(from.0)].as_mut();
+        let mesh = process.map(|process| &mut process.mesh);
+        let Some((mesh, connection)) = mesh.and_then(|mesh| {
+            let connection = mesh.connection_to(to)?;
+            Some((mesh, connection))
+        }) else {
             return;
         };
+        mesh.doubt(to);
         let carried = self.network.unread(connection, End::Dialler);
         let kept = self.chance.below(carried + 1);
         let text =

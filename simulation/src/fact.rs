@@ -53,6 +53,8 @@ impl View {
 pub struct Step<'a> {
     /// When.
     pub at: Time,
+    /// Its process has run without a break since then.
+    pub runs_since: Time,
     /// Whose.
     pub life: Life,
     /// What happened to it.

@@ -218,6 +218,11 @@ impl Mesh {
         self.peers[usize::from(peer.0)].outbound_connection()
     }
 
+    /// What ends the greeting of a peer, if one is under way, is not the peer's death.
+    pub(crate) fn doubt(&mut self, peer: NodeId) {
+        self.peers[usize::from(peer.0)].doubt();
+    }
+
     /// Every connection that this node has an end of.
     pub(crate) fn connections(&self) -> Vec<(ConnectionId, End)> {
         let mut all: Vec<(ConnectionId, End)> = Vec::new();

@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 
 use protocol::event::{Action, Event};
 use protocol::message::Message;
-use protocol::trace::{StepDownCause, Trace};
+use protocol::trace::{ReassignCause, StepDownCause, Trace};
 
 use crate::fact::{Fact, Step};
 
@@ -29,6 +29,14 @@ pub struct Reached {
     pub ways_given: u64,
     /// A node waited before it claimed the office again.
     pub damped: u64,
+    /// Operations whose worker was late with them.
+    pub overdue: u64,
+    /// A person saved a file again that waited in the inbox.
+    pub saved_waiting: u64,
+    /// A person saved a file again whose job was claimed.
+    pub saved_claimed: u64,
+    /// The supervisor owed hints that did not get through.
+    pub lost_hints: u64,
     /// Elections that were started.
     pub elections: u64,
     /// Coordinatorships.
@@ -47,6 +55,10 @@ impl Reached {
             (self.late_file_calls, "late file calls"),
             (self.ways_given, "ways given"),
             (self.damped, "damped preemptions"),
+            (self.overdue, "overdue operations"),
+            (self.saved_waiting, "waiting files that were saved again"),
+            (self.saved_claimed, "claimed files that were saved again"),
+            (self.lost_hints, "lost hints"),
         ];
         let lacking = required.iter().filter(|(count, _)| *count == 0);
         lacking.map(|&(_, name)| name).collect()
@@ -82,6 +94,10 @@ impl Reached {
                     why: StepDownCause::FileCallSlow,
                 } => self.ways_given += 1,
                 Trace::PreemptionDamped { .. } => self.damped += 1,
+                Trace::OperationReassigned {
+                    why: ReassignCause::Deadline,
+                    ..
+                } => self.overdue += 1,
                 Trace::Acting => {
                     self.terms += 1;
                     self.takeovers_in_mid_job += u64::from(!(step.held)().is_empty());
@@ -122,6 +138,10 @@ impl AddAssign for Reached {
         self.late_file_calls += other.late_file_calls;
         self.ways_given += other.ways_given;
         self.damped += other.damped;
+        self.overdue += other.overdue;
+        self.saved_waiting += other.saved_waiting;
+        self.saved_claimed += other.saved_claimed;
+        self.lost_hints += other.lost_hints;
         self.elections += other.elections;
         self.terms += other.terms;
     }
@@ -132,7 +152,8 @@ impl fmt::Display for Reached {
         write!(
             f,
             "{} takeovers in mid-job, {} refused stale messages, {} duplicate results, {} hand-overs, \
-             {} snapshots, {} late file calls, {} ways given, {} damped preemptions; {} elections, {} coordinatorships",
+             {} snapshots, {} late file calls, {} ways given, {} damped preemptions, \
+             {} overdue operations, {} waiting and {} claimed files saved again, {} lost hints; {} elections, {} coordinatorships",
             self.takeovers_in_mid_job,
             self.stale_refused,
             self.duplicate_results,
@@ -141,6 +162,10 @@ impl fmt::Display for Reached {
             self.late_file_calls,
             self.ways_given,
             self.damped,
+            self.overdue,
+            self.saved_waiting,
+            self.saved_claimed,
+            self.lost_hints,
             self.elections,
             self.terms
         )

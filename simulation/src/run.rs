@@ -1,12 +1,12 @@
 //! One run: what its seed decides is done to a cluster, then everything heals, and what must come
 //! to pass then does, or does not.
 
+mod people;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
-use protocol::file::{FilePath, Folder};
 use protocol::id::NodeId;
 use protocol::time::Time;
 
@@ -27,8 +27,6 @@ const AFTER_DAMPING: Duration = Duration::from_secs(5);
 const STAYS: Duration = Duration::from_millis(2_500);
 /// A cluster that is asked to stop has stopped by then.
 const GRACE: Duration = Duration::from_secs(5);
-/// Pause between the parts of a file that is being written.
-const WRITER_PAUSE: Duration = Duration::from_millis(120);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -101,6 +99,8 @@ struct Run {
     /// What is still to be done, in order.
     plan: BTreeMap<(Time, usize), Doing>,
     next_order: usize,
+    /// How often files were saved again.
+    saves: usize,
     healed_in: Duration,
 }
 
@@ -113,7 +113,9 @@ enum Doing {
     GoOn(NodeId),
     KillOthers(NodeId),
     StallOver(NodeId),
-    FilesAnswer,
+    /// What was begun is over by itself.
+    Over,
+    HintsPass,
     Empty,
 }
 
@@ -123,6 +125,7 @@ impl Run {
             cluster,
             plan: BTreeMap::new(),
             next_order: 0,
+            saves: 0,
             healed_in: Duration::ZERO,
             scenario,
         };
@@ -157,6 +160,10 @@ impl Run {
             self.cluster.go_on(NodeId(id));
             self.cluster.stall_over(NodeId(id));
         }
+        // What was said before is heard late, and may still be wrong by then.
+        self.cluster.surroundings = self.scenario.calm.clone();
+        self.cluster
+            .run_until(self.cluster.now + self.scenario.lag)?;
         self.settle()
     }
 
@@ -233,7 +240,8 @@ impl Run {
                 }
             }
             Doing::StallOver(id) => self.cluster.stall_over(id),
-            Doing::FilesAnswer => {}
+            Doing::Over => {}
+            Doing::HintsPass => self.cluster.hints_pass(),
             Doing::Empty => {
                 self.cluster.directory.full = false;
                 self.cluster
@@ -252,9 +260,10 @@ impl Run {
             Deed::Write(job, parts) => return self.write(job, 0, parts),
             Deed::Save(job, pause) if self.has_place(job) => {
                 self.enter(now + pause, Doing::Reopen(job));
-                return self.put(job, first_content(job), false);
+                return self.put(job, people::first_content(job), false);
             }
             Deed::Save(job, _) => return self.write(job, 1, 1),
+            Deed::SaveAgain(job, saving) => return self.save_again(job, saving),
             Deed::Collect(with_jobs) => return self.cluster.collect(with_jobs),
             Deed::LosePower => return self.cluster.lose_power(),
             Deed::Kill(target, after) => {
@@ -303,20 +312,25 @@ impl Run {
             Deed::Freeze(from, to, length) => {
                 let (from, to) = (self.resolve(from), self.resolve(to));
                 self.cluster.network.freeze(from, to, now + length);
+                self.enter(now + length, Doing::Over);
             }
             Deed::HangFiles(target, length) => {
                 let id = self.resolve(target);
                 if let Some(process) = self.cluster.process(id) {
                     process.files.hangs_until = process.files.hangs_until.max(now + length);
                 }
-                self.enter(now + length, Doing::FilesAnswer);
+                self.enter(now + length, Doing::Over);
             }
             Deed::HangDisk(length) => {
                 let until = self.cluster.disk_hangs_until.max(now + length);
                 self.cluster.disk_hangs_until = until;
-                self.enter(until, Doing::FilesAnswer);
+                self.enter(until, Doing::Over);
             }
             Deed::Crash(target) => return self.cluster.crash(self.resolve(target)),
+            Deed::LoseHints(length) => {
+                self.cluster.lose_hints(now + length);
+                self.enter(now + length, Doing::HintsPass);
+            }
             Deed::Fill(length) => {
                 self.cluster.directory.full = true;
                 self.enter(now + length, Doing::Empty);
@@ -339,56 +353,4 @@ impl Run {
             }
         }
     }
-
-    /// Writes so many of the parts of a job's file; the last write closes it.
-    fn write(&mut self, job: usize, part: usize, parts: usize) -> Result<(), Violation> {
-        let whole = self.scenario.jobs[job].content.clone();
-        let content = whole.slice(..whole.len() * part / parts.max(1));
-        let open = part < parts;
-        if !self.has_place(job) {
-            let again = self.cluster.now + WRITER_PAUSE;
-            // A person who finds the name taken waits.
-            self.enter(again, Doing::WriteOn(job, part, parts));
-            return Ok(());
-        }
-        if open {
-            let next = self.cluster.now + WRITER_PAUSE;
-            self.enter(next, Doing::WriteOn(job, part + 1, parts));
-        }
-        self.put(job, content, open)
-    }
-
-    /// Where a job's file is, or is to be; a writer's descriptor follows it.
-    fn place(&self, job: usize) -> FilePath {
-        let known = self.cluster.directory.find_job(job);
-        let file = self.scenario.jobs[job].file.as_bytes();
-        known.unwrap_or_else(|| FilePath::new(Folder::Inbox, file))
-    }
-
-    fn has_place(&self, job: usize) -> bool {
-        let taken = self.cluster.directory.get(&self.place(job));
-        taken.is_none_or(|file| file.job == Some(job))
-    }
-
-    fn put(&mut self, job: usize, content: Bytes, open: bool) -> Result<(), Violation> {
-        let path = self.place(job);
-        let change = self.cluster.directory.put(path, content, Some(job), open);
-        self.cluster.changed(None, &change)
-    }
-
-    /// A person opens a file by its name again, to save it once more. If it is gone, what he has saved
-    /// is the job.
-    fn reopen(&mut self, job: usize) -> Result<(), Violation> {
-        let known = self.cluster.directory.find_job(job);
-        if known.is_some_and(|path| path.folder == Folder::Inbox) {
-            return self.write(job, 0, 2);
-        }
-        self.scenario.jobs[job].content = first_content(job);
-        Ok(())
-    }
-}
-
-/// What a job's file has before it is saved again.
-fn first_content(job: usize) -> Bytes {
-    Bytes::from(format!("# first {job}\n5!\n"))
 }

@@ -1,4 +1,5 @@
-//! What a seed decides: the cluster, its surroundings, the jobs, and what goes wrong when.
+//! What a seed decides: the cluster, its surroundings, the jobs, and what goes wrong when. Of each
+//! sixteen seeds in a row the last eight are of the wild kind, see `wild.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,6 +16,8 @@ use crate::cluster::Surroundings;
 use crate::directory::Mount;
 use crate::job::Job;
 
+mod wild;
+
 /// Largest factorial of a job.
 const MAX_N: u64 = 300;
 
@@ -25,6 +28,12 @@ pub struct Scenario {
     pub config: Config,
     /// What surrounds them.
     pub surroundings: Surroundings,
+    /// What surrounds them when all faults have healed.
+    pub calm: Surroundings,
+    /// What was said before all faults had healed is on its way for so long.
+    pub lag: Duration,
+    /// Pause between the parts of a file that is being written.
+    pub writer_pause: Duration,
     /// The job files that are dropped.
     pub jobs: Vec<Job>,
     /// What is done, and when, in order.
@@ -47,6 +56,9 @@ pub enum Deed {
     /// A job file is dropped with a first content, and after a while opened again, truncated, and
     /// saved with what it is to have.
     Save(usize, Duration),
+    /// A person saves the complete file of a job again, with other content: truncates it and writes it
+    /// in place, or renames a new one over it. Where it is claimed already, that is another job.
+    SaveAgain(usize, Saving),
     /// A person takes away all texts that stand; their jobs too or not.
     Collect(bool),
     /// The machine loses its power: all processes die, and so do the latest changes of files.
@@ -80,7 +92,21 @@ pub enum Deed {
     HangDisk(Duration),
     /// A process dies of itself, as of a fault in its program.
     Crash(Target),
+    /// The supervisor's hints do not get through for a while; then the latest state does.
+    LoseHints(Duration),
 }
+
+/// How an editor saves a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saving {
+    /// It truncates the file and writes it again.
+    InPlace,
+    /// It writes a new file and renames that over the old one.
+    RenamedOver,
+}
+
+/// Pause between the parts of a file, as the standard kind has it.
+const WRITER_PAUSE: Duration = Duration::from_millis(120);
 
 /// Whom it hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +120,19 @@ pub enum Target {
 impl Scenario {
     /// What a seed decides.
     pub fn new(seed: u64) -> Scenario {
+        if Scenario::is_wild(seed) {
+            Scenario::wild(seed)
+        } else {
+            Scenario::standard(seed)
+        }
+    }
+
+    /// Whether a seed is of the wild kind.
+    pub fn is_wild(seed: u64) -> bool {
+        seed % 16 >= 8
+    }
+
+    fn standard(seed: u64) -> Scenario {
         let mut chance = Chance::new(seed);
         let surroundings = Surroundings {
             memory_kills: seed % 8 == 7,
@@ -144,7 +183,10 @@ impl Scenario {
                 },
                 ..config
             },
+            calm: surroundings.clone(),
             surroundings,
+            lag: Duration::ZERO,
+            writer_pause: WRITER_PAUSE,
             jobs,
             deeds,
             faults,
@@ -216,6 +258,7 @@ fn surroundings(chance: &mut Chance) -> Surroundings {
             events: chance.percent(85),
         },
         memory_kills: false,
+        restarts_at_once: false,
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Supervisor {
     pub(crate) stopping: bool,
     /// The nodes are to be told of a change.
     pub(crate) telling: bool,
+    /// Hints do not get through before.
+    pub(crate) hints_lost_until: Time,
     /// Something may have been dropped, and no coordinator has been told.
     pub(crate) hint_due: bool,
     /// Deaths that jobs caused.
@@ -92,6 +94,7 @@ impl Supervisor {
             started: false,
             stopping: false,
             telling: false,
+            hints_lost_until: Time(0),
             hint_due: false,
             deaths: Deaths::default(),
             announced: Epoch::NONE,

@@ -45,6 +45,7 @@ fn at(ms: u64) -> Time {
 struct Doctored {
     life: Life,
     at: Time,
+    runs_since: Time,
     event: Event,
     before: View,
     after: View,
@@ -64,6 +65,7 @@ impl Doctored {
         Doctored {
             life,
             at: at(10),
+            runs_since: at(0),
             event: Event::InboxChanged,
             before: view,
             after: view,
@@ -141,6 +143,7 @@ impl Doctored {
         let held = || self.held.clone();
         tell(&Fact::Step(&Step {
             at: self.at,
+            runs_since: self.runs_since,
             life: self.life,
             event: &self.event,
             before: self.before,

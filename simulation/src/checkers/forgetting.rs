@@ -1,5 +1,6 @@
 //! S7: what is finished of a factorial is not forgotten while a job that needs it has no text, not
-//! even a complete one under a hidden name: it would have to be computed again.
+//! even a complete one under a hidden name: it would have to be computed again. A coordinator that fails
+//! a job, since too many died of it, needs nothing for it any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +9,7 @@ use protocol::file::{FilePath, Folder};
 use protocol::message::Message;
 use protocol::plan::OperationId;
 use protocol::time::Time;
+use protocol::trace::Trace;
 
 use super::Checker;
 use super::results::show;
@@ -23,6 +25,8 @@ pub struct Forgetting {
     hidden: BTreeSet<Vec<u8>>,
     acting_since: BTreeMap<Life, Time>,
     held: BTreeMap<Life, Vec<OperationId>>,
+    /// Names of the jobs that each coordinator fails.
+    failing: BTreeMap<Life, BTreeSet<String>>,
 }
 
 #[derive(Debug)]
@@ -41,8 +45,7 @@ impl Checker for Forgetting {
         match fact {
             Fact::Step(step) => return self.step(step),
             Fact::Died(life) => {
-                self.acting_since.remove(life);
-                self.held.remove(life);
+                self.leaves(life);
             }
             Fact::Changed { at, change, .. } => self.changed(*at, change),
             Fact::PowerLost(files) => {
@@ -124,11 +127,20 @@ impl Forgetting {
 
     fn step(&mut self, step: &Step<'_>) -> Result<(), String> {
         if step.after.acting.is_none() {
-            self.acting_since.remove(&step.life);
-            self.held.remove(&step.life);
+            self.leaves(&step.life);
             return Ok(());
         }
         let since = *self.acting_since.entry(step.life).or_insert(step.at);
+        for action in step.actions {
+            if let Action::Trace {
+                trace: Trace::JobRejected { job },
+                ..
+            } = action
+            {
+                let failing = self.failing.entry(step.life).or_default();
+                failing.insert(job.clone());
+            }
+        }
         for action in step.actions {
             if let Action::Send {
                 message: Message::Checkpoint { update, .. },
@@ -145,14 +157,26 @@ impl Forgetting {
         Ok(())
     }
 
+    fn leaves(&mut self, life: &Life) {
+        self.acting_since.remove(life);
+        self.held.remove(life);
+        self.failing.remove(life);
+    }
+
     fn forgotten(&self, life: Life, n: u32, since: Time) -> Result<(), String> {
         let has = |held: &Vec<OperationId>| held.iter().any(|id| id.n == n);
         if !self.held.get(&life).is_some_and(has) {
             return Ok(());
         }
+        let fails = |open: &Open| {
+            let name = open.path.name.strip_suffix(b".job").unwrap_or_default();
+            let mut failing = self.failing.get(&life).into_iter().flatten();
+            open.path.folder == Folder::Running && failing.any(|job| job.as_bytes() == name)
+        };
         // A late claim of another, after this one had looked, is not known to it.
-        let needs =
-            |open: &&Open| open.since < since && open.numbers.contains(&n) && !self.has_text(open);
+        let needs = |open: &&Open| {
+            open.since < since && open.numbers.contains(&n) && !self.has_text(open) && !fails(open)
+        };
         match self.open.values().find(needs) {
             Some(open) => Err(format!(
                 "{life} has {n}! forgotten, of which it holds a part, although {} needs it and has no text",

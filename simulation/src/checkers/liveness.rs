@@ -51,7 +51,7 @@ pub fn unwell(scenario: &Scenario, cluster: &Cluster) -> Option<Violation> {
             return violation("L2", message);
         }
     }
-    None
+    idle_for_ever(cluster)
 }
 
 /// Until when the highest node waits before it claims the office of a lower one, if it does.
@@ -93,6 +93,20 @@ fn ended(cluster: &Cluster, number: usize, job: &Job) -> Result<(), String> {
     Ok(())
 }
 
+/// A node that lives, and that the coordinator would give no work if it had some.
+fn idle_for_ever(cluster: &Cluster) -> Option<Violation> {
+    let coordinator = cluster.coordinator()?;
+    let mut nodes = cluster.nodes();
+    let (_, leader) = nodes.find(|&(id, _)| id == coordinator)?;
+    let workers = leader.workers();
+    let mut others = cluster.nodes().filter(|&(id, _)| id != coordinator);
+    let (idle, _) = others.find(|(id, _)| !workers.contains(id))?;
+    Some(Violation {
+        property: "L2",
+        message: format!("node {idle} lives, and node {coordinator} gives it no work"),
+    })
+}
+
 /// What should have been cleared away.
 pub fn left_over(scenario: &Scenario, cluster: &Cluster) -> Option<Violation> {
     let violation = |property, message| Some(Violation { property, message });
@@ -110,11 +124,11 @@ pub fn left_over(scenario: &Scenario, cluster: &Cluster) -> Option<Violation> {
     }
     // Nodes died of them too often.
     let files = cluster.directory.files().iter();
-    let failed = files.filter(|(path, _)| path.folder == Folder::Failed);
-    let mut failed: BTreeSet<usize> = failed.filter_map(|(_, file)| file.job).collect();
+    let standing = files.filter_map(|(path, file)| Some((file.job?, path.folder)));
     let collected = cluster.collected.iter();
-    let collected = collected.filter(|&(_, &folder)| folder == Folder::Failed);
-    failed.extend(collected.map(|(&job, _)| job));
+    let ended = standing.chain(collected.map(|(&job, &folder)| (job, folder)));
+    let failed = ended.filter(|&(_, folder)| folder == Folder::Failed);
+    let failed: BTreeSet<usize> = failed.map(|(job, _)| job).collect();
     for (number, job) in scenario.jobs.iter().enumerate() {
         if let Verdict::Results(text) = Job::verdict(&job.content)
             && !failed.contains(&number)
@@ -239,6 +253,19 @@ mod tests {
             cluster.collected.insert(0, folder);
             assert_eq!(property(left_over(&scenario, &cluster)), law);
         }
+    }
+
+    #[test]
+    fn l2_a_node_that_lives_and_gets_no_work() {
+        let (scenario, mut cluster) = undisturbed(3);
+        let coordinator = cluster.coordinator();
+        cluster.stop(NodeId(0));
+        assert_eq!(cluster.run_until(Time(0) + Duration::from_secs(6)), Ok(()));
+        assert_eq!(cluster.coordinator(), coordinator);
+        assert_eq!(property(unwell(&scenario, &cluster)), Some("L2"));
+        cluster.go_on(NodeId(0));
+        assert_eq!(cluster.run_until(Time(0) + Duration::from_secs(9)), Ok(()));
+        assert_eq!(unwell(&scenario, &cluster), None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// The live processes, and what each of them knows of the others.
 #[derive(Debug)]
 pub struct Sleepers {
-    /// A process to which nothing happened for so long may have slept.
+    /// A process that stood still, and to which nothing happened for so long, slept.
     sleep: Duration,
     awake: BTreeMap<Life, Awake>,
 }
@@ -110,7 +110,8 @@ impl Sleepers {
 
 impl Awake {
     fn hear(&mut self, step: &Step<'_>, sleep: Duration) {
-        if self.last != Time::default() && step.at.since(self.last) >= sleep {
+        let stood_still = step.runs_since > self.last;
+        if self.last != Time::default() && stood_still && step.at.since(self.last) >= sleep {
             self.woke = step.at;
         }
         self.last = step.at;

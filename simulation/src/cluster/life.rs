@@ -134,7 +134,10 @@ impl Cluster {
             self.supervisor.deaths.caused += 1;
             self.check(&Fact::CausedDeath)?;
         }
-        let wait = self.supervisor.end(life.node, uptime, &mut self.chance);
+        let mut wait = self.supervisor.end(life.node, uptime, &mut self.chance);
+        if self.surroundings.restarts_at_once {
+            wait = Duration::ZERO;
+        }
         self.agenda
             .enter(self.now + wait, Happening::Spawn(life.node));
         self.owe_hints();

@@ -2,6 +2,7 @@
 
 use ipc::control::ToNode;
 use protocol::id::NodeId;
+use protocol::time::Time;
 
 use super::{Cluster, Happening};
 use crate::chance::Span;
@@ -19,6 +20,16 @@ impl Cluster {
         self.owe_telling();
     }
 
+    /// Hints do not get through until a moment.
+    pub(crate) fn lose_hints(&mut self, until: Time) {
+        self.supervisor.hints_lost_until = self.supervisor.hints_lost_until.max(until);
+    }
+
+    /// Hints get through again, if they do: the nodes are told of the latest state.
+    pub(crate) fn hints_pass(&mut self) {
+        self.owe_telling();
+    }
+
     pub(super) fn owe_telling(&mut self) {
         let at = self.now + self.chance.duration(self.surroundings.supervision);
         self.agenda.enter(at, Happening::Tell);
@@ -26,7 +37,9 @@ impl Cluster {
 
     pub(super) fn tell(&mut self) {
         let started = self.supervisor.may_start(self.now);
-        let telling = std::mem::take(&mut self.supervisor.telling);
+        let hints_pass = self.now >= self.supervisor.hints_lost_until;
+        self.reached.lost_hints += u64::from(self.supervisor.telling && !hints_pass);
+        let telling = hints_pass && std::mem::take(&mut self.supervisor.telling);
         for index in 0..self.processes.len() {
             let slot = self.supervisor.slots[index];
             let id = slot.id;

@@ -157,6 +157,7 @@ impl Cluster {
         let held = || node.held().map(|(id, _)| id).collect();
         let step = Step {
             at: self.now,
+            runs_since: process.runs_since,
             life,
             event: &seen,
             before,

@@ -103,6 +103,12 @@ impl Peer {
         }
     }
 
+    pub(super) fn doubt(&mut self) {
+        if let Link::Greeting { doubtful, .. } = &mut self.outbound {
+            *doubtful = true;
+        }
+    }
+
     pub(super) fn forgive(&mut self, now: Time) {
         if let Link::Standing { link, .. } = &mut self.outbound {
             link.forgive(now);

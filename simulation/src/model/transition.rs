@@ -168,6 +168,7 @@ impl Cluster {
             let actions = node.step(NOW, event.clone());
             let unchanged = matches!(event, Event::Received { .. }).then(|| node == *running.node);
             let step = Step {
+                runs_since: NOW,
                 at: NOW,
                 life,
                 event: &event,

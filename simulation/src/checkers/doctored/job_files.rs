@@ -100,6 +100,40 @@ fn s7_forgetting_what_a_job_without_a_text_needs() {
 }
 
 #[test]
+fn s7_what_a_coordinator_fails_it_may_forget_and_no_other_may() {
+    let (me, other, root) = (life(2, 3), life(4, 5), Plan::new(9).root());
+    let forget = |who, fails: Option<&str>| {
+        let mut checker = Forgetting::default();
+        let job = file("9!\n", Some(0));
+        let claim = moved((Folder::Inbox, "a.job"), (Folder::Running, "a.job"), job);
+        assert_eq!(show(&mut checker, 1, &claim), Ok(()));
+        for coordinator in [me, other] {
+            let acting = Doctored::acting(coordinator, 1).holding(&[root]);
+            assert_eq!(acting.shown_to(&mut checker), Ok(()));
+        }
+        if let Some(job) = fails {
+            let job = job.to_owned();
+            let failing = Doctored::acting(me, 1).trace(Trace::JobRejected { job });
+            let failing = failing.holding(&[root]);
+            assert_eq!(failing.shown_to(&mut checker), Ok(()));
+        }
+        let update = Update {
+            forgotten: vec![9],
+            ..Update::default()
+        };
+        let epoch = epoch(1, who);
+        let message = Message::Checkpoint { epoch, update };
+        Doctored::acting(who, 1)
+            .sends(NodeId(0), message)
+            .shown_to(&mut checker)
+    };
+    assert!(forget(me, None).is_err());
+    assert_eq!(forget(me, Some("a")), Ok(()));
+    assert!(forget(me, Some("b")).is_err());
+    assert!(forget(other, Some("a")).is_err());
+}
+
+#[test]
 fn s9_a_job_that_goes_astray_or_is_lost() {
     let job = || file("3!\n", Some(0));
     let shown = |change: &Change| show(&mut JobFiles::default(), 1, change);

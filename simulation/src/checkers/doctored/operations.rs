@@ -13,6 +13,7 @@ use protocol::trace::{StepDownCause, Trace};
 use super::{Doctored, at, epoch, life};
 use crate::checkers::coordinator_death::CoordinatorDeath;
 use crate::checkers::coordinator_idle::CoordinatorIdle;
+use crate::checkers::false_deaths::FalseDeaths;
 use crate::checkers::merge::Merge;
 use crate::checkers::operands::Operands;
 use crate::checkers::recomputation::Recomputation;
@@ -253,16 +254,22 @@ fn s7_a_sleeper_that_acts_without_what_a_live_node_holds() {
             needed: &BTreeSet::from([40]),
         }))
     };
-    let woken = |ms| {
+    let woken_after = |ms, stood_still: bool| {
         let mut checker = Sleepers::new(std::time::Duration::from_millis(50));
         for ms in [10, ms] {
             let mut step = Doctored::knowing(sleeper, own);
             step.at = at(ms);
+            if stood_still {
+                step.runs_since = at(ms);
+            }
             assert_eq!(step.shown_to(&mut checker), Ok(()));
         }
         checker
     };
+    let woken = |ms| woken_after(ms, true);
     assert!(acts(&mut woken(500), &[], own).is_err());
+    let waited = acts(&mut woken_after(500, false), &[], own);
+    assert_eq!(waited, Ok(()), "it ran, and nothing came");
     assert_eq!(acts(&mut woken(500), &[leaf], own), Ok(()));
     assert_eq!(acts(&mut woken(500), &[], epoch(3, other)), Ok(()));
     assert_eq!(acts(&mut woken(90), &[], own), Ok(()), "it did not sleep");
@@ -271,4 +278,18 @@ fn s7_a_sleeper_that_acts_without_what_a_live_node_holds() {
     heard.at = at(505);
     assert_eq!(heard.shown_to(&mut checker), Ok(()));
     assert_eq!(acts(&mut checker, &[], own), Ok(()));
+}
+
+#[test]
+fn s7_the_death_of_a_life_that_lives() {
+    let (me, peer) = (life(2, 3), life(0, 9));
+    let told = Doctored::knowing(me, Epoch::NONE).event(Event::LinkDown {
+        peer: peer.node,
+        incarnation: peer.incarnation,
+    });
+    let mut checker = FalseDeaths::default();
+    assert_eq!(checker.see(&Fact::Born(peer)), Ok(()));
+    assert!(told.shown_to(&mut checker).is_err());
+    assert_eq!(checker.see(&Fact::Died(peer)), Ok(()));
+    assert_eq!(told.shown_to(&mut checker), Ok(()));
 }
