@@ -164,6 +164,10 @@ impl Core {
 
     /// Whether the process that owns an epoch may still be there.
     pub(crate) fn owner_lives(&self, epoch: Epoch) -> bool {
+        // The epoch of a term that a process was started with: nobody owns it.
+        if epoch.incarnation == Incarnation::default() {
+            return false;
+        }
         if epoch.node == self.id {
             return epoch.incarnation == self.incarnation;
         }

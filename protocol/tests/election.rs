@@ -734,3 +734,32 @@ fn a_dead_direction_of_a_link_leaves_no_lasting_pair_of_coordinators() {
         );
     }
 }
+
+#[test]
+fn the_term_that_a_process_was_started_with_is_nobodys_coordinatorship() {
+    let told = Epoch {
+        term: Term(3),
+        ..Epoch::NONE
+    };
+    for preemption in [
+        Preemption::Graceful,
+        Preemption::Immediate,
+        Preemption::Never,
+    ] {
+        let config = Config {
+            preemption,
+            ..config(4)
+        };
+        let mut node = Solo::alone(2, config);
+        node.step(Event::Start);
+        // Its peer has just been started, by a supervisor that knows how far the terms have got.
+        let actions = node.step(Event::LinkUp {
+            peer: NodeId(1),
+            incarnation: FIRST,
+            highest: told,
+        });
+        assert_eq!(node.node.coordinator(), None, "{preemption:?}");
+        let elects = |trace: &Trace| matches!(trace, Trace::ElectionStarted { .. });
+        assert!(!actions.traced(elects), "{preemption:?}");
+    }
+}
