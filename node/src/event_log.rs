@@ -63,6 +63,15 @@ pub struct Header {
     pub role: Option<RoleName>,
 }
 
+/// When lines are written, by two clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The wall's.
+    pub ts: SystemTime,
+    /// `CLOCK_MONOTONIC`, which all processes of a machine share, in nanoseconds.
+    pub mono_ns: u64,
+}
+
 impl EventLog {
     /// Opens the event log of a run directory for appending, and makes it (mode 0600) if it is
     /// not there. A link in its place is not followed.
@@ -207,24 +216,13 @@ impl EventLog {
     }
 
     fn encode<E: Serialize>(&mut self, header: &Header, events: &[E]) -> io::Result<()> {
-        let ts = SystemTime::now();
-        let mono_ns = monotonic_ns()?;
+        let at = Moment::now()?;
         self.buffer.clear();
         if self.torn {
             // Otherwise the rest of the torn line would spoil the next one too.
             self.buffer.push(b'\n');
         }
-        for event in events {
-            let line = Line {
-                ts,
-                mono_ns,
-                header,
-                event,
-            };
-            serde_json::to_writer(&mut self.buffer, &line)?;
-            self.buffer.push(b'\n');
-        }
-        Ok(())
+        add_lines(&mut self.buffer, at, header, events)
     }
 
     fn count_lost(&mut self, events: usize, error: &io::Error) {
@@ -238,6 +236,31 @@ impl EventLog {
         // Of the lines that are made here nothing else can fail than the system.
         self.lost.errno = error.raw_os_error().unwrap_or(libc::EIO);
     }
+}
+
+/// Adds events that happened together to a text, a line each, as they stand in a log.
+///
+/// # Errors
+///
+/// An event that cannot be serialized.
+pub fn add_lines<E: Serialize>(
+    text: &mut Vec<u8>,
+    at: Moment,
+    header: &Header,
+    events: &[E],
+) -> io::Result<()> {
+    let Moment { ts, mono_ns } = at;
+    for event in events {
+        let line = Line {
+            ts,
+            mono_ns,
+            header,
+            event,
+        };
+        serde_json::to_writer(&mut *text, &line)?;
+        text.push(b'\n');
+    }
+    Ok(())
 }
 
 /// Opens a log for appending, and nothing but a file.
@@ -303,12 +326,15 @@ fn no_space() -> io::Error {
     io::Error::from_raw_os_error(libc::ENOSPC)
 }
 
-/// Nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine share.
-fn monotonic_ns() -> io::Result<u64> {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
-    let seconds = u64::try_from(now.tv_sec()).unwrap_or(0);
-    let nanos = u64::try_from(now.tv_nsec()).unwrap_or(0);
-    Ok(seconds * 1_000_000_000 + nanos)
+impl Moment {
+    fn now() -> io::Result<Moment> {
+        let ts = SystemTime::now();
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+        let seconds = u64::try_from(now.tv_sec()).unwrap_or(0);
+        let nanos = u64::try_from(now.tv_nsec()).unwrap_or(0);
+        let mono_ns = seconds * 1_000_000_000 + nanos;
+        Ok(Moment { ts, mono_ns })
+    }
 }
 
 /// RFC 3339, UTC, with microseconds.
