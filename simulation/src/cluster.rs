@@ -15,6 +15,7 @@ mod schedule;
 mod telling;
 mod threads;
 mod turn;
+mod writing;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,6 +30,7 @@ use crate::agenda::Agenda;
 use crate::chance::{Chance, Span};
 use crate::checkers::{Checkers, Violation};
 use crate::directory::{Change, Directory, File, Mount};
+use crate::event_log::EventLog;
 use crate::fact::{Fact, Life};
 use crate::mesh::Wire;
 use crate::network::{End, Network};
@@ -78,6 +80,7 @@ pub struct Cluster {
     pub(crate) directory: Directory,
     pub(crate) supervisor: Supervisor,
     pub(crate) record: Record,
+    pub(crate) event_log: EventLog,
     pub(crate) checkers: Checkers,
     pub(crate) reached: Reached,
     /// The file system answers nobody until then.
@@ -118,6 +121,8 @@ enum Happening {
     Report(Life, Report),
     /// The supervisor hears that something may have been dropped.
     Dropped,
+    /// A process that was kept from writing to the event log goes on.
+    GoesOn(Life),
 }
 
 impl Cluster {
@@ -139,6 +144,7 @@ impl Cluster {
             directory: Directory::new(surroundings.mount),
             supervisor: Supervisor::new(nodes, surroundings.hints),
             record: Record::new(recording, nodes),
+            event_log: EventLog::default(),
             checkers,
             reached: Reached::default(),
             disk_hangs_until: Time(0),
@@ -223,6 +229,11 @@ impl Cluster {
             return Ok(());
         };
         self.now = self.now.max(at);
+        let free = self.event_log.supervisor_waits;
+        if free > self.now && happening.is_of_supervisor() {
+            self.agenda.enter(free, happening);
+            return Ok(());
+        }
         match happening {
             Happening::Wake(id) => self.wake(id, at)?,
             Happening::Arithmetic(life) => self.arithmetic_done(life),
@@ -240,6 +251,7 @@ impl Cluster {
                 }
                 self.pass_on_drop();
             }
+            Happening::GoesOn(life) => self.goes_on(life),
             Happening::Dropped => {
                 self.supervisor.hint_due = true;
                 self.pass_on_drop();

@@ -13,6 +13,7 @@ pub mod checkers;
 pub mod cli;
 pub mod cluster;
 pub mod directory;
+pub mod event_log;
 pub mod fact;
 mod file_thread;
 pub mod job;

@@ -11,6 +11,7 @@ use protocol::node::Node;
 use protocol::time::Time;
 
 use crate::arithmetic::Arithmetic;
+use crate::event_log::Unwritten;
 use crate::fact::Life;
 use crate::file_thread::FileThread;
 use crate::mesh::Mesh;
@@ -35,6 +36,10 @@ pub(crate) struct Process {
     pub(crate) mail: VecDeque<Event>,
     /// Wanted by the last step and not done: this node was stopped in between.
     pub(crate) todo: VecDeque<Action>,
+    /// Told by the last step and not on record.
+    pub(crate) unwritten: VecDeque<Unwritten>,
+    /// A write to the event log takes until then.
+    pub(crate) writes_until: Time,
     /// The peer to whose socket the last flush got; 0 where it got to its end.
     pub(crate) flushed: usize,
     /// Its socket is bound: peers can reach it.
@@ -72,10 +77,15 @@ pub(crate) struct Interrupt {
     pub(crate) kills: bool,
 }
 
-/// A signal hit the process.
+/// What keeps a process from the rest of its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Interrupted {
-    pub(crate) kills: bool,
+pub(crate) enum Interrupted {
+    /// A signal ends it.
+    Killed,
+    /// A signal stops it.
+    Stopped,
+    /// It is held up; nobody is told.
+    Held,
 }
 
 impl Process {
@@ -93,6 +103,8 @@ impl Process {
             last_reply: now,
             mail: VecDeque::new(),
             todo: VecDeque::new(),
+            unwritten: VecDeque::new(),
+            writes_until: Time(0),
             flushed: 0,
             bound: false,
             born: now,
@@ -119,7 +131,10 @@ impl Process {
             Some(interrupt) => {
                 let kills = interrupt.kills;
                 self.interrupt = None;
-                Err(Interrupted { kills })
+                Err(match kills {
+                    true => Interrupted::Killed,
+                    false => Interrupted::Stopped,
+                })
             }
         }
     }
@@ -131,6 +146,9 @@ impl Process {
 
     /// Whether a turn was cut short.
     pub(crate) fn is_midway(&self) -> bool {
-        !self.todo.is_empty() || !self.mail.is_empty() || self.flushed > 0
+        !self.todo.is_empty()
+            || !self.unwritten.is_empty()
+            || !self.mail.is_empty()
+            || self.flushed > 0
     }
 }

@@ -7,6 +7,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use protocol::config::Config;
+use protocol::file::FilePath;
 use protocol::id::NodeId;
 use protocol::time::Time;
 
@@ -15,6 +17,9 @@ use crate::checkers::sleepers::Sleepers;
 use crate::checkers::whole_files::WholeFiles;
 use crate::checkers::{Checkers, Violation, liveness};
 use crate::cluster::Cluster;
+use crate::directory::File;
+use crate::event_log::{EventLog, Write};
+use crate::job::Job;
 use crate::reached::Reached;
 use crate::record::Record;
 use crate::scenario::{Deed, Scenario, Target};
@@ -56,38 +61,81 @@ pub fn current_seed() -> Option<u64> {
     CURRENT.get()
 }
 
+/// A run, and all that it leaves for somebody who was not there.
+#[derive(Debug)]
+pub struct Left {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The event log, in the order of the file.
+    pub writes: Vec<Write>,
+    /// The jobs directory.
+    pub files: BTreeMap<FilePath, File>,
+    /// The settings of the nodes.
+    pub config: Config,
+    /// The files that were dropped, and what was in them in the end.
+    pub jobs: Vec<Job>,
+    /// When the cluster was asked to end.
+    pub asked_to_end: Time,
+    /// It was asked in the midst of its work.
+    pub stops_early: bool,
+}
+
 /// Runs a seed.
 pub fn run(seed: u64, recording: bool) -> Outcome {
+    let run = done(seed, Scenario::new(seed), EventLog::default(), recording);
+    run.outcome()
+}
+
+/// Runs a seed, with all that it leaves, in one of the interleavings of its event log. What no reader of
+/// these can know is left out: nobody takes texts away, and when all die at once, the disk keeps all. The jobs are
+/// small, so that there can be many runs.
+pub fn run_logged(seed: u64, interleaving: u64, recording: bool) -> Left {
+    let mut scenario = Scenario::new(seed);
+    scenario
+        .deeds
+        .retain(|(_, deed)| !matches!(deed, Deed::Collect(_)));
+    for (_, deed) in &mut scenario.deeds {
+        if *deed == Deed::LosePower {
+            *deed = Deed::KillAll;
+        }
+    }
+    scenario.shrink_jobs();
+    let log = EventLog::new(seed, interleaving);
+    let mut run = done(seed, scenario, log, recording);
+    let log = std::mem::take(&mut run.cluster.event_log);
+    Left {
+        asked_to_end: log.asked_to_end,
+        writes: log.into_writes(),
+        files: run.cluster.directory.files().clone(),
+        config: run.scenario.config.clone(),
+        jobs: run.scenario.jobs.clone(),
+        stops_early: run.scenario.stops_early,
+        outcome: run.outcome(),
+    }
+}
+
+/// The run of a scenario, whatever came of it.
+fn done(seed: u64, scenario: Scenario, log: EventLog, recording: bool) -> Run {
     CURRENT.set(Some(seed));
-    let scenario = Scenario::new(seed);
-    let checkers = checkers(&scenario);
-    let cluster = Cluster::new(
+    let checkers = checkers(&scenario, log.delays());
+    let mut cluster = Cluster::new(
         scenario.config.clone(),
         scenario.surroundings.clone(),
         checkers,
         scenario.seed,
         recording,
     );
-    let faults = scenario.faults;
+    cluster.event_log = log;
     let mut run = Run::new(scenario, cluster);
-    let violation = run.all().err();
-    let cluster = run.cluster;
-    Outcome {
-        violation,
-        reached: cluster.reached,
-        faults,
-        steps: cluster.steps,
-        lasted: cluster.now.since(Time(0)),
-        healed_in: run.healed_in,
-        record: cluster.record,
-    }
+    run.violation = run.all().err();
+    run
 }
 
-fn checkers(scenario: &Scenario) -> Checkers {
+fn checkers(scenario: &Scenario, has_delays: bool) -> Checkers {
     let mut checkers = Checkers::default();
     checkers.add(WholeFiles::new(scenario.surroundings.mount.leases));
     checkers.add(Sleepers::new(scenario.config.heartbeat));
-    if scenario.only_deaths() {
+    if scenario.only_deaths() && !has_delays {
         checkers.add(CoordinatorDeath::new(scenario.asked_once()));
     }
     checkers
@@ -102,6 +150,7 @@ struct Run {
     /// How often files were saved again.
     saves: usize,
     healed_in: Duration,
+    violation: Option<Violation>,
 }
 
 /// A deed, or the end of one.
@@ -127,12 +176,26 @@ impl Run {
             next_order: 0,
             saves: 0,
             healed_in: Duration::ZERO,
+            violation: None,
             scenario,
         };
         for (at, deed) in run.scenario.deeds.clone() {
             run.enter(at, Doing::Deed(deed));
         }
         run
+    }
+
+    fn outcome(self) -> Outcome {
+        let cluster = self.cluster;
+        Outcome {
+            violation: self.violation,
+            reached: cluster.reached,
+            faults: self.scenario.faults,
+            steps: cluster.steps,
+            lasted: cluster.now.since(Time(0)),
+            healed_in: self.healed_in,
+            record: cluster.record,
+        }
     }
 
     fn enter(&mut self, at: Time, doing: Doing) {
@@ -149,6 +212,8 @@ impl Run {
             self.cluster.run_until(at)?;
             self.execute(doing)?;
         }
+        // Each delay of a write was a fault.
+        self.scenario.faults += self.cluster.calm_log();
         if self.scenario.stops_early {
             return self.shut_down();
         }

@@ -10,6 +10,7 @@ use protocol::time::Time;
 
 use super::{Cluster, Happening};
 use crate::checkers::Violation;
+use crate::event_log::Fate;
 use crate::fact::{Fact, Life};
 use crate::network::End;
 use crate::process::{Held, Interrupt, Process};
@@ -34,6 +35,7 @@ impl Cluster {
             Some(Process::new(&self.config, life, term, crashes, self.now));
         let text = || format!("the supervisor starts {life}, term {term}");
         self.record.note(self.now, None, text);
+        self.tell_fate(life, Fate::NodeSpawned);
         self.show_lane(id);
         let bound_at = self.now + self.chance.duration(self.surroundings.start_up);
         self.agenda.enter(bound_at, Happening::Bind(life));
@@ -105,11 +107,16 @@ impl Cluster {
         if matches!(role, Some(RoleName::Candidate | RoleName::Coordinator)) {
             self.supervisor.note_crash(id, self.now);
         }
+        if let Some(process) = process {
+            self.event_log
+                .ends_by(process.life, Fate::signal("SIGABRT"));
+        }
         self.kill(id)
     }
 
     pub(super) fn terminate(&mut self, life: Life) -> Result<(), Violation> {
         if self.is_life(life) {
+            self.event_log.ends_by(life, Fate::LEFT);
             return self.kill(life.node);
         }
         Ok(())
@@ -124,6 +131,7 @@ impl Cluster {
         if hangs && !self.supervisor.stopping {
             let text = || "the supervisor kills a node that does not answer".to_owned();
             self.record.note(self.now, Some(life.node), text);
+            self.event_log.ends_by(life, Fate::signal("SIGKILL"));
             return self.crash(life.node);
         }
         Ok(())
@@ -134,6 +142,7 @@ impl Cluster {
             self.supervisor.deaths.caused += 1;
             self.check(&Fact::CausedDeath)?;
         }
+        self.tell_fate(life, self.event_log.end_of(life));
         let mut wait = self.supervisor.end(life.node, uptime, &mut self.chance);
         if self.surroundings.restarts_at_once {
             wait = Duration::ZERO;
@@ -238,6 +247,11 @@ impl Cluster {
             } else {
                 ChildState::Running
             };
+            let fate = match stopped {
+                true => Fate::NodeStopped,
+                false => Fate::NodeContinued,
+            };
+            self.tell_fate(life, fate);
             if stopped {
                 self.say(life.node, ToNode::WasStopped);
             }

@@ -5,7 +5,7 @@ use protocol::time::Time;
 
 use super::{Cluster, Happening};
 use crate::checkers::Violation;
-use crate::process::Process;
+use crate::process::{Interrupted, Process};
 
 impl Cluster {
     pub(super) fn wake(&mut self, id: NodeId, at: Time) -> Result<(), Violation> {
@@ -16,6 +16,12 @@ impl Cluster {
         };
         let mut process = process;
         process.wake_at = Time(u64::MAX);
+        if process.writes_until > now {
+            process.wake_at = process.writes_until;
+            self.agenda.enter(process.wake_at, Happening::Wake(id));
+            self.processes[index] = Some(process);
+            return Ok(());
+        }
         if !process.runs(now) {
             self.processes[index] = Some(process);
             return Ok(());
@@ -26,8 +32,9 @@ impl Cluster {
         self.processes[index] = Some(process);
         match turn? {
             Ok(()) => self.show_lane(id),
-            Err(interrupted) if interrupted.kills => self.kill(life.node)?,
-            Err(_) => self.stop(life.node),
+            Err(Interrupted::Killed) => self.kill(life.node)?,
+            Err(Interrupted::Stopped) => self.stop(life.node),
+            Err(Interrupted::Held) => {}
         }
         Ok(())
     }

@@ -78,6 +78,7 @@ impl Cluster {
     /// ends a node comes on another way, later or first.
     pub(crate) fn stop_all(&mut self) {
         self.supervisor.stopping = true;
+        self.event_log.asked_to_end = self.now;
         for id in (0..self.config.nodes).map(NodeId) {
             self.say(id, ToNode::Stopping);
             if let Some(incarnation) = self.life_of(id) {
@@ -95,7 +96,8 @@ impl Cluster {
     }
 
     pub(super) fn say(&mut self, id: NodeId, message: ToNode) {
-        let at = self.now + self.chance.duration(self.surroundings.supervision);
+        let now = self.now.max(self.event_log.supervisor_waits);
+        let at = now + self.chance.duration(self.surroundings.supervision);
         if let Some(process) = self.process(id) {
             let last = process.control.back().map_or(at, |&(last, _)| last);
             let at = at.max(last);

@@ -173,6 +173,7 @@ impl Cluster {
             let held = held();
             self.took_over(life, epoch, &held)?;
         }
+        process.unwritten.extend(self.event_log.of_step(&actions));
         process.todo.extend(actions);
         Ok(self.act_all(process))
     }
@@ -219,6 +220,7 @@ impl Cluster {
     }
 
     fn act_all(&mut self, process: &mut Process) -> Passed {
+        self.write_events(process)?;
         while !process.todo.is_empty() {
             process.pass()?;
             if let Some(action) = process.todo.pop_front() {
