@@ -92,6 +92,11 @@ impl Core {
         self.woke.0 != Time::default() && self.now().since(self.woke.0) < COLLECT_PATIENCE
     }
 
+    /// Whether this is the first step after it stood still, or had nothing to do, for two heartbeats.
+    pub(crate) fn wakes_now(&self) -> bool {
+        self.woke.0 == self.now()
+    }
+
     /// A file call ended that was made in a coordinatorship that is over: nobody else will tell of what
     /// it did.
     pub(crate) fn late_file_done(&mut self, epoch: Epoch, tag: &FileTag, reply: &FileReply) {

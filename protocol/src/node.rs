@@ -291,6 +291,7 @@ impl Node {
     }
 
     fn timeout(&mut self, timer: Timer) {
+        let due = self.core.timers.due(timer);
         if !self.core.timers.disarm(timer) {
             return;
         }
@@ -304,7 +305,7 @@ impl Node {
             Timer::Victory => self.start_over(),
             Timer::Collect(peer) => {
                 if let Role::Winner(takeover) = &mut self.role {
-                    takeover.pass_over(&mut self.core, peer);
+                    takeover.timeout(&mut self.core, peer, due.unwrap_or_default());
                     self.act_if_collected();
                 }
             }

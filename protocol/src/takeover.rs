@@ -13,6 +13,7 @@ use crate::peer::{Link, Peer};
 use crate::plan::OperationId;
 use crate::products::Insertion;
 use crate::status::RoleName;
+use crate::time::Time;
 use crate::timer::Timer;
 use crate::trace::Trace;
 
@@ -29,6 +30,8 @@ pub(crate) struct Takeover {
     promised: BTreeMap<NodeId, Inventory>,
     /// Values that were asked for, and of whom.
     pulled: BTreeMap<OperationId, NodeId>,
+    /// It stood still once, and has begun anew to wait.
+    stood_still: bool,
 }
 
 impl Takeover {
@@ -38,6 +41,19 @@ impl Takeover {
             awaited: BTreeSet::new(),
             promised: BTreeMap::new(),
             pulled: BTreeMap::new(),
+            stood_still: false,
+        }
+    }
+
+    /// A peer has delivered nothing for too long. If this node stood still all the while, its question
+    /// may not be on its way yet, or the answer may wait to be read: then it waits once more.
+    pub(crate) fn timeout(&mut self, core: &mut Core, peer: NodeId, due: Time) {
+        let late = core.wakes_now() && core.now() > due;
+        if late && !std::mem::replace(&mut self.stood_still, true) {
+            self.be_patient(core, peer);
+            core.restart_silence_clocks();
+        } else {
+            self.pass_over(core, peer);
         }
     }
 

@@ -253,6 +253,30 @@ fn signs_of_life_keep_a_winner_patient() {
     assert_eq!(node.node.acting(), Some(epoch));
 }
 
+/// Its own question may not even be sent, if the process was held up just then.
+#[test]
+fn a_winner_that_stood_still_passes_nobody_over_for_it_but_waits_no_third_time() {
+    let (mut node, _) = winner(2, config(4));
+    let epoch = node.node.highest();
+    let held_up = |node: &mut Solo| {
+        node.stand_still(Duration::from_millis(110));
+        node.pass(Duration::ZERO);
+    };
+    held_up(&mut node);
+    assert_eq!(node.node.acting(), None);
+    node.pass(Duration::from_millis(60));
+    node.receive(
+        1,
+        Message::Promise {
+            epoch,
+            inventory: Inventory::default(),
+        },
+    );
+    assert_eq!(node.node.acting(), None);
+    held_up(&mut node);
+    assert_eq!(node.node.acting(), Some(epoch));
+}
+
 #[test]
 fn what_a_passed_over_peer_reports_later_is_not_lost() {
     let (mut node, _) = winner(2, config(4));
