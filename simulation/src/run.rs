@@ -99,6 +99,8 @@ pub fn run_logged(seed: u64, interleaving: u64, recording: bool) -> Left {
             *deed = Deed::KillAll;
         }
     }
+    // Nor does anything but silence tell of a network that is slower than suspicion.
+    scenario.surroundings.latency = scenario.calm.latency;
     scenario.shrink_jobs();
     let log = EventLog::new(seed, interleaving);
     let mut run = done(seed, scenario, log, recording);

@@ -2,6 +2,7 @@
 //! node, the incarnation and the pid in the fields that every event has.
 
 use std::path::Path;
+use std::time::Duration;
 
 use protocol::config::{Config, Preemption};
 use serde::Serialize;
@@ -54,6 +55,8 @@ pub(crate) enum RunEvent {
         preemption: Preemption,
         /// Whether each operation is traced.
         trace_operations: bool,
+        /// How long a node may be silent.
+        suspect_after_ms: u64,
         /// When an operation is taken from its worker.
         operation_deadline_ms: u64,
         /// Largest N of a job.
@@ -71,13 +74,14 @@ pub(crate) enum RunEvent {
 impl RunEvent {
     /// The beginning of a run.
     pub(crate) fn begun(config: &Config, jobs: &Path) -> RunEvent {
-        let deadline = config.operation_deadline.as_millis();
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         RunEvent::Begun {
             jobs: jobs.to_string_lossy().into_owned(),
             accept: config.accept.clone(),
             preemption: config.preemption,
             trace_operations: config.trace_operations,
-            operation_deadline_ms: u64::try_from(deadline).unwrap_or(u64::MAX),
+            suspect_after_ms: ms(config.suspect_after),
+            operation_deadline_ms: ms(config.operation_deadline),
             max_n: config.max_n,
             max_digits: config.max_digits,
             max_text: config.max_text,

@@ -33,6 +33,8 @@ pub struct Settings {
     pub highest_coordinates: bool,
     /// Whether each operation was traced.
     pub is_traced: bool,
+    /// How long a node may be silent before it is suspected.
+    pub suspect_after: Option<Duration>,
     /// After which time an operation is taken from its worker.
     pub operation_deadline: Option<Duration>,
     /// What it accepts.
@@ -65,6 +67,7 @@ impl Settings {
                 .collect(),
             highest_coordinates: event.text("preemption") != "never",
             is_traced: event.fields["trace_operations"].as_bool().unwrap_or(false),
+            suspect_after: number("suspect_after_ms").map(Duration::from_millis),
             operation_deadline: number("operation_deadline_ms").map(Duration::from_millis),
             limits: Limits {
                 max_n: number("max_n"),

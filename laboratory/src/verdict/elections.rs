@@ -7,9 +7,12 @@
 //! no later clock itself, and the supervisor may tell of it at any later time.
 //!
 //! A node that says itself that it stood still has nobody to prove it. So each such line counts once, and for
-//! no more time than its life had: between two of its gaps it ran.
+//! no more time than its life had: between two of its gaps it ran. A node that stands still for a little, again
+//! and again, is silent and tells of no gap: so a silence that nothing proves is let pass, but not a second one
+//! of the same life soon after. And who misses a coordinator waits before it holds another election.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::charges::{Charge, Lack, Meant, Missing, place};
 use super::fates::Fates;
@@ -18,8 +21,10 @@ use crate::log::order::Writer;
 use crate::log::{Event, Life};
 
 const NAME: &str = "L3";
-/// The longest silence after which a test has a peer suspected, and as much again for a late look.
+/// A silence is looked for so long before it is told, or twice the limit of the run: for a late look.
 const SUSPICION_NS: u64 = 4_000_000_000;
+/// All who miss a peer tell of one silence within this.
+const ONE_SILENCE_NS: u64 = 1_000_000_000;
 /// At the end of a run its last deaths may be told of so much later.
 const REAPING_NS: u64 = 1_000_000_000;
 
@@ -31,6 +36,10 @@ pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
     let mut violations = missing.sustain(storms(&events, missing.is_cut));
     violations.extend(missing.sustain(Causes::new(run, fates).judge(&events)));
     violations.extend(gaps(&events));
+    let settings = run.log.about.settings.as_ref();
+    if let Some(suspect_after) = settings.and_then(|settings| settings.suspect_after) {
+        violations.extend(hasty(&events, suspect_after));
+    }
     violations
 }
 
@@ -72,9 +81,11 @@ fn storms(events: &[&Event], is_cut: bool) -> Vec<Charge> {
 /// How much an event has befallen the cluster; starts aside.
 fn fault(event: &Event) -> usize {
     match event.name() {
-        "node_exited" | "node_stopped" | "node_continued" | "gap" => 1,
+        "node_exited" | "node_stopped" | "node_continued" => 1,
         // It gives way, and comes back.
         "file_call_slow" => 2,
+        // The same, and two may take its place at once.
+        "gap" => 3,
         // No event tells of its end.
         _ if event.is_stall() => 2,
         _ => 0,
@@ -101,6 +112,39 @@ fn gaps(events: &[&Event]) -> Vec<Violation> {
             }
             // It began its step after it had written its last line.
             *ended = ends.max(*last).min(event.at());
+        }
+        *last = event.at();
+    }
+    violations
+}
+
+/// Elections that follow each other too soon. Who finds no coordinator, or hears of no victory, waits as long as
+/// anybody may be silent before it begins again, unless it has had a coordinator meanwhile, or an office.
+fn hasty(events: &[&Event], suspect_after: Duration) -> Vec<Violation> {
+    let wait = u64::try_from(suspect_after.as_nanos()).unwrap_or(u64::MAX);
+    // By life, when it began its last election at the earliest, if it waits, and the clock of the last line.
+    let mut lives: BTreeMap<Life, (Option<u64>, u64)> = BTreeMap::new();
+    let mut violations = Vec::new();
+    for event in events {
+        let Writer::Node(life) = event.writer() else {
+            continue;
+        };
+        let (began, last) = lives.entry(life).or_default();
+        let waits = matches!(event.text("why"), "no_coordinator" | "no_victory");
+        match event.name() {
+            "election_started" => {
+                let earliest = began
+                    .filter(|_| waits)
+                    .map(|began| began.saturating_add(wait));
+                if earliest.is_some_and(|earliest| earliest > event.at()) {
+                    let message = format!("node {} holds elections and waits too little", life.0);
+                    violations.push(Violation::new(NAME, message, &[event]));
+                }
+                // It began its step after it had written its last line.
+                *began = Some(earliest.unwrap_or(0).max(*last).min(event.at()));
+            }
+            "following" | "stepped_down" | "election_won" | "acting" => *began = None,
+            _ => {}
         }
         *last = event.at();
     }
@@ -185,6 +229,8 @@ struct Causes<'a> {
     stopped: BTreeMap<Life, u64>,
     /// When processes were about to kill themselves, as they were asked to.
     killed: BTreeMap<Life, u64>,
+    /// When a silence of each was let pass last.
+    silences: BTreeMap<Life, u64>,
 }
 
 impl<'a> Causes<'a> {
@@ -196,6 +242,7 @@ impl<'a> Causes<'a> {
             exited: BTreeMap::new(),
             stopped: BTreeMap::new(),
             killed: BTreeMap::new(),
+            silences: BTreeMap::new(),
         };
         for event in &run.log.events {
             let (life, at) = (event.life(), event.at());
@@ -215,7 +262,7 @@ impl<'a> Causes<'a> {
     }
 
     /// What has no cause, of what happened until the end.
-    fn judge(&self, events: &[&'a Event]) -> Vec<Charge> {
+    fn judge(&mut self, events: &[&'a Event]) -> Vec<Charge> {
         let mut pasts: BTreeMap<Life, Past<'a>> = BTreeMap::new();
         let mut charges = Vec::new();
         for &event in events {
@@ -246,7 +293,7 @@ impl<'a> Causes<'a> {
     }
 
     /// What must be missing if the peer that was lost was not dead, stopped or away.
-    fn lost(&self, lost: &Event) -> Option<Lack> {
+    fn lost(&mut self, lost: &Event) -> Option<Lack> {
         let peer = (lost.number("peer"), lost.number("peer_incarnation"));
         let at = lost.at();
         let by_then =
@@ -255,10 +302,30 @@ impl<'a> Causes<'a> {
             "link" => self.is_dead(peer, at),
             // The supervisor writes its line before it tells.
             "hint" => by_then(&self.exited) || by_then(&self.stopped),
-            "silence" => self.fates.away(peer, at.saturating_sub(SUSPICION_NS), at),
+            "silence" => self.was_silent(peer, at),
             _ => return Some(Lack::nothing()),
         };
         (!is_proved).then(|| Lack::about(peer.0))
+    }
+
+    /// Whether a process may have said nothing for long enough.
+    fn was_silent(&mut self, peer: Life, at: u64) -> bool {
+        let settings = self.run.log.about.settings.as_ref();
+        let limit = settings.and_then(|settings| settings.suspect_after);
+        let limit = limit.map_or(0, |limit| {
+            u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)
+        });
+        let suspicion = limit.saturating_mul(2).max(SUSPICION_NS);
+        if self.fates.away(peer, at.saturating_sub(suspicion), at) {
+            return true;
+        }
+        let last = self.silences.get(&peer).copied();
+        let is_same = |last: u64| at <= last.saturating_add(ONE_SILENCE_NS);
+        let is_next = |last: u64| at > last.saturating_add(suspicion);
+        if last.is_none_or(is_next) {
+            self.silences.insert(peer, at);
+        }
+        limit > 0 && last.is_none_or(|last| is_same(last) || is_next(last))
     }
 
     /// Whether a process may have been dead by a moment, by what is told of it at any time.
@@ -288,8 +355,8 @@ impl<'a> Causes<'a> {
         let last_election = past.last.get("election_started").copied();
         let (is_proved, lack) = match election.text("why") {
             "start" => (
-                past.last.contains_key("started") && past.settled().is_none(),
-                own(None),
+                past.line("started") > past.settled().map(|settled| settled.line),
+                own(past.settled()),
             ),
             "coordinator_lost" => {
                 // Of one that was never met no life is known, and it has coordinated all the same.

@@ -39,6 +39,9 @@ fn accepted(run: &Run) -> Vec<Violation> {
             let is_still = |folder: &&&str| pair(&run.jobs.join(folder), name).0.is_file();
             places = ["done", "failed"].iter().filter(is_still).count();
         }
+        if places == 0 && got_a_number(run, name, &done, &failed) {
+            continue;
+        }
         let is_collected = run.is_shared && is_told_done(run, name);
         let may_be_nowhere = run.cut_short || run.is_deleted(name) || is_collected;
         if places != 1 && !(may_be_nowhere && places == 0) {
@@ -47,6 +50,19 @@ fn accepted(run: &Run) -> Vec<Violation> {
         }
     }
     violations
+}
+
+/// Whether a job ended under its name with a number, which it got at its commit: under one that nobody took.
+fn got_a_number(run: &Run, job: &str, done: &BTreeSet<String>, failed: &BTreeSet<String>) -> bool {
+    let taken = |name: &str| {
+        let mut taken = run
+            .log
+            .named("job_accepted")
+            .chain(run.log.named("job_rejected"));
+        taken.any(|event| event.text("job") == name)
+    };
+    let mut ended = done.iter().chain(failed);
+    ended.any(|name| is_numbered(job, name) && !taken(name))
 }
 
 /// Whether the text of a job got its name: under its own, or with a number.
@@ -151,12 +167,13 @@ fn gone(run: &Run) -> Vec<Violation> {
     gone.collect()
 }
 
-/// Whether a job has got this name because another was in use: `ten.2` for `ten`.
-fn is_numbered(dropped: &str, name: &str) -> bool {
-    let number = name
+/// Whether a job has got this name because another was in use: `ten.2` for `ten`, or `ten.2.2` if that was in
+/// use at its commit.
+pub(super) fn is_numbered(dropped: &str, name: &str) -> bool {
+    let numbers = name
         .strip_prefix(dropped)
         .and_then(|end| end.strip_prefix('.'));
-    number.is_some_and(|number| number.parse::<u32>().is_ok())
+    numbers.is_some_and(|numbers| numbers.split('.').all(|one| one.parse::<u32>().is_ok()))
 }
 
 fn about<'a>(run: &'a Run, job: &str) -> Vec<&'a Event> {

@@ -130,6 +130,15 @@ impl Fates {
         fate.is_some_and(|fate| fate.away.iter().any(slept))
     }
 
+    /// Whether a process had slept for so long when it read its clock at a moment.
+    pub(super) fn slept_until(&self, life: Life, at: u64, length: u64) -> bool {
+        let so_long = |&(since, until): &(u64, u64)| {
+            since <= at && until.saturating_add(RETURN_NS) >= at && until - since >= length
+        };
+        let fate = self.lives.get(&life);
+        fate.is_some_and(|fate| fate.away.iter().any(so_long))
+    }
+
     /// Whether a process was not there for some of a time: not yet, not any more, or asleep.
     pub(super) fn away(&self, life: Life, from: u64, to: u64) -> bool {
         let started = self.lives.get(&life).and_then(|fate| fate.started);

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Violation;
 use super::charges::{Charge, Lack, Missing, place};
+use super::ends::is_numbered;
 use crate::log::order::Writer;
 use crate::log::{Event, Life};
 
@@ -44,6 +45,8 @@ struct Reign {
     ended: Option<Ended>,
     /// A call was told to be slow, and none has ended since.
     is_slow: bool,
+    /// The jobs that it took.
+    taken: BTreeSet<String>,
 }
 
 /// A coordinatorship that is over.
@@ -74,6 +77,7 @@ impl Fencing {
             return;
         };
         let reign = self.reigns.entry(life).or_default();
+        self.charges.extend(reign.taken(event));
         match event.name() {
             "acting" => {
                 reign.acting = Some(event.clone());
@@ -141,6 +145,30 @@ impl Fencing {
 impl Reign {
     fn is_over(&self) -> bool {
         self.acting.is_none() && self.ended.is_some()
+    }
+
+    /// Who publishes a job has told before that it took it, under the name that it then had.
+    fn taken(&mut self, event: &Event) -> Option<Charge> {
+        let job = event.text("job");
+        match event.name() {
+            "job_accepted" | "job_rejected" => {
+                self.taken.insert(job.to_owned());
+                None
+            }
+            "result_published" => {
+                let is_it = |taken: &&String| *taken == job || is_numbered(taken, job);
+                if self.taken.iter().any(|taken| is_it(&taken)) {
+                    return None;
+                }
+                let message = format!(
+                    "node {} publishes job {job} and never took it",
+                    event.node()
+                );
+                let lack = Lack::of(event.life(), (0, 0), event.line);
+                Some(Charge::new(Violation::new(NAME, message, &[event]), lack))
+            }
+            _ => None,
+        }
     }
 
     /// Its calls may have stood still with it.

@@ -158,10 +158,11 @@ impl<'a> Records<'a> {
     ) -> bool {
         let now = (taken.term(), taken.life());
         let since = by.get(&now).or_else(|| self.acting.get(&now)).copied();
+        let least = u64::try_from(least.as_nanos()).unwrap_or(u64::MAX);
         since.is_none_or(|since| {
-            u128::from(taken.at().saturating_sub(since)) >= least.as_nanos()
-                // It may have slept between the act and the line that tells of it.
-                || fates.slept(taken.life(), since, taken.at())
+            let lacking = least.saturating_sub(taken.at().saturating_sub(since));
+            // It may have slept as long between the act and the line that tells of it.
+            lacking == 0 || fates.slept_until(taken.life(), since, lacking)
         })
     }
 

@@ -125,6 +125,7 @@ fn preemption() -> Story {
     work(&mut story, 110, (1, 2), 1, [(0, 1), (0, 1)], ALL);
     story.spawn(150, (2, 3));
     story.reign(160, (2, 3), 2, "preemption", &[(0, 1), (1, 2)]);
+    story.job(180, (2, 3), 2, &["job_accepted"], "five", &[]);
     finish(&mut story, 200, (2, 3), 2);
     story
 }

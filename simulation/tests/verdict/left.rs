@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use laboratory::log::Log;
+use laboratory::log::{Log, Settings};
 use laboratory::verdict::{Dropped, Run, Violation};
 use node::event_log::{FILE_NAME, Header, Moment, add_lines};
 use protocol::config::Preemption;
@@ -41,8 +41,13 @@ impl Files {
             let name = job.file.strip_suffix(".job").unwrap();
             Dropped::new(name, job.content.to_vec())
         });
+        let mut read = Log::parse(&text);
+        read.about.settings = Some(Settings {
+            suspect_after: Some(left.config.suspect_after),
+            ..Settings::default()
+        });
         let run = Run {
-            log: Log::parse(&text),
+            log: read,
             jobs,
             end_ns: mono_ns(left.asked_to_end),
             highest_coordinates: left.config.preemption != Preemption::Never,

@@ -60,7 +60,9 @@ impl Spoilt {
     /// The laws that are said to be broken.
     pub(crate) fn broken(&mut self) -> Vec<&'static str> {
         let text: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
+        let about = self.run.log.about.clone();
         self.run.log = Log::parse(text.as_bytes());
+        self.run.log.about = about;
         let violations = self.run.judge().into_iter();
         violations.map(|violation| violation.invariant).collect()
     }

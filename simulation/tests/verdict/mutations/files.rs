@@ -149,7 +149,7 @@ pub(super) const ALL: &[Mutation] = &[
         );
         Some(())
     }),
-    ("a sound job has failed", &["S4", "S9", "L2"], |s| {
+    ("a sound job has failed", &["S4", "S9", "S10", "L2"], |s| {
         let job = s.done_jobs().into_iter().next()?;
         fs::rename(
             s.path(&format!("done/{job}.job")),
