@@ -87,13 +87,13 @@ pub fn run(seed: u64, recording: bool) -> Outcome {
 }
 
 /// Runs a seed, with all that it leaves, in one of the interleavings of its event log. What no reader of
-/// these can know is left out: nobody takes texts away, and when all die at once, the disk keeps all. The jobs are
+/// these can know is left out: nobody takes texts away, no socket stands still while both of its ends run, and
+/// when all die at once, the disk keeps all. The jobs are
 /// small, so that there can be many runs.
 pub fn run_logged(seed: u64, interleaving: u64, recording: bool) -> Left {
     let mut scenario = Scenario::new(seed);
-    scenario
-        .deeds
-        .retain(|(_, deed)| !matches!(deed, Deed::Collect(_)));
+    let is_on_record = |deed: &Deed| !matches!(deed, Deed::Collect(_) | Deed::Freeze(..));
+    scenario.deeds.retain(|(_, deed)| is_on_record(deed));
     for (_, deed) in &mut scenario.deeds {
         if *deed == Deed::LosePower {
             *deed = Deed::KillAll;
@@ -101,6 +101,8 @@ pub fn run_logged(seed: u64, interleaving: u64, recording: bool) -> Left {
     }
     // Nor does anything but silence tell of a network that is slower than suspicion.
     scenario.surroundings.latency = scenario.calm.latency;
+    // A supervisor that has no time tells of all deaths late, and of none before others.
+    scenario.surroundings.supervision = scenario.calm.supervision;
     scenario.shrink_jobs();
     let log = EventLog::new(seed, interleaving);
     let mut run = done(seed, scenario, log, recording);

@@ -119,17 +119,23 @@ fn gaps(events: &[&Event]) -> Vec<Violation> {
 }
 
 /// Elections that follow each other too soon. Who finds no coordinator, or hears of no victory, waits as long as
-/// anybody may be silent before it begins again, unless it has had a coordinator meanwhile, or an office.
+/// anybody may be silent before it begins again, unless it has had a coordinator meanwhile, an office, or a
+/// promise to keep.
 fn hasty(events: &[&Event], suspect_after: Duration) -> Vec<Violation> {
     let wait = u64::try_from(suspect_after.as_nanos()).unwrap_or(u64::MAX);
-    // By life, when it began its last election at the earliest, if it waits, and the clock of the last line.
-    let mut lives: BTreeMap<Life, (Option<u64>, u64)> = BTreeMap::new();
+    // By life, when it began its last election at the earliest, if it waits; the clock of the last line, and
+    // the term that it knew.
+    let mut lives: BTreeMap<Life, (Option<u64>, u64, u64)> = BTreeMap::new();
     let mut violations = Vec::new();
     for event in events {
         let Writer::Node(life) = event.writer() else {
             continue;
         };
-        let (began, last) = lives.entry(life).or_default();
+        let (began, last, term) = lives.entry(life).or_default();
+        // It may have promised to somebody, whom it then missed at once.
+        if *term != event.term() {
+            (*began, *term) = (None, event.term());
+        }
         let waits = matches!(event.text("why"), "no_coordinator" | "no_victory");
         match event.name() {
             "election_started" => {

@@ -129,6 +129,8 @@ fn collected(
     let words = deeds.words.get(&owner)?;
     let before = words.iter().take_while(|word| word.line < acting.line);
     let mut up: BTreeMap<u64, &Event> = BTreeMap::new();
+    // Who was told to be stopped is not asked, though its link may stand again.
+    let mut stopped: BTreeSet<Life> = BTreeSet::new();
     let mut since = deeds.last_work(owner, won);
     for word in before {
         let peer = (word.number("peer"), word.number("peer_incarnation"));
@@ -138,6 +140,9 @@ fn collected(
             }
             "peer_down" => {
                 up.remove(&peer.0);
+                if word.text("by") == "hint" {
+                    stopped.insert(peer);
+                }
                 // It is dead, and its last word came before this was known.
                 let last = deeds.last_word(peer).filter(|&last| last < word.at());
                 if word.text("by") == "link" && word.line < won.line && deeds.dead.contains(&peer) {
@@ -152,7 +157,7 @@ fn collected(
     }
     let sure = up.into_values().filter(|up| !may_lack(log, up, acting));
     let lives = sure.map(|up| (up.number("peer"), up.number("peer_incarnation")));
-    Some(lives.collect())
+    Some(lives.filter(|life| !stopped.contains(life)).collect())
 }
 
 /// An operation that one coordinatorship alone assigned to a node, once, came from there.

@@ -1,8 +1,8 @@
 //! The deaths for which a job may fail.
 //!
 //! Those that jobs caused are the supervisor's to count, and no node can know of more. A worker that
-//! dies of an operation has been assigned something of its factorial, and ends; or the coordinator was
-//! told so by its link, rightly or not.
+//! dies of an operation has been assigned something of its factorial, perhaps after its end, of which the
+//! coordinator had not heard; or the coordinator was told of its end by its link, rightly or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +20,8 @@ pub(super) struct Casualties {
     caused: u64,
     /// By n: who was ever assigned something of n!.
     assigned: BTreeMap<u32, BTreeSet<NodeId>>,
-    /// By n: how often one of those ended, or was said to.
-    died: BTreeMap<u32, u64>,
+    /// How often each node ended, or was said to.
+    ends: BTreeMap<NodeId, u64>,
     alive: BTreeSet<Life>,
 }
 
@@ -60,7 +60,8 @@ impl Casualties {
         let (n, rest) = line.split_once("!: ")?;
         let (count, _) = rest.split_once(" workers died one after the other")?;
         let (n, count) = (n.parse().ok()?, count.parse::<u64>().ok()?);
-        let died = self.died.get(&n).copied().unwrap_or_default();
+        let assigned = self.assigned.get(&n).into_iter().flatten();
+        let died: u64 = assigned.filter_map(|node| self.ends.get(node)).sum();
         Some(numbers.contains(&n) && (1..=died).contains(&count))
     }
 
@@ -86,12 +87,6 @@ impl Casualties {
     }
 
     fn lost(&mut self, node: NodeId) {
-        for (&n, _) in self
-            .assigned
-            .iter()
-            .filter(|(_, nodes)| nodes.contains(&node))
-        {
-            *self.died.entry(n).or_default() += 1;
-        }
+        *self.ends.entry(node).or_default() += 1;
     }
 }
