@@ -41,6 +41,7 @@ mod reassignments;
 mod recomputation;
 mod results;
 mod shutdown;
+mod storms;
 mod tried;
 mod zombies;
 

@@ -7,16 +7,15 @@
 //! no later clock itself, and the supervisor may tell of it at any later time.
 //!
 //! A node that says itself that it stood still has nobody to prove it. So each such line counts once, and for
-//! no more time than its life had: between two of its gaps it ran. A node that stands still for a little, again
+//! no more time than its life had, see `storms`. A node that stands still for a little, again
 //! and again, is silent and tells of no gap: so a silence that nothing proves is let pass, but not a second one
-//! of the same life soon after. And who misses a coordinator waits before it holds another election.
+//! of the same life soon after.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use super::charges::{Charge, Lack, Meant, Missing, place};
 use super::fates::Fates;
-use super::{Run, Violation};
+use super::{Run, Violation, storms};
 use crate::log::order::Writer;
 use crate::log::{Event, Life};
 
@@ -33,126 +32,12 @@ pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
     let events: Vec<&Event> = run.log.events.iter().filter(until_the_end).collect();
     let missing = Missing::of(&run.log);
     // One line that is missing may have been both a fault and a cause.
-    let mut violations = missing.sustain(storms(&events, missing.is_cut));
+    let mut violations = missing.sustain(storms::check(&events, missing.is_cut));
     violations.extend(missing.sustain(Causes::new(run, fates).judge(&events)));
-    violations.extend(gaps(&events));
+    violations.extend(storms::gaps(&events));
     let settings = run.log.about.settings.as_ref();
     if let Some(suspect_after) = settings.and_then(|settings| settings.suspect_after) {
-        violations.extend(hasty(&events, suspect_after));
-    }
-    violations
-}
-
-/// Each fault lets one node win, and each node hold one election on the average; so does the start,
-/// and again the highest node if it comes last. What befell a cluster before its log begins may have its
-/// elections in it.
-fn storms(events: &[&Event], is_cut: bool) -> Vec<Charge> {
-    let count = |name: &str| events.iter().filter(|event| event.name() == name).count();
-    let spawned = events.iter().filter(|event| event.name() == "node_spawned");
-    let nodes = spawned.map(|event| event.node()).collect::<BTreeSet<u64>>();
-    let starts = count("node_spawned") - if is_cut { 0 } else { nodes.len() };
-    let unanswered: usize = events.iter().map(|event| fault(event)).sum();
-    let faults = starts + unanswered;
-    let limit = 2 + faults + if is_cut { 2 } else { 0 };
-    let nodes = match is_cut {
-        true => events.iter().map(|event| event.node()).collect(),
-        false => nodes,
-    };
-    let nodes = nodes.len();
-    let (won, started) = (count("election_won"), count("election_started"));
-    let charge = |message: String, count: usize| {
-        // Not before the log, since what befell it then has its place in the limit.
-        let lack = Lack::anywhere().times(count).within_the_log();
-        Charge::new(Violation::new(NAME, message, &[]), lack)
-    };
-    let mut charges = Vec::new();
-    if won > limit {
-        let message = format!("{won} elections were won after {faults} faults");
-        charges.push(charge(message, won - limit));
-    }
-    if started > nodes * limit {
-        let message = format!("{started} elections were held after {faults} faults");
-        let beyond = started - nodes * limit;
-        charges.push(charge(message, beyond.div_ceil(nodes.max(1))));
-    }
-    charges
-}
-
-/// How much an event has befallen the cluster; starts aside.
-fn fault(event: &Event) -> usize {
-    match event.name() {
-        "node_exited" | "node_stopped" | "node_continued" => 1,
-        // It gives way, and comes back.
-        "file_call_slow" => 2,
-        // The same, and two may take its place at once.
-        "gap" => 3,
-        // No event tells of its end.
-        _ if event.is_stall() => 2,
-        _ => 0,
-    }
-}
-
-/// Gaps that cannot have been: one ends before the next begins, and a life has run when it wrote a line. So
-/// from any line of its own on, its gaps together are no longer than what has passed.
-fn gaps(events: &[&Event]) -> Vec<Violation> {
-    // By life, when the last gap ended at the earliest, and the clock of the last line.
-    let mut lives: BTreeMap<Life, (u64, u64)> = BTreeMap::new();
-    let mut violations = Vec::new();
-    for event in events {
-        let Writer::Node(life) = event.writer() else {
-            continue;
-        };
-        let (ended, last) = lives.entry(life).or_default();
-        if event.name() == "gap" {
-            let length = event.number("ms").saturating_mul(1_000_000);
-            let ends = ended.saturating_add(length);
-            if ends > event.at() {
-                let message = format!("node {} tells of a gap that it had no time for", life.0);
-                violations.push(Violation::new(NAME, message, &[event]));
-            }
-            // It began its step after it had written its last line.
-            *ended = ends.max(*last).min(event.at());
-        }
-        *last = event.at();
-    }
-    violations
-}
-
-/// Elections that follow each other too soon. Who finds no coordinator, or hears of no victory, waits as long as
-/// anybody may be silent before it begins again, unless it has had a coordinator meanwhile, an office, or a
-/// promise to keep.
-fn hasty(events: &[&Event], suspect_after: Duration) -> Vec<Violation> {
-    let wait = u64::try_from(suspect_after.as_nanos()).unwrap_or(u64::MAX);
-    // By life, when it began its last election at the earliest, if it waits; the clock of the last line, and
-    // the term that it knew.
-    let mut lives: BTreeMap<Life, (Option<u64>, u64, u64)> = BTreeMap::new();
-    let mut violations = Vec::new();
-    for event in events {
-        let Writer::Node(life) = event.writer() else {
-            continue;
-        };
-        let (began, last, term) = lives.entry(life).or_default();
-        // It may have promised to somebody, whom it then missed at once.
-        if *term != event.term() {
-            (*began, *term) = (None, event.term());
-        }
-        let waits = matches!(event.text("why"), "no_coordinator" | "no_victory");
-        match event.name() {
-            "election_started" => {
-                let earliest = began
-                    .filter(|_| waits)
-                    .map(|began| began.saturating_add(wait));
-                if earliest.is_some_and(|earliest| earliest > event.at()) {
-                    let message = format!("node {} holds elections and waits too little", life.0);
-                    violations.push(Violation::new(NAME, message, &[event]));
-                }
-                // It began its step after it had written its last line.
-                *began = Some(earliest.unwrap_or(0).max(*last).min(event.at()));
-            }
-            "following" | "stepped_down" | "election_won" | "acting" => *began = None,
-            _ => {}
-        }
-        *last = event.at();
+        violations.extend(storms::hasty(&events, suspect_after));
     }
     violations
 }
