@@ -165,3 +165,14 @@ fn a_log_whose_first_files_are_gone_excuses_what_they_may_have_told() {
     made.add(T + 300, 1, 1, following);
     assert!(laws_from(&made, 12).contains("L3"));
 }
+
+/// Two lines tell that an epoch was won, and that its owner acts; many assignments need them.
+#[test]
+fn lines_that_tell_of_an_epoch_account_for_all_that_was_assigned_in_it() {
+    let mut made = Made::new();
+    made.remove(|line| line["event"] == "election_won" || line["event"] == "acting");
+    let found = |made: &Made| made.broken().contains("S7");
+    assert!(found(&made));
+    made.add(600, 2, 1, json!({"event": "events_lost", "count": 1}));
+    assert!(!found(&made));
+}

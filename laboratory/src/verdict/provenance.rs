@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::Violation;
-use super::deeds::{Deed, Deeds, epoch};
+use super::deeds::{Deed, Deeds, Epoch, epoch};
 use super::lacking::{Claim, Place, proved};
 use crate::log::order::happened_before;
 use crate::log::{Event, Life, Log, Op};
@@ -20,42 +20,54 @@ pub(super) fn check(log: &Log, deeds: &Deeds<'_>) -> Vec<Violation> {
         return Vec::new();
     }
     let mut claims = Vec::new();
+    let mut unowned: BTreeMap<Epoch, Vec<Violation>> = BTreeMap::new();
     for (op, deed) in &deeds.operations {
-        claims.extend(assigned_by_nobody(deeds, op, deed));
+        claims.extend(assigned_by_nobody(deeds, op, deed, &mut unowned));
         claims.extend(begun_by_nobody(op, deed));
         claims.extend(completed_by_nobody(op, deed));
     }
+    // One line that is missing tells that the epoch was won.
+    claims.extend(unowned.into_values().map(|violations| Claim {
+        violations,
+        lacks: Some(Place::ANYWHERE),
+    }));
     proved(log, claims)
 }
 
-/// One line that is missing explains all that a node computes of an operation.
-fn assigned_by_nobody(deeds: &Deeds<'_>, op: &Op, deed: &Deed<'_>) -> Vec<Claim> {
-    let is_cause = |computing: &Event, assigned: &Event| {
-        assigned.number("worker") == computing.node()
-            && assigned.term() <= computing.term()
-            && deeds.reigns.contains_key(&epoch(assigned))
-            && !happened_before(computing, assigned)
-    };
-    let without = deed.computing.iter().filter(|computing| {
-        let mut assigned = deed.assigned.iter();
-        !assigned.any(|assigned| is_cause(computing, assigned))
-    });
-    let mut claims: Vec<(u64, Claim)> = Vec::new();
-    for computing in without {
+/// One line that is missing explains all that a node computes of an operation, unless there is an assignment,
+/// by somebody who did not own its epoch: those go by epochs.
+fn assigned_by_nobody(
+    deeds: &Deeds<'_>,
+    op: &Op,
+    deed: &Deed<'_>,
+    unowned: &mut BTreeMap<Epoch, Vec<Violation>>,
+) -> Vec<Claim> {
+    let mut claims: BTreeMap<u64, Claim> = BTreeMap::new();
+    for computing in &deed.computing {
+        let is_cause = |assigned: &&&Event| {
+            assigned.number("worker") == computing.node()
+                && assigned.term() <= computing.term()
+                && !happened_before(computing, assigned)
+        };
+        let causes = deed.assigned.iter().filter(is_cause);
+        let mut epochs: Vec<Epoch> = causes.map(|assigned| epoch(assigned)).collect();
+        if epochs.iter().any(|epoch| deeds.reigns.contains_key(epoch)) {
+            continue;
+        }
         let message = format!(
             "{op} is computed by node {}, and nobody who owned an epoch had assigned it",
             computing.node()
         );
         let violation = Violation::new("S7", message, &[computing]);
-        match claims
-            .iter_mut()
-            .find(|(node, _)| *node == computing.node())
-        {
-            Some((_, claim)) => claim.violations.push(violation),
-            None => claims.push((computing.node(), claim(violation, Place::ANYWHERE))),
+        if let Some(epoch) = epochs.pop() {
+            unowned.entry(epoch).or_default().push(violation);
+        } else if let Some(claim) = claims.get_mut(&computing.node()) {
+            claim.violations.push(violation);
+        } else {
+            claims.insert(computing.node(), claim(violation, Place::ANYWHERE));
         }
     }
-    claims.into_iter().map(|(_, claim)| claim).collect()
+    claims.into_values().collect()
 }
 
 fn begun_by_nobody(op: &Op, deed: &Deed<'_>) -> Vec<Claim> {
