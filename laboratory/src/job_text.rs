@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::f64::consts::{LN_10, PI};
 
+use sha2::{Digest, Sha256};
+
 /// Largest job file, in bytes.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
 const MAX_NUMBERS: usize = 1_000;
@@ -258,13 +260,12 @@ fn digits(n: u64) -> u64 {
     whole + 1
 }
 
-/// What tells two lists of factorials apart, as the event log has it: FNV-1a of the numbers, a line each.
+/// What tells two lists of factorials apart, as the event log has it: of the SHA-256 of the numbers, a
+/// line each, the first 64 bits.
 pub(crate) fn digest(numbers: &[u64]) -> String {
     let text: String = numbers.iter().map(|n| format!("{n}\n")).collect();
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{hash:016x}")
+    let hash = Sha256::digest(text);
+    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use glob::Pattern;
+use sha2::{Digest, Sha256};
 
 use crate::plan::conversion::most_digits;
 use crate::printable::printable;
@@ -108,16 +109,12 @@ pub fn check_size(factorials: &[u32], max_digits: u64) -> Result<(), Vec<String>
     )])
 }
 
-/// What tells the factorials of two jobs apart, for the event log: FNV-1a, 64 bits in hexadecimal, of the
-/// numbers, a line each. It protects nothing.
-pub fn asks(factorials: &[u32]) -> String {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for n in factorials {
-        for byte in format!("{n}\n").bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-    format!("{hash:016x}")
+/// What tells the factorials of two jobs apart, for the event log: of the SHA-256 of the numbers, a line each,
+/// the first 64 bits in hexadecimal.
+pub fn digest(factorials: &[u32]) -> String {
+    let lines: String = factorials.iter().map(|n| format!("{n}\n")).collect();
+    let hash = Sha256::digest(lines);
+    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Bytes of the text of a job's results, exactly or a few more.

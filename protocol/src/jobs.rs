@@ -281,7 +281,7 @@ impl Job {
         let is_result = self.reasons.is_empty() && self.home == Folder::Done;
         Trace::JobDone {
             job: self.name.clone(),
-            asks: is_result.then(|| job::asks(&self.factorials)),
+            asks: is_result.then(|| job::digest(&self.factorials)),
         }
     }
 }

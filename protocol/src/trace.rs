@@ -74,7 +74,7 @@ pub enum Trace {
     JobAccepted {
         /// The job's name.
         job: String,
-        /// What it asks for: [`asks`](crate::job::asks) of its factorials.
+        /// What it asks for: the [`digest`](crate::job::digest) of its factorials.
         asks: String,
     },
     /// A dropped file was claimed and is no job, or its job cannot be done.

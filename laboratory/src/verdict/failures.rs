@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::{Run, Violation};
 use crate::job_files::{content, pair};
-use crate::job_text::{Reason, read, sizes};
+use crate::job_text::{Limits, Reason, read, sizes};
 use crate::log::Event;
 
 pub(super) fn check(run: &Run) -> Vec<Violation> {
@@ -58,16 +58,7 @@ fn judge(run: &Run, name: &str, job: &Path, text: &str) -> Option<(&'static str,
         Reason::Line { limit, .. } => *limit,
         _ => None,
     });
-    let limits = run
-        .log
-        .about
-        .settings
-        .as_ref()
-        .map(|settings| settings.limits);
-    let max_n = limits
-        .and_then(|limits| limits.max_n)
-        .or(in_text)
-        .unwrap_or(u64::MAX);
+    let max_n = limits(run).max_n.or(in_text).unwrap_or(u64::MAX);
     let numbers = content.as_deref().map(|content| read(content, max_n));
     let is_about_content = !reasons.is_empty() && reasons.iter().all(Reason::is_about_content);
     let is_right = match (&reasons[..], &numbers) {
@@ -87,15 +78,15 @@ fn judge(run: &Run, name: &str, job: &Path, text: &str) -> Option<(&'static str,
     }
 }
 
+/// What the run was set up to accept, as far as its log tells.
+fn limits(run: &Run) -> Limits {
+    let settings = run.log.about.settings.as_ref();
+    settings.map(|settings| settings.limits).unwrap_or_default()
+}
+
 /// Whether a reason beyond the content is on record. `numbers` is what a sound job asks for.
 fn is_proved(run: &Run, name: &str, job: &Path, reason: &Reason, numbers: Option<&[u64]>) -> bool {
-    let limits = run
-        .log
-        .about
-        .settings
-        .as_ref()
-        .map(|settings| settings.limits);
-    let limits = limits.unwrap_or_default();
+    let limits = limits(run);
     let is_too_much = |size: u64, told: u64, limit: u64, known: Option<u64>| {
         let slack = 1 + numbers.map_or(0, <[u64]>::len) as u64;
         (size.saturating_sub(slack)..=size + 3 * slack).contains(&told)

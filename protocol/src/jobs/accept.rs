@@ -196,7 +196,7 @@ impl Coordinator {
         let missing: BTreeSet<u32> = missing.collect();
         if let Some(job) = self.jobs.open.get_mut(&key) {
             if job.home == Folder::Running {
-                let asks = job::asks(&job.factorials);
+                let asks = job::digest(&job.factorials);
                 core.trace(Trace::JobAccepted { job: name, asks });
             }
             job.stage = Stage::Computing;
