@@ -22,12 +22,12 @@ fn eventful_run() -> (Trial, Run, Vec<Value>) {
     trial.drop_job("long", "700!\n");
     trial.drop_job("bad", "abc\n");
     trial.await_progress(700);
-    kill_node(trial.node_named("coordinator-").unwrap());
+    kill_node(trial.node_named("coordinator-"));
     trial.await_event("it is dead", |event| event.name() == "node_exited");
     let stopped = trial.await_coordinator();
     kill(stopped, Signal::SIGSTOP).unwrap();
     trial.await_event("it is stopped", |event| event.name() == "node_stopped");
-    kill_node(trial.node_named("worker-0").unwrap());
+    kill_node(trial.node_named("worker-0"));
     trial.await_progress(700);
     trial.wake(stopped);
     trial.await_long("long");
@@ -106,7 +106,7 @@ fn a_real_log_is_sound_until_it_is_doctored() {
     let trial = Trial::start(&["--nodes", "3", "--delay", "5ms"]);
     trial.drop_job("hundred", "100!\n10\n");
     trial.drop_job("bad", "abc\n");
-    kill_node(trial.node_named("worker-0").unwrap());
+    kill_node(trial.node_named("worker-0"));
     trial.settle(PATIENCE);
     let run = trial.run();
     trial::assert_sound(&run.judge());

@@ -123,7 +123,7 @@ fn many_files_at_once(files: u64) {
 fn a_name_dropped_again_gets_a_suffix_and_nothing_is_overwritten() {
     let trial = Trial::start(&["--nodes", "2"]);
     // The first cannot end before the second has come.
-    let worker = trial.node_named("worker-0").unwrap();
+    let worker = trial.node_named("worker-0");
     kill(worker, Signal::SIGSTOP).unwrap();
     trial.await_event("the worker stops", |event| event.name() == "node_stopped");
     let running = |name: &str| trial.home.jobs().join("running").join(name).exists();

@@ -123,7 +123,7 @@ fn the_last_node_waits_computes_nothing_and_goes_on_when_one_returns() {
     });
     let held_back = [trial.home.hold_back(1), trial.home.hold_back(2)];
     for name in ["worker-1", "coordinator-2"] {
-        kill_node(trial.node_named(name).unwrap());
+        kill_node(trial.node_named(name));
     }
     trial.await_acting(0);
     trial.drop_job("none", "0!\n");
@@ -168,7 +168,7 @@ fn all_nodes_die_at_once_and_take_their_jobs_from_the_directory() {
 fn without_a_worker_the_coordinator_computes_not_even_the_empty_product() {
     let trial = Trial::start(&["--nodes", "2"]);
     let held_back = trial.home.hold_back(0);
-    kill_node(trial.node_named("worker-0").unwrap());
+    kill_node(trial.node_named("worker-0"));
     waits_for_a_worker(&trial);
     drop(held_back);
     assert_eq!(trial.await_results("none", PATIENCE), "0!=1\n");
@@ -178,7 +178,7 @@ fn without_a_worker_the_coordinator_computes_not_even_the_empty_product() {
 #[test]
 fn with_a_stopped_worker_the_coordinator_computes_nothing_either() {
     let trial = Trial::start(&["--nodes", "2"]);
-    let worker = trial.node_named("worker-0").unwrap();
+    let worker = trial.node_named("worker-0");
     kill(worker, Signal::SIGSTOP).unwrap();
     trial.await_event("the worker stops", |event| event.name() == "node_stopped");
     waits_for_a_worker(&trial);
@@ -228,7 +228,7 @@ fn a_killed_supervisor_leaves_no_node_and_the_next_one_finishes_its_jobs() {
 #[test]
 fn a_killed_supervisor_takes_stopped_nodes_with_it() {
     let trial = Trial::start(&["--nodes", "3"]);
-    kill(trial.node_named("worker-0").unwrap(), Signal::SIGSTOP).unwrap();
+    kill(trial.node_named("worker-0"), Signal::SIGSTOP).unwrap();
     trial.await_event("the worker stops", |event| event.name() == "node_stopped");
     trial.settle(PATIENCE);
     trial.conclude_with(Signal::SIGKILL);
@@ -240,7 +240,7 @@ fn a_stopped_node_does_not_hold_up_the_end() {
         let trial = Trial::start(&["--nodes", "3"]);
         trial.drop_job("ten", "10!\n");
         trial.await_results("ten", PATIENCE);
-        kill(trial.node_named(stopped).unwrap(), Signal::SIGSTOP).unwrap();
+        kill(trial.node_named(stopped), Signal::SIGSTOP).unwrap();
         trial.await_event("it stops", |event| event.name() == "node_stopped");
         trial.settle(PATIENCE);
         let asked = Instant::now();

@@ -106,7 +106,7 @@ fn what_watches_is_started_again_when_it_dies_and_the_next_coordinator_is_told_t
     });
     watcher_in(&cluster, "notify");
     assert!(noticed_within(&cluster, &cluster.home.jobs(), "again") < BY_EVENTS);
-    harness::kill_node(cluster.node_named("coordinator-").unwrap());
+    harness::kill_node(cluster.node_named("coordinator-"));
     cluster.await_agreement();
     assert!(noticed_within(&cluster, &cluster.home.jobs(), "next") < BY_EVENTS);
 }

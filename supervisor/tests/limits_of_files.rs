@@ -37,9 +37,7 @@ fn start(limit: u64) -> Cluster {
     let mut up = home.up();
     up.arg("--trace-operations");
     let cluster = home.launch(limited(&mut up, limit));
-    eventually(PATIENCE, "a coordinator", || {
-        cluster.node_named("coordinator-")
-    });
+    cluster.node_named("coordinator-");
     cluster
 }
 
@@ -83,11 +81,11 @@ fn messages_and_events_that_find_no_room_stop_nothing() {
             .len(),
         64
     );
-    let coordinator = cluster.node_named("coordinator-").unwrap();
+    let coordinator = cluster.node_named("coordinator-");
     harness::kill_node(coordinator);
     eventually(PATIENCE, "it is replaced and comes back", || {
         let next = cluster
-            .node_named("coordinator-")
+            .find_node("coordinator-")
             .filter(|pid| *pid != coordinator);
         next.filter(|_| cluster.nodes().len() == 6)
     });

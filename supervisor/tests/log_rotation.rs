@@ -43,7 +43,7 @@ fn wake(trial: &Trial, stopped: Pid) {
 
 /// Stops a node, until the log has been rotated so often.
 fn stop_during(trial: &Trial, node: &str, rotations: u64) {
-    let stopped = trial.node_named(node).unwrap();
+    let stopped = trial.node_named(node);
     kill(stopped, Signal::SIGSTOP).unwrap();
     await_part(trial, part(trial) + rotations);
     wake(trial, stopped);
@@ -84,7 +84,7 @@ fn nothing_is_lost_or_counted_twice_across_the_cuts() {
     kill_node(trial.await_coordinator());
     stop_during(&trial, "worker-2", 2);
     stop_during(&trial, "coordinator-", 1);
-    kill_node(trial.node_named("worker-1").unwrap());
+    kill_node(trial.node_named("worker-1"));
     service.scrape();
     assert!(trial.await_long("long") == value(6_000));
     trial.settle(PATIENCE);
@@ -109,7 +109,7 @@ fn files_and_their_sizes_are_bounded_and_what_is_left_is_no_violation() {
     let trial = Trial::start(&args);
     trial.drop_job("first", "3000!\n");
     await_part(&trial, 3);
-    let stopped = trial.node_named("worker-0").unwrap();
+    let stopped = trial.node_named("worker-0");
     kill(stopped, Signal::SIGSTOP).unwrap();
     let then = part(&trial);
     assert!(trial.await_long("first") == value(3_000));
@@ -119,7 +119,7 @@ fn files_and_their_sizes_are_bounded_and_what_is_left_is_no_violation() {
 
     trial.drop_job("second", "3000!\n");
     await_part(&trial, part(&trial) + 3);
-    kill_node(trial.node_named("coordinator-").unwrap());
+    kill_node(trial.node_named("coordinator-"));
     await_part(&trial, part(&trial) + 3);
     let most = 10_000 + 500_000;
     let names = eventually(PATIENCE, "no file is being made", || {

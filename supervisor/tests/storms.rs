@@ -54,7 +54,7 @@ fn storm(trial: &Trial, seed: u64) {
             let index = draws.below(nodes.len() as u64);
             nodes[usize::try_from(index).unwrap()].1
         };
-        let coordinator = trial.node_named("coordinator-");
+        let coordinator = trial.find_node("coordinator-");
         let victim = match draws.below(2) {
             0 => coordinator.unwrap_or_else(|| any(&mut draws)),
             _ => any(&mut draws),
@@ -130,7 +130,7 @@ fn the_two_highest_die_at_once_and_the_third_wins() {
     let held_back = [4, 5].map(|id| trial.home.hold_back(id));
     let killed_at = now_ns();
     for name in ["worker-4", "coordinator-5"] {
-        kill_node(trial.node_named(name).unwrap());
+        kill_node(trial.node_named(name));
     }
     trial.await_acting_after(3, killed_at);
     trial.await_results("long", LONG);
@@ -179,7 +179,7 @@ fn a_short_stop_that_nobody_is_told_of_is_no_death() {
 fn a_stopped_worker_loses_its_work_and_its_late_products_do_no_harm() {
     let trial = Trial::start(&["--nodes", "4", "--delay", "5ms"]);
     drop_jobs(&trial);
-    let worker = trial.node_named("worker-1").unwrap();
+    let worker = trial.node_named("worker-1");
     eventually(PATIENCE, "it works", || {
         let completed = trial.events_named("completed");
         completed

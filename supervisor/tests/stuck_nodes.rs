@@ -44,8 +44,8 @@ fn a_service_leaves_them_after_the_grace() {
     };
     let mut cluster = Cluster::start(&["--nodes", "3"]);
     let stuck = [
-        cluster.node_named("worker-0").unwrap(),
-        cluster.node_named("coordinator-2").unwrap(),
+        cluster.node_named("worker-0"),
+        cluster.node_named("coordinator-2"),
     ];
     freezer.freeze(&stuck);
     cluster.signal(Signal::SIGTERM);
@@ -67,7 +67,7 @@ fn a_second_signal_skips_the_grace() {
         return;
     };
     let mut cluster = Cluster::start(&["--nodes", "3"]);
-    let stuck = [cluster.node_named("worker-1").unwrap()];
+    let stuck = [cluster.node_named("worker-1")];
     freezer.freeze(&stuck);
     let asked = Instant::now();
     for _ in 0..2 {

@@ -105,7 +105,7 @@ fn an_interrupted_submit_leaves_its_job() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let cluster = Cluster::start(&["--nodes", "2"]);
         // The job cannot end before its waiter does.
-        let worker = cluster.node_named("worker-0").unwrap();
+        let worker = cluster.node_named("worker-0");
         kill(worker, Signal::SIGSTOP).unwrap();
         eventually(PATIENCE, "the worker stops", || {
             cluster.events_named("node_stopped").pop()

@@ -17,10 +17,10 @@ fn of(pid: Pid) -> impl Fn(&Value) -> bool {
 #[test]
 fn a_killed_node_comes_back_with_a_new_incarnation() {
     let cluster = Cluster::start(&[]);
-    let worker = cluster.node_named("worker-2").unwrap();
+    let worker = cluster.node_named("worker-2");
     kill_node(worker);
     let successor = eventually(PATIENCE, "worker-2 is back", || {
-        cluster.node_named("worker-2").filter(|pid| *pid != worker)
+        cluster.find_node("worker-2").filter(|pid| *pid != worker)
     });
 
     // It has its name before its start is on record.
@@ -48,7 +48,7 @@ fn a_node_that_keeps_dying_is_started_again_and_again_but_not_in_a_hurry() {
     for _ in 0..DEATHS {
         let worker = eventually(PATIENCE, "worker-1 is back", || {
             cluster
-                .node_named("worker-1")
+                .find_node("worker-1")
                 .filter(|pid| Some(*pid) != last)
         });
         kill_node(worker);
@@ -85,7 +85,7 @@ fn a_node_that_keeps_dying_is_started_again_and_again_but_not_in_a_hurry() {
 #[test]
 fn stops_are_noted_and_are_no_deaths() {
     let cluster = Cluster::start(&[]);
-    let worker = cluster.node_named("worker-0").unwrap();
+    let worker = cluster.node_named("worker-0");
     for (signal, event) in [
         (Signal::SIGSTOP, "node_stopped"),
         (Signal::SIGCONT, "node_continued"),
@@ -106,7 +106,7 @@ fn stops_are_noted_and_are_no_deaths() {
 #[test]
 fn a_dead_node_does_not_stay_a_zombie() {
     let cluster = Cluster::start(&[]);
-    let worker = cluster.node_named("worker-3").unwrap();
+    let worker = cluster.node_named("worker-3");
     kill_node(worker);
     // Killed while it waits for a slow disk, it dies when the disk has answered.
     eventually(Duration::from_secs(5), "it is reaped", || {

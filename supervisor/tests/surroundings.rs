@@ -135,7 +135,7 @@ fn sockets_left_over_are_no_obstacle() {
     let trial = Trial::begin(home, &[]);
     trial.await_coordinator();
     // Each node that dies leaves one, too.
-    harness::kill_node(trial.node_named("worker-1").unwrap());
+    harness::kill_node(trial.node_named("worker-1"));
     trial.drop_job("ten", "10!\n");
     assert_eq!(trial.await_results("ten", PATIENCE), "10!=3628800\n");
     trial.conclude();

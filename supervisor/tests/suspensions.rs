@@ -110,7 +110,7 @@ fn a_service_is_suspended_and_what_a_user_has_stopped_stays_so() {
     let cluster = home.launch(up.process_group(0));
     cluster.await_agreement();
     let before = cluster.nodes();
-    let held = cluster.node_named("worker-1").unwrap();
+    let held = cluster.node_named("worker-1");
     kill(held, Signal::SIGSTOP).unwrap();
     eventually(PATIENCE, "it is on record", || {
         (cluster.events_named("node_stopped").len() == 1).then_some(())

@@ -39,7 +39,7 @@ fn lose_events(disk: &Disk) -> Trial {
     disk.fill_but(0);
     let mut before = 0;
     for _ in 0..20 {
-        kill_node(trial.node_named("coordinator-").unwrap());
+        kill_node(trial.node_named("coordinator-"));
         eventually(PATIENCE, "another coordinates", || {
             let status = status(&trial);
             before = status["lost_events"].as_u64().unwrap_or(0);

@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn a_node_that_runs_and_is_not_heard_is_killed_and_a_stopped_one_is_not() {
     let cluster = Cluster::start(&[]);
     let (stopped, mute) = (
-        cluster.node_named("worker-0").unwrap(),
-        cluster.node_named("worker-2").unwrap(),
+        cluster.node_named("worker-0"),
+        cluster.node_named("worker-2"),
     );
     // Silent for longer than the other one.
     kill(stopped, Signal::SIGSTOP).unwrap();
@@ -36,7 +36,7 @@ fn a_node_that_runs_and_is_not_heard_is_killed_and_a_stopped_one_is_not() {
     assert_eq!(exited["signal"], "SIGKILL");
     assert!(cluster.stderr().contains("has not answered for 10s"));
     eventually(PATIENCE, "it is back", || {
-        cluster.node_named("worker-2").filter(|pid| *pid != mute)
+        cluster.find_node("worker-2").filter(|pid| *pid != mute)
     });
     assert!(is_alive(stopped));
     kill(stopped, Signal::SIGCONT).unwrap();

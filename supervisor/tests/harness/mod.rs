@@ -275,7 +275,7 @@ impl Cluster {
     /// Waits until a living coordinator has said that it acts.
     pub(crate) fn await_coordinator(&self) -> Pid {
         eventually(PATIENCE, "a coordinator acts", || {
-            let coordinator = self.node_named("coordinator-")?;
+            let coordinator = self.find_node("coordinator-")?;
             let acts = |event: &Value| event["pid"] == coordinator.as_raw();
             self.events_named("acting")
                 .iter()
@@ -311,8 +311,16 @@ impl Cluster {
         nodes
     }
 
-    /// A node whose process name begins with `prefix`.
-    pub(crate) fn node_named(&self, prefix: &str) -> Option<Pid> {
+    /// A node whose process name begins with `prefix`, once there is one: a node that died a moment
+    /// ago is not back yet, and a coordinator may not have its name yet.
+    pub(crate) fn node_named(&self, prefix: &str) -> Pid {
+        eventually(PATIENCE, &format!("a node is called {prefix}"), || {
+            self.find_node(prefix)
+        })
+    }
+
+    /// A node whose process name begins with `prefix`, if there is one now.
+    pub(crate) fn find_node(&self, prefix: &str) -> Option<Pid> {
         let mut nodes = self.nodes().into_iter();
         nodes.find_map(|(name, pid)| name.starts_with(prefix).then_some(pid))
     }
