@@ -231,8 +231,12 @@ impl Run {
         }
         // What was said before is heard late, and may still be wrong by then.
         self.cluster.surroundings = self.scenario.calm.clone();
-        self.cluster
-            .run_until(self.cluster.now + self.scenario.lag)?;
+        // The supervisor may have been kept from its work for longer.
+        let goes_on = self
+            .cluster
+            .now
+            .max(self.cluster.event_log.supervisor_waits);
+        self.cluster.run_until(goes_on + self.scenario.lag)?;
         self.settle()
     }
 
@@ -278,8 +282,8 @@ impl Run {
 
     /// The cluster is asked to stop, and does.
     fn shut_down(&mut self) -> Result<(), Violation> {
-        self.cluster.stop_all();
-        self.cluster.run_until(self.cluster.now + GRACE)?;
+        let asked = self.cluster.stop_all();
+        self.cluster.run_until(asked + GRACE)?;
         match self.cluster.nodes().next() {
             None => Ok(()),
             Some((id, _)) => Err(Violation {

@@ -75,10 +75,11 @@ impl Cluster {
     }
 
     /// The supervisor was asked to end: it tells every node, and nothing is started any more. What
-    /// ends a node comes on another way, later or first.
-    pub(crate) fn stop_all(&mut self) {
+    /// ends a node comes on another way, later or first. Returns when it does so.
+    pub(crate) fn stop_all(&mut self) -> Time {
         self.supervisor.stopping = true;
-        self.event_log.asked_to_end = self.now;
+        let now = self.now.max(self.event_log.supervisor_waits);
+        self.event_log.asked_to_end = now;
         for id in (0..self.config.nodes).map(NodeId) {
             self.say(id, ToNode::Stopping);
             if let Some(incarnation) = self.life_of(id) {
@@ -86,13 +87,14 @@ impl Cluster {
                     node: id,
                     incarnation,
                 };
-                let at = self.now + self.chance.duration(SHUT_DOWN);
+                let at = now + self.chance.duration(SHUT_DOWN);
                 self.agenda.enter(at, Happening::Terminate(life));
             }
         }
         self.record
             .note(self.now, None, || "the cluster stops".to_owned());
         self.rouse_all();
+        now
     }
 
     pub(super) fn say(&mut self, id: NodeId, message: ToNode) {
