@@ -310,7 +310,7 @@ fn as_process_1(command: &Command) -> Option<Command> {
             None => isolated.env_remove(name),
         };
     }
-    isolated
+    harness::heed_signals(&mut isolated)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());

@@ -33,7 +33,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use self::processes::{
-    children, copy_of_the_binary, is_alive, kill_node, open_files, process_name, stat_field,
+    children, copy_of_the_binary, heed_signals, is_alive, kill_node, open_files, process_name,
+    stat_field,
 };
 
 /// Long enough for anything that happens at all, on a busy machine too.
@@ -63,7 +64,7 @@ pub(crate) fn bullpen() -> Command {
             command.env_remove(name);
         }
     }
-    command.stdin(Stdio::null());
+    heed_signals(command.stdin(Stdio::null()));
     command
 }
 

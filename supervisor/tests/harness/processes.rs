@@ -1,6 +1,7 @@
 //! Processes, as anybody sees them.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,6 +16,19 @@ pub(crate) fn kill_node(pid: Pid) {
         Ok(()) | Err(Errno::ESRCH) => {}
         Err(error) => panic!("kill {pid}: {error}"),
     }
+}
+
+/// Whatever signals the tests themselves were started to ignore, as by nohup, the command heeds them.
+pub(crate) fn heed_signals(command: &mut Command) -> &mut Command {
+    let heed = || {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+            // SAFETY: takes numbers only, and the default action is no code of ours.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes system calls alone, and allocates nothing.
+    unsafe { command.pre_exec(heed) }
 }
 
 /// A copy of the built binary, for a user who cannot go where the build is. Made by another process:
