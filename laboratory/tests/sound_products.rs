@@ -107,6 +107,29 @@ fn whatever_is_done_again_where_nobody_can_know_better_is_sound() {
             course.tell_in(2, K, json!({"event": "stepped_down", "why": "stale"}), &[]);
         },
     );
+    is_sound(
+        "who computes it wins in the term of the next winner",
+        |course| {
+            let assigned = course.assigns(K, W1, 0);
+            course.tell(W1, of("computing", 0), &[assigned]);
+            course.dies(K, &[W0, W1, W2]);
+            course.takes_over(W1, 2, &[W0], &[]);
+            // Of two that win one term, the higher node's epoch is the higher.
+            course.takes_over(W2, 2, &[W0, W1], &[]);
+            course.accepts(W2, "a");
+            course.does_all(W2, &[W1, W0], 0..6);
+        },
+    );
+    is_sound("who computes it stops once the winner acts", |course| {
+        let assigned = course.assigns(K, W0, 0);
+        course.tell(W0, of("computing", 0), &[assigned]);
+        course.dies(K, &[W1, W2]);
+        course.takes_over(W2, 2, &[W0, W1], &[]);
+        let stopped = course.supervise(W0, json!({"event": "node_stopped"}), &[]);
+        course.loses(W2, W0, "hint", &[stopped]);
+        course.accepts(W2, "a");
+        course.does_all(W2, &[W1], 0..6);
+    });
     is_sound("who computed it wins, and drops it", |course| {
         let assigned = course.assigns(K, W2, 0);
         course.tell(W2, of("computing", 0), &[assigned]);

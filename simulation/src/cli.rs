@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::batch::{Summary, batch};
 use crate::model::{self, Bounds};
-use crate::run::run;
+use crate::run::{run, run_logged};
 
 /// Entries of the trace that are shown of a violation.
 const SHOWN: usize = 150;
@@ -30,6 +30,9 @@ pub struct Cli {
     /// Print the whole trace of the seed.
     #[arg(long, requires = "seed")]
     trace: bool,
+    /// Run it as the tests of the verdict do, in which processes are kept from their event log.
+    #[arg(long, value_name = "I", requires = "seed")]
+    interleaving: Option<u64>,
     /// Go on until so many seeds have found a violation.
     #[arg(long, value_name = "N", default_value_t = 1)]
     violations: usize,
@@ -57,7 +60,10 @@ impl Cli {
 
     fn one(&self, seed: u64) -> ExitCode {
         say_seed_on_panic();
-        let outcome = run(seed, true);
+        let outcome = match self.interleaving {
+            Some(interleaving) => run_logged(seed, interleaving, true).outcome,
+            None => run(seed, true),
+        };
         if self.trace {
             print!("{}", outcome.record.listing(None, true));
         }

@@ -207,7 +207,11 @@ impl Judge<'_, '_> {
         let acting = self.deeds.reigns.get(&epoch(again))?.acting?;
         let had = self.holders.of_operation(deed, epoch(again));
         let counts = |had: &&InHand<'_>| {
-            let is_dropped = || has_taken || self.has_won_since(had.since, again.term());
+            let is_dropped = || {
+                has_taken
+                    || self.has_won_since(had.since, epoch(again))
+                    || self.has_lost(had.life, acting, again)
+            };
             self.needs.is_kept(op.n, had.since, again) && !(had.computes && is_dropped())
         };
         let had = had.iter().find(counts)?;
@@ -257,11 +261,21 @@ impl Judge<'_, '_> {
         Some(claim(message, &[begun, again], Some((begun, again))))
     }
 
-    /// Whether a life won after an event, before it knew of a term: it dropped what it computed.
-    fn has_won_since(&self, event: &Event, term: u64) -> bool {
+    /// Whether a life won after an event, before it promised to an epoch: it dropped what it computed.
+    fn has_won_since(&self, event: &Event, promised: Epoch) -> bool {
         let words = self.deeds.words.get(&event.life()).into_iter().flatten();
         let mut won = words.filter(|word| word.name() == "election_won");
-        won.any(|won| won.line > event.line && won.term() < term)
+        won.any(|won| won.line > event.line && epoch(won) < promised)
+    }
+
+    /// Whether a coordinator lost a peer between two of its lines: others compute what that one computed.
+    fn has_lost(&self, peer: Life, from: &Event, until: &Event) -> bool {
+        let words = self.deeds.words.get(&until.life()).into_iter().flatten();
+        let mut lost = words.filter(|word| word.name() == "peer_down");
+        lost.any(|lost| {
+            (from.line..until.line).contains(&lost.line)
+                && (lost.number("peer"), lost.number("peer_incarnation")) == peer
+        })
     }
 
     fn has_won_between(&self, event: &Event, line: usize) -> bool {
