@@ -136,3 +136,100 @@ pub(crate) fn batches(
         Some(batch)
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests {
+    use super::*;
+
+    fn leaf(n: u32, index: u32) -> OperationId {
+        OperationId {
+            n,
+            kind: Kind::Multiply,
+            level: 0,
+            index,
+        }
+    }
+
+    fn holding(ids: &[OperationId]) -> Checkpoint {
+        let mut checkpoint = Checkpoint::new(Shape::SINGLE);
+        for &id in ids {
+            checkpoint.insert(id, Bytes::from_static(b"value"));
+        }
+        checkpoint
+    }
+
+    fn names(products: &[Product]) -> Vec<OperationId> {
+        products.iter().map(|product| product.operation).collect()
+    }
+
+    #[test]
+    fn forgetting_drops_one_factorial_and_says_whether_it_was_there() {
+        let mut checkpoint = holding(&[leaf(100, 0), leaf(200, 0)]);
+        checkpoint.merge_attempts(&[(leaf(100, 1), 1), (leaf(200, 1), 2), (leaf(300, 1), 3)]);
+        assert!(checkpoint.forget(100));
+        assert!(!checkpoint.covers(leaf(100, 0)));
+        assert!(checkpoint.covers(leaf(200, 0)));
+        let kept = [(leaf(200, 1), 2), (leaf(300, 1), 3)];
+        assert_eq!(checkpoint.attempts, BTreeMap::from(kept));
+        // Nothing but deaths is known of it.
+        assert!(checkpoint.forget(300));
+        assert!(!checkpoint.forget(300), "it is gone");
+        assert!(!checkpoint.forget(400), "it was never there");
+    }
+
+    #[test]
+    fn counts_of_deaths_never_fall_and_end_with_the_operation() {
+        let mut checkpoint = holding(&[leaf(100, 0)]);
+        checkpoint.merge_attempts(&[(leaf(100, 0), 5), (leaf(100, 1), 2)]);
+        checkpoint.merge_attempts(&[(leaf(100, 1), 1)]);
+        assert_eq!(checkpoint.attempts, BTreeMap::from([(leaf(100, 1), 2)]));
+        checkpoint.insert(leaf(100, 1), Bytes::new());
+        assert!(checkpoint.attempts.is_empty());
+    }
+
+    #[test]
+    fn two_holders_find_what_only_one_of_them_holds() {
+        let ids = |indices: &[u32]| -> Vec<OperationId> {
+            indices.iter().map(|&index| leaf(100, index)).collect()
+        };
+        let snapshot = holding(&ids(&[1, 3, 5, 7])).snapshot();
+        assert_eq!(
+            snapshot.others(&ids(&[0, 1, 2, 5, 9])),
+            ids(&[0, 2, 9]),
+            "before, between and after"
+        );
+        assert_eq!(snapshot.others(&ids(&[1, 3, 5, 7])), []);
+        assert_eq!(
+            names(&snapshot.lacking(&ids(&[0, 3, 4, 7]))),
+            ids(&[1, 5]),
+            "what a peer lacks of it"
+        );
+        assert_eq!(names(&snapshot.lacking(&[])), ids(&[1, 3, 5, 7]));
+    }
+
+    #[test]
+    fn a_message_carries_a_portion_or_one_large_product() {
+        let sizes = |sizes: &[usize]| -> Vec<Vec<usize>> {
+            let products = (0..).zip(sizes).map(|(index, &bytes)| Product {
+                operation: leaf(100_000, index),
+                value: Bytes::from(vec![0; bytes]),
+            });
+            let sizes = |batch: Vec<Product>| batch.iter().map(|one| one.value.len()).collect();
+            batches(products).map(sizes).collect()
+        };
+        let half = BATCH_BYTES / 2;
+        assert_eq!(sizes(&[half, half, 1]), [vec![half, half], vec![1]]);
+        assert_eq!(
+            sizes(&[1, BATCH_BYTES, 3 * BATCH_BYTES, 1, 1]),
+            [
+                vec![1],
+                vec![BATCH_BYTES],
+                vec![3 * BATCH_BYTES],
+                vec![1, 1]
+            ]
+        );
+        assert_eq!(sizes(&[]), [[0; 0]; 0]);
+        assert!(BATCH_BYTES >= 1 << 16, "small products go together");
+    }
+}
