@@ -95,6 +95,22 @@ impl Log {
         self.torn.is_empty() && self.lost == 0 && !self.is_cut
     }
 
+    /// The log as if no line of it were missing.
+    #[must_use]
+    pub fn as_if_whole(&self) -> Log {
+        let events = self.events.iter();
+        let mut log = Log {
+            events: events
+                .filter(|event| event.name() != "events_lost")
+                .cloned()
+                .collect(),
+            about: self.about.clone(),
+            ..Log::default()
+        };
+        log.sort();
+        log
+    }
+
     /// When the supervisor died of a run that nobody asked to end: with it its nodes died, and those that were
     /// last saw the links of the first end, which nobody told. At the latest, its last event.
     pub fn supervisor_died_at(&self) -> u64 {
