@@ -74,7 +74,7 @@ mutants:
 
 # Nodes, frames and job files are told anything, in so many cases a test.
 fuzz cases="100000":
-    PROPTEST_CASES={{cases}} cargo test --release -p protocol --test fuzz
+    PROPTEST_CASES={{cases}} cargo test --release -p protocol --test all fuzz::
     PROPTEST_CASES={{cases}} cargo test --release -p ipc --lib codec
 
 # The image and what people do with it (needs a container engine).

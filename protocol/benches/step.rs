@@ -6,6 +6,7 @@
 #![allow(missing_docs, reason = "the macros of criterion make public items")]
 
 #[path = "../tests/solo/mod.rs"]
+#[allow(dead_code, reason = "this uses a part of it")]
 mod solo;
 
 use std::collections::VecDeque;

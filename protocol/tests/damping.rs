@@ -1,20 +1,15 @@
 //! One test a rule of who waits before it claims the office of a lower node again.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod cluster;
-mod solo;
-
 use std::time::Duration;
 
-use cluster::{Cluster, config};
+use crate::cluster::{Cluster, config};
+use crate::solo::{Actions, FIRST, Solo, epoch};
 use protocol::config::{Config, Preemption};
 use protocol::event::Event;
 use protocol::id::{Epoch, Incarnation, NodeId, Term};
 use protocol::message::Message;
 use protocol::node::Node;
 use protocol::trace::{ElectionCause, Trace};
-use solo::{Actions, FIRST, Solo, epoch};
 
 const SECOND: Duration = Duration::from_secs(1);
 const BEAT: Duration = Duration::from_millis(50);

@@ -1,16 +1,12 @@
 //! Nodes die of what they compute: the job is marked on the disk before its work goes on, is computed
 //! alone from then on, and fails when it has done so too often.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod solo;
-
+use crate::solo::{Actions, FIRST, Solo};
 use protocol::config::Config;
 use protocol::deaths::Deaths;
 use protocol::event::{Action, Event};
 use protocol::file::{FileCall, FilePath, FileReply, FileTag, Folder};
 use protocol::trace::Trace;
-use solo::{Actions, FIRST, Solo};
 
 fn config() -> Config {
     Config {

@@ -1,18 +1,15 @@
 //! One test a rule of the election.
 
-mod cluster;
-mod solo;
-
 use std::time::Duration;
 
-use cluster::{Cluster, config};
+use crate::cluster::{Cluster, config};
+use crate::solo::{Actions, FIRST, Solo, epoch};
 use protocol::config::{Config, Preemption};
 use protocol::event::{Action, ChildState, Event};
 use protocol::id::{Epoch, Incarnation, NodeId, Term};
 use protocol::message::{Inventory, Message};
 use protocol::status::RoleName;
 use protocol::trace::{ElectionCause, StepDownCause, Trace};
-use solo::{Actions, FIRST, Solo, epoch};
 
 const LIMIT: Duration = Duration::from_secs(10);
 const SUSPECT: Duration = Duration::from_millis(500);
@@ -322,7 +319,7 @@ fn what_claims_authority_for_an_epoch_that_is_over_changes_nothing() {
     let mut node = Solo::following(1, config(4), epoch(5, 3));
     let before = node.node.clone();
     let stale = epoch(4, 2);
-    let operations = vec![solo::leaf(10, 0)];
+    let operations = vec![crate::solo::leaf(10, 0)];
     let claims = [
         Message::Collect { epoch: stale },
         Message::Pull {
@@ -622,7 +619,7 @@ fn a_preempting_node_obeys_the_coordinator_until_it_has_won() {
     assert!(actions.traced(|trace| *trace == Trace::ElectionStarted { why }));
     assert_eq!(actions.receivers("election"), [3]);
     // 3 says nothing. Meanwhile the coordinator is served, and no second election begins.
-    let operations = vec![solo::leaf(40, 0)];
+    let operations = vec![crate::solo::leaf(40, 0)];
     let assign = Message::Assign {
         epoch: coordinator,
         operations,

@@ -1,20 +1,15 @@
 //! One test a rule of what happens when the file system does not answer.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod cluster;
-mod solo;
-
 use std::time::Duration;
 
-use cluster::{Cluster, config};
+use crate::cluster::{Cluster, config};
+use crate::solo::{Actions, Solo, epoch};
 use protocol::config::{Config, Preemption};
 use protocol::event::Event;
 use protocol::id::NodeId;
 use protocol::message::Message;
 use protocol::status::RoleName;
 use protocol::trace::{ElectionCause, StepDownCause, Trace};
-use solo::{Actions, Solo, epoch};
 
 const SLOW: Event = Event::FilesSlow {
     lasts: Duration::from_secs(3),
@@ -173,7 +168,7 @@ fn a_new_life_of_the_first_does_not_pass_the_office_on_again() {
 #[test]
 fn nobody_gives_way_without_a_successor() {
     let mut node = Solo::coordinating(1, config(2));
-    node.link_down(0, solo::FIRST);
+    node.link_down(0, crate::solo::FIRST);
     node.step(SLOW);
     assert!(!gave_way(&node.pass(LIMIT)));
 }
@@ -202,7 +197,7 @@ fn if_the_successor_is_silent_all_others_are_asked_and_with_nobody_left_it_stays
 #[test]
 fn whoever_does_not_hang_wins_against_a_higher_one_that_does() {
     let mut node = Solo::following(1, config(4), epoch(1, 2));
-    node.link_down(2, solo::FIRST);
+    node.link_down(2, crate::solo::FIRST);
     let highest = epoch(1, 2);
     let won = node.receive(
         3,

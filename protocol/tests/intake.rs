@@ -1,14 +1,11 @@
 //! What is dropped is taken once, whole, under a name that is free.
 
-mod cluster;
-mod solo;
-
 use std::time::Duration;
 
-use cluster::{Cluster, config, factorial};
+use crate::cluster::{Cluster, config, factorial};
+use crate::solo::{Actions, Solo};
 use protocol::event::{Action, Event};
 use protocol::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
-use solo::{Actions, Solo};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_millis(500);

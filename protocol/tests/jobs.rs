@@ -1,10 +1,8 @@
 //! Whole jobs on a cluster in virtual time: right values, published once, whoever dies when.
 
-mod cluster;
-
 use std::time::Duration;
 
-use cluster::{Cluster, config, factorial};
+use crate::cluster::{Cluster, config, factorial};
 use protocol::file::Folder;
 use protocol::id::NodeId;
 use protocol::trace::Trace;

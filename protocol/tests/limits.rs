@@ -1,19 +1,14 @@
 //! What waits is bounded, and keeps nobody else waiting.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod cluster;
-mod solo;
-
 use std::time::Duration;
 
-use cluster::Cluster;
+use crate::cluster::Cluster;
+use crate::solo::{Actions, FIRST, Solo};
 use protocol::config::Config;
 use protocol::event::{Action, Event};
 use protocol::file::{FileCall, FilePath, FileReply, FileTag, Folder, Probe};
 use protocol::id::NodeId;
 use protocol::trace::{Trace, WaitCause};
-use solo::{Actions, FIRST, Solo};
 
 const LIMIT: Duration = Duration::from_secs(60);
 

@@ -2,18 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // In helpers, where a panic is how a test fails.
 
-mod cluster;
-mod solo;
-
 use std::time::Duration;
 
-use cluster::{Cluster, config};
+use crate::cluster::{Cluster, config};
+use crate::solo::{Actions, FIRST, Solo, leaf, product};
 use protocol::event::{Action, Event};
 use protocol::file::{FileCall, FilePath, FileReply, FileTag, Folder};
 use protocol::id::{Incarnation, NodeId};
 use protocol::message::{Inventory, Message};
 use protocol::plan::{OperationId, Plan};
-use solo::{Actions, FIRST, Solo, leaf, product};
 
 fn listed(names: &[&str]) -> FileReply {
     FileReply::Listed(names.iter().map(|name| name.as_bytes().to_vec()).collect())
@@ -323,8 +320,8 @@ fn two_jobs_of_one_name_do_not_share_a_hidden_text() {
 /// A worker let a deadline pass and another was faster: it must get work again.
 #[test]
 fn a_slow_worker_is_shut_out_only_until_it_has_finished() {
-    let mut worker = Solo::following(0, config(3), solo::epoch(1, 2));
-    let epoch = solo::epoch(1, 2);
+    let mut worker = Solo::following(0, config(3), crate::solo::epoch(1, 2));
+    let epoch = crate::solo::epoch(1, 2);
     worker.receive(
         2,
         Message::Assign {
@@ -372,7 +369,7 @@ fn no_hidden_text_stays_when_a_running_job_was_taken_away() {
 }
 
 fn collecting() -> Solo {
-    let mut node = Solo::following(1, config(3), solo::epoch(1, 2));
+    let mut node = Solo::following(1, config(3), crate::solo::epoch(1, 2));
     node.link_down(2, FIRST);
     node
 }
@@ -423,7 +420,7 @@ fn a_winner_does_not_wait_forever_for_what_a_cut_link_lost() {
 /// The supervisor's hint outruns the promise of a peer that died; then its next life comes.
 #[test]
 fn a_winner_does_not_wait_forever_for_a_dead_life() {
-    let mut node2 = Solo::following(2, config(4), solo::epoch(1, 3));
+    let mut node2 = Solo::following(2, config(4), crate::solo::epoch(1, 3));
     node2.link_down(3, FIRST);
     let epoch2 = node2.node.highest();
     node2.step(Event::Hint {
@@ -481,7 +478,7 @@ fn a_preempting_candidate_does_not_storm() {
         node.link_up(peer, FIRST);
     }
     node.step(Event::Start);
-    let epoch = solo::epoch(1, 1);
+    let epoch = crate::solo::epoch(1, 1);
     node.receive(1, Message::Collect { epoch });
     assert_eq!(node.node.coordinator(), Some(NodeId(1)));
     let mut elections = 0;

@@ -1,11 +1,9 @@
 //! What is said to whoever runs the cluster: once for what lasts, and again when it is over.
 
-mod cluster;
-mod solo;
-
 use std::time::Duration;
 
-use cluster::config;
+use crate::cluster::config;
+use crate::solo::{Actions, Solo, product};
 use protocol::event::Action;
 use protocol::event::Event;
 use protocol::file::Probe;
@@ -14,7 +12,6 @@ use protocol::message::Message;
 use protocol::plan::Plan;
 use protocol::timer::Timer;
 use protocol::trace::Trace;
-use solo::{Actions, Solo, product};
 
 fn coordinator() -> Solo {
     Solo::coordinating(2, config(3))

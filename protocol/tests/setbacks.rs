@@ -1,17 +1,15 @@
 //! Files that cannot be read for now, or never, and jobs that do not fit: nothing is lost, and nobody
 //! else waits.
 
-mod solo;
-
 use std::time::Duration;
 
+use crate::solo::{Actions, FIRST, Solo, epoch};
 use protocol::config::Config;
 use protocol::event::{Action, Event};
 use protocol::file::{FileCall, FileReply, FileTag, Folder, Probe};
 use protocol::id::NodeId;
 use protocol::message::Message;
 use protocol::trace::Trace;
-use solo::{Actions, FIRST, Solo, epoch};
 
 fn listed(names: &[&str]) -> FileReply {
     FileReply::Listed(names.iter().map(|name| name.as_bytes().to_vec()).collect())

@@ -1,19 +1,15 @@
 //! What is read of a claimed job's file is what it has when nobody can be writing it: where only a
 //! quiet time can tell, no job ends before that.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod solo;
-
 use std::time::Duration;
 
+use crate::solo::{Actions, FIRST, Solo, product};
 use protocol::config::Config;
 use protocol::event::{Action, Event};
 use protocol::file::{FileCall, FileReply, FileTag, Folder, Probe};
 use protocol::id::NodeId;
 use protocol::message::Message;
 use protocol::trace::Trace;
-use solo::{Actions, FIRST, Solo, product};
 
 fn listed(names: &[&str]) -> FileReply {
     FileReply::Listed(names.iter().map(|name| name.as_bytes().to_vec()).collect())

@@ -3,12 +3,10 @@
 
 #![allow(clippy::unwrap_used)] // In helpers, where a panic is how a test fails.
 
-mod cluster;
-mod solo;
-
 use std::time::Duration;
 
-use cluster::config;
+use crate::cluster::config;
+use crate::solo::{Actions, FIRST, Solo, epoch, leaf};
 use protocol::event::{Action, ChildState, Event};
 use protocol::file::{FileCall, FileReply, FileTag, Folder, Probe};
 use protocol::id::{Epoch, Incarnation, NodeId};
@@ -16,7 +14,6 @@ use protocol::message::{Inventory, Message};
 use protocol::plan::OperationId;
 use protocol::status::RoleName;
 use protocol::trace::{ElectionCause, Trace};
-use solo::{Actions, FIRST, Solo, epoch, leaf};
 
 const NEXT: Incarnation = Incarnation(200);
 
@@ -418,7 +415,7 @@ fn a_committed_job_without_a_text_needs_its_factorials() {
     node.receive(
         0,
         Message::Products {
-            products: vec![solo::product(leaf(8, 0))],
+            products: vec![crate::solo::product(leaf(8, 0))],
         },
     );
     // The text was found wrong.

@@ -1,15 +1,12 @@
 //! The checkpoint stream carries what is large to all but the worker it came from, which takes over
 //! what it kept.
 
-mod cluster;
-mod solo;
-
-use cluster::config;
+use crate::cluster::config;
+use crate::solo::{Actions, FIRST, Solo, epoch, product};
 use protocol::config::Config;
 use protocol::event::Event;
 use protocol::message::{Inventory, Message, Update};
 use protocol::plan::{OperationId, Plan};
-use solo::{Actions, FIRST, Solo, epoch, product};
 
 /// Every product counts as large.
 fn no_echo(nodes: u8) -> Config {

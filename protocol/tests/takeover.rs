@@ -1,11 +1,9 @@
 //! One test a rule of takeover, checkpoint and dispatch.
 
-mod cluster;
-mod solo;
-
 use std::time::Duration;
 
-use cluster::{Cluster, config, factorial};
+use crate::cluster::{Cluster, config, factorial};
+use crate::solo::{Actions, FIRST, Solo, epoch, leaf, product};
 use protocol::config::Config;
 use protocol::event::{Action, Event};
 use protocol::file::{FilePath, Folder};
@@ -13,7 +11,6 @@ use protocol::id::{Incarnation, NodeId};
 use protocol::message::{Inventory, Message, Update};
 use protocol::plan::{OperationId, Plan};
 use protocol::trace::{ReassignCause, StepDownCause, Trace};
-use solo::{Actions, FIRST, Solo, epoch, leaf, product};
 
 const LIMIT: Duration = Duration::from_secs(60);
 

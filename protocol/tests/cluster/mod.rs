@@ -1,8 +1,6 @@
 //! A cluster of nodes in one thread, with virtual time, links that keep their order, and a jobs
 //! directory in memory. Everything is deterministic.
 
-#![allow(dead_code)] // Each test binary uses a part of it.
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -7,8 +7,8 @@ use protocol::message::Product;
 use protocol::plan::{Kind, OperationId};
 use protocol::timer::Timer;
 
-use crate::anything::MAX_N;
-use crate::stimulus::{EpochOf, LifeOf, Saying, Stimulus, run};
+use super::anything::MAX_N;
+use super::stimulus::{EpochOf, LifeOf, Saying, Stimulus, run};
 
 fn config(nodes: u8) -> Config {
     Config {

@@ -16,8 +16,8 @@ use protocol::plan::OperationId;
 use protocol::time::Time;
 use protocol::timer::Timer;
 
-use crate::anything;
-use crate::invariants::Invariants;
+use super::anything;
+use super::invariants::Invariants;
 
 /// Something that a node is told, or that happens to it.
 #[derive(Clone, Debug)]

@@ -1,7 +1,5 @@
 //! One node, spoken to by hand: for tests of single rules.
 
-#![allow(dead_code)] // Each test binary uses a part of it.
-
 use std::time::Duration;
 
 use protocol::config::Config;
