@@ -858,3 +858,23 @@ fn a_stale_coordinator_between_two_file_calls_changes_nothing() {
         );
     }
 }
+
+#[test]
+fn who_joins_is_told_how_often_each_operation_killed_its_worker() {
+    let mut node = Solo::coordinating(2, config(3));
+    node.find_job("8!\n");
+    node.link_down(0, FIRST);
+    let epoch = node.node.highest();
+    let inventory = Inventory::default();
+    let next = Incarnation(7);
+    node.link_up(0, next);
+    let joined = node.receive_of(0, next, Message::Promise { epoch, inventory });
+    let told = joined.0.iter().find_map(|action| match action {
+        Action::Send {
+            to,
+            message: Message::Checkpoint { update, .. },
+        } if to[..] == [NodeId(0)] => Some(&update.attempts),
+        _ => None,
+    });
+    assert_eq!(told, Some(&vec![(leaf(8, 0), 1)]), "{joined:?}");
+}
