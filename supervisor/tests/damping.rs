@@ -67,8 +67,7 @@ fn a_node_that_falls_silent_again_and_again_waits_and_gets_its_office_back_once_
 fn a_node_that_crashes_in_office_again_and_again_waits_too() {
     let trial = Trial::start(&["--nodes", "3"]);
     for crash in 1..=3 {
-        trial.await_agreement();
-        kill(trial.node_named("coordinator-2"), Signal::SIGABRT).unwrap();
+        kill(trial.await_agreement(), Signal::SIGABRT).unwrap();
         eventually(PATIENCE, "its end is on record", || {
             (trial.count("node_exited") == crash).then_some(())
         });
@@ -86,7 +85,7 @@ fn a_node_that_crashes_in_office_again_and_again_waits_too() {
 fn kills_and_stops_by_hand_leave_preemption_as_immediate_as_ever() {
     let trial = Trial::start(&["--nodes", "3"]);
     for round in 0..6 {
-        let highest = trial.await_coordinator();
+        let highest = trial.await_agreement();
         if round % 2 == 0 {
             kill_node(highest);
         } else {

@@ -97,7 +97,7 @@ fn rows<'a>(page: &'a str, role: &str) -> Vec<&'a str> {
 /// Stops the coordinator, node 5, and waits until node 4 has taken over.
 fn replaced() -> (Cluster, Pid) {
     let cluster = Cluster::start(&["--nodes", "6"]);
-    let old = cluster.await_coordinator();
+    let old = cluster.await_agreement();
     kill(old, Signal::SIGSTOP).unwrap();
     eventually(PATIENCE, "node 4 coordinates", || {
         (status(&cluster.home)["coordinator"] == 4).then_some(())

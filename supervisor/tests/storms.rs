@@ -145,7 +145,7 @@ fn a_stopped_coordinator_is_replaced_and_obeys_when_it_continues() {
     for hints in ["on", "off"] {
         let trial = Trial::start(&["--delay", "2ms", "--hints", hints]);
         drop_jobs(&trial);
-        let first = trial.await_coordinator();
+        let first = trial.await_agreement();
         let stopped_at = now_ns();
         send(first, Signal::SIGSTOP);
         trial.await_acting_after(4, stopped_at);
@@ -164,7 +164,7 @@ fn a_stopped_coordinator_is_replaced_and_obeys_when_it_continues() {
 fn a_short_stop_that_nobody_is_told_of_is_no_death() {
     // Long enough for the pauses that a busy machine adds.
     let trial = Trial::start(&["--hints", "off", "--suspect-after", "10s"]);
-    let coordinator = trial.await_coordinator();
+    let coordinator = trial.await_agreement();
     let elections = trial.events_named("election_started").len();
     send(coordinator, Signal::SIGSTOP);
     std::thread::sleep(Duration::from_millis(300));

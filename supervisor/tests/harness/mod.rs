@@ -285,20 +285,23 @@ impl Cluster {
         })
     }
 
-    /// Waits until the highest node acts and all others follow it. The first that acts may be
-    /// another: on a busy machine the highest may come last.
-    pub(crate) fn await_agreement(&self) {
-        eventually(PATIENCE, "all follow the highest node", || {
+    /// Waits until the highest node acts and all others follow it, and returns its process. The first
+    /// that acts may be another: on a busy machine the highest may come last.
+    pub(crate) fn await_agreement(&self) -> Pid {
+        let highest = eventually(PATIENCE, "all follow the highest node", || {
             let run = Run {
                 log: self.log(),
                 end_ns: u64::MAX,
                 highest_coordinates: true,
                 ..Run::default()
             };
-            let has_begun = run.log.named("acting").next().is_some();
-            (has_begun && run.judge_end().is_empty()).then_some(())
+            let last = run.log.named("acting").next_back()?;
+            run.judge_end().is_empty().then(|| last.process())
         });
-        self.await_coordinator();
+        eventually(PATIENCE, "it has its name", || {
+            let name = process_name(highest)?;
+            name.starts_with("coordinator-").then_some(highest)
+        })
     }
 
     /// The nodes that live, with their process names, in the order of the names.
