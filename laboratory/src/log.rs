@@ -22,6 +22,7 @@ use self::parts::Part;
 use self::reader::Reader;
 pub use self::reader::Torn;
 pub use self::run::{About, Settings};
+use crate::verdict::LetGo;
 
 /// All nodes of a supervisor that was killed are dead within this, but those that wait for a disk, which say
 /// nothing more.
@@ -40,6 +41,10 @@ pub struct Log {
     pub is_cut: bool,
     /// What it tells of the run as a whole.
     pub about: About,
+    /// What is left of the lines that `events` lacks, since no law asks for them.
+    pub(crate) let_go: Option<LetGo>,
+    /// How many lines there were.
+    lines: usize,
     /// Where in `events` those of a name are.
     by_name: BTreeMap<Arc<str>, Vec<usize>>,
 }
@@ -49,14 +54,13 @@ impl Log {
     /// that cannot be read is the last of its file.
     pub fn read(path: &Path) -> Log {
         let mut text = Text::default();
+        let mut events = Vec::new();
         let parts = parts::of_run(path).unwrap_or_default();
         for part in &parts {
-            let _ = text.take(BufReader::new(&part.file));
+            let _ = text.read(BufReader::new(&part.file), |event| events.push(event));
         }
-        Log {
-            is_cut: !parts::are_all(&parts),
-            ..text.end()
-        }
+        let log = text.end(!parts::are_all(&parts));
+        log.with_events(events)
     }
 
     /// Reads the files of a run, oldest first.
@@ -66,28 +70,41 @@ impl Log {
     /// One of them cannot be read.
     pub fn read_parts(parts: &[Part]) -> io::Result<Log> {
         let mut text = Text::default();
+        let mut events = Vec::new();
         for part in parts {
-            text.take(BufReader::new(&part.file))?;
+            text.read(BufReader::new(&part.file), |event| events.push(event))?;
         }
-        Ok(Log {
-            is_cut: !parts::are_all(parts),
-            ..text.end()
-        })
+        let log = text.end(!parts::are_all(parts));
+        Ok(log.with_events(events))
     }
 
     /// Reads the text of a log. What is no whole event is counted and left out; a line may hold
     /// the beginning of one event and all of the next, which counts.
     pub fn parse(text: &[u8]) -> Log {
         let mut read = Text::default();
+        let mut events = Vec::new();
         // Memory is always read.
-        let _ = read.take(text);
-        read.end()
+        let _ = read.read(text, |event| events.push(event));
+        read.end(false).with_events(events)
     }
 
     /// The events of a name, in order.
     pub fn named(&self, name: &str) -> impl DoubleEndedIterator<Item = &Event> {
         let known = self.by_name.get(name).map_or(&[][..], Vec::as_slice);
         known.iter().map(|&index| &self.events[index])
+    }
+
+    /// How many events it tells of, with those that it has let go.
+    pub(crate) fn count(&self) -> usize {
+        let let_go = self.let_go.as_ref().map_or(0, LetGo::count);
+        self.events.len() + let_go
+    }
+
+    /// The events in the order in which they stand in the files.
+    pub(crate) fn in_order_of_lines(&self) -> Vec<&Event> {
+        let mut events: Vec<&Event> = self.events.iter().collect();
+        events.sort_unstable_by_key(|event| event.line);
+        events
     }
 
     /// Whether no event is known to be missing: only then does the lack of one show anything.
@@ -130,9 +147,7 @@ impl Log {
     #[must_use]
     pub fn with_untold_exits(mut self, died_at: u64) -> Log {
         let mut lives: BTreeMap<Life, (usize, u64)> = BTreeMap::new();
-        let mut line = 0;
         for (index, event) in self.events.iter().enumerate() {
-            line = line.max(event.line);
             let is_over = lives
                 .get(&event.life())
                 .is_some_and(|&(_, at)| at == u64::MAX);
@@ -144,12 +159,24 @@ impl Log {
             lives.insert(event.life(), (index, at));
         }
         for (index, at) in lives.into_values().filter(|&(_, at)| at < u64::MAX) {
-            line += 1;
-            let exit = self.events[index].exit_of(line, at);
+            self.lines += 1;
+            let exit = self.events[index].exit_of(self.lines, at);
+            if let Some(let_go) = &mut self.let_go {
+                let_go.take(&exit);
+            }
             self.events.push(exit);
         }
         self.sort();
         self
+    }
+
+    /// The same with these events.
+    pub(crate) fn with_events(self, events: Vec<Event>) -> Log {
+        let mut log = Log { events, ..self };
+        log.sort();
+        let counts = log.named("events_lost").map(|lost| lost.number("count"));
+        log.lost = counts.fold(0, u64::saturating_add);
+        log
     }
 
     fn sort(&mut self) {
@@ -175,38 +202,45 @@ impl Log {
 
 /// The lines of a log, file by file.
 #[derive(Debug, Default)]
-struct Text {
+pub(crate) struct Text {
     reader: Reader,
-    events: Vec<Event>,
     about: About,
 }
 
 impl Text {
-    fn take(&mut self, mut text: impl BufRead) -> io::Result<()> {
+    /// Reads what follows, and gives how many bytes there were.
+    pub(crate) fn read(
+        &mut self,
+        mut text: impl BufRead,
+        mut take: impl FnMut(Event),
+    ) -> io::Result<u64> {
         let mut line = Vec::new();
-        while text.read_until(b'\n', &mut line)? > 0 {
+        let mut bytes = 0;
+        loop {
+            line.clear();
+            let length = text.read_until(b'\n', &mut line)?;
+            if length == 0 {
+                return Ok(bytes);
+            }
+            bytes += length as u64;
             let event = self.reader.take(line.strip_suffix(b"\n").unwrap_or(&line));
             match event {
                 Some(event) if run::is_of_run(event.name()) => self.about.take(&event),
-                Some(event) if event.name() != parts::CONTINUED => self.events.push(event),
+                Some(event) if event.name() != parts::CONTINUED => take(event),
                 _ => {}
             }
-            line.clear();
         }
-        Ok(())
     }
 
-    fn end(self) -> Log {
-        let mut log = Log {
-            events: self.events,
+    /// All but the events.
+    pub(crate) fn end(self, is_cut: bool) -> Log {
+        Log {
+            lines: self.reader.lines,
             torn: self.reader.torn,
             about: self.about,
+            is_cut,
             ..Log::default()
-        };
-        log.sort();
-        let counts = log.named("events_lost").map(|lost| lost.number("count"));
-        log.lost = counts.fold(0, u64::saturating_add);
-        log
+        }
     }
 }
 

@@ -34,15 +34,18 @@ mod lacking;
 mod laws;
 mod needs;
 mod obedience;
+mod ordinary;
 mod plan;
 mod processes;
 mod provenance;
+mod reading;
 mod reassignments;
 mod recomputation;
 mod results;
 mod shutdown;
 mod storms;
 mod tried;
+mod work;
 mod zombies;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,10 +53,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use self::charges::Missing;
 pub use self::convergence::Beliefs;
+use self::course::Course;
 use self::deeds::Deeds;
 use self::fates::Fates;
 pub use self::laws::{Law, Verdict};
+pub(crate) use self::ordinary::LetGo;
+pub use self::reading::read_parts;
 pub use self::recomputation::Repetition;
 pub use self::tried::Tried;
 pub use self::zombies::Zombies;
@@ -231,12 +238,13 @@ impl Run {
     /// [`Run::judge_course`], with a comparison that was made before.
     pub fn judge_course_beside(&self, compared: &Comparison) -> Vec<Violation> {
         let fates = Fates::of(&self.log);
-        let mut violations = course::check(&self.log);
+        let course = Course::of(&self.log);
+        let mut violations = course.check(&Missing::of(&self.log));
         violations.extend(results::check(self, compared));
         let deeds = Deeds::of(&self.log);
-        violations.extend(recomputation::check(self, &deeds));
+        violations.extend(recomputation::check(self, &deeds, &course.work));
         violations.extend(provenance::check(&self.log, &deeds));
-        violations.extend(reassignments::check(self, &fates));
+        violations.extend(reassignments::check(self, &fates, &course.work));
         violations.extend(ends::check(self));
         violations.extend(failures::check(self));
         violations.extend(contents::check(self));

@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod both;
 mod made;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use both::Judged;
 use made::{END, Made, assert_sound, breaks, needs_proof, op};
 use serde_json::json;
 
@@ -62,7 +64,7 @@ fn l3_a_peer_that_was_lost_without_a_death_or_a_stop() {
         let mut made = Made::new();
         lost("guess")(&mut made);
         made.lines.pop();
-        made.run().judge()
+        made.run().judged()
     });
     breaks("L3", lost("guess"));
 }
@@ -203,13 +205,13 @@ fn l3_gaps_for_which_there_was_no_time_and_elections_for_gaps_that_were_none() {
     assert_sound(&{
         let mut made = Made::new();
         gives_up(1, 10, 500, 1)(&mut made);
-        made.run().judge()
+        made.run().judged()
     });
     // Two that last for half a second each have half a second between them.
     assert_sound(&{
         let mut made = Made::new();
         gives_up(2, 500, 500, 2)(&mut made);
-        made.run().judge()
+        made.run().judged()
     });
     breaks("L3", gives_up(50, 10, 500, 50));
     breaks("L3", gives_up(2, 10, 5_000, 2));
@@ -289,7 +291,7 @@ fn s7_a_deadline_that_has_not_passed() {
         spoil(&mut made);
         let mut run = made.run();
         run.operation_deadline = Some(Duration::from_secs(deadline));
-        let found = run.judge();
+        let found = run.judged();
         let found: Vec<&str> = found.iter().map(|found| found.invariant).collect();
         found.join(" ")
     };

@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod both;
 mod made;
 
 use std::fs;
 
+use both::Judged;
 use laboratory::log::Log;
 use laboratory::verdict::Run;
 use made::{Made, assert_sound, breaks, op};
@@ -30,7 +32,7 @@ fn failed(content: &str, text: &str) -> impl Fn(&mut Made) {
 fn sound(spoil: impl Fn(&mut Made)) {
     let mut made = Made::new();
     spoil(&mut made);
-    assert_sound(&made.run().judge());
+    assert_sound(&made.run().judged());
 }
 
 #[test]
@@ -83,7 +85,7 @@ fn s10_what_was_parsed_is_not_the_whole_content() {
 }
 
 fn broken(run: &Run) -> Vec<&'static str> {
-    let violations = run.judge().into_iter();
+    let violations = run.judged().into_iter();
     violations.map(|found| found.invariant).collect()
 }
 

@@ -3,17 +3,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod both;
 mod made;
 
 use std::fs;
 
+use both::Judged;
 use laboratory::verdict::Dropped;
 use made::{Made, assert_sound, breaks};
 use serde_json::json;
 
 #[test]
 fn the_made_up_run_is_sound() {
-    assert_sound(&Made::new().run().judge());
+    assert_sound(&Made::new().run().judged());
 }
 
 #[test]
@@ -21,7 +23,7 @@ fn s5_a_name_outside_of_the_tree_and_a_leaf_that_nobody_completed() {
     let done = |n: u64| json!({"event": "product_done", "n": n});
     let mut made = Made::new();
     made.add(350, 2, 1, done(0));
-    assert_sound(&made.run().judge());
+    assert_sound(&made.run().judged());
     breaks("S5", |made| {
         made.add(345, 2, 1, done(5));
     });
@@ -103,10 +105,10 @@ fn s9_a_dropped_file_that_nobody_has_accepted_and_that_is_nowhere() {
     let broken = |dropped: &[&str]| {
         let mut run = made.run();
         run.dropped = dropped.iter().map(|&name| job(name)).collect();
-        let broken = run.judge();
+        let broken = run.judged();
         let broken: Vec<&str> = broken.iter().map(|found| found.invariant).collect();
         run.cut_short = true;
-        assert_sound(&run.judge());
+        assert_sound(&run.judged());
         broken.join(" ")
     };
     assert_eq!(broken(&["bad", "lost", "none"]), "S9");
@@ -130,12 +132,12 @@ fn s9_a_job_that_somebody_deleted_is_not_lost_and_another_is() {
     made.job(630, "job_deleted", "gone");
     let mut run = made.run();
     run.dropped = vec![Dropped::new("gone", "0!\n"); 2];
-    let broken: Vec<&str> = run.judge().iter().map(|found| found.invariant).collect();
+    let broken: Vec<&str> = run.judged().iter().map(|found| found.invariant).collect();
     assert_eq!(broken, ["S4", "S9", "S9"]);
     made.job(640, "job_deleted", "gone.2");
     let mut run = made.run();
     run.dropped = vec![Dropped::new("gone", "0!\n"); 2];
-    assert_sound(&run.judge());
+    assert_sound(&run.judged());
 }
 
 #[test]
@@ -163,5 +165,5 @@ fn l1_disbelief_and_the_wrong_coordinator() {
     lower(&mut made);
     let mut run = made.run();
     run.highest_coordinates = false;
-    assert_sound(&run.judge());
+    assert_sound(&run.judged());
 }

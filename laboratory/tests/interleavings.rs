@@ -5,11 +5,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod both;
 mod made;
 mod stories;
 
 use std::collections::BTreeSet;
 
+use both::both_ways;
 use laboratory::log::Log;
 use laboratory::verdict::{Comparison, Run, Violation};
 use made::Made;
@@ -44,8 +46,11 @@ fn judged(made: &Run, text: &[String]) -> Vec<Violation> {
         log: Log::parse(text.concat().as_bytes()),
         ..made.clone()
     };
-    let mut found = run.judge_course_beside(&Comparison::default());
-    found.extend(run.judge_end());
+    let mut found = both_ways(&run, |run| {
+        let mut found = run.judge_course_beside(&Comparison::default());
+        found.extend(run.judge_end());
+        found
+    });
     found.retain(|violation| LAWS.contains(&violation.invariant));
     found
 }

@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod both;
 mod made;
 
 use std::collections::BTreeSet;
 
+use both::Judged;
 use laboratory::verdict::Dropped;
 use made::{Made, assert_sound};
 use serde_json::json;
@@ -29,7 +31,7 @@ fn a_supervisor_that_has_no_time_tells_of_a_death_long_after_its_links_ended() {
     made.add_of(3_010, 0, 4, 1, json!({"event": "started"}));
     let follows = json!({"event": "following", "coordinator": 2});
     made.add_of(3_020, 0, 4, 1, follows);
-    assert_sound(&made.run().judge());
+    assert_sound(&made.run().judged());
 }
 
 #[test]
@@ -41,7 +43,7 @@ fn a_node_that_stands_still_for_a_little_again_and_again_is_silent_and_tells_of_
     made.add(3_000, 2, 1, lost.clone());
     made.add(3_100, 1, 1, lost.clone());
     made.add(8_000, 2, 1, lost.clone());
-    assert_sound(&made.run().judge());
+    assert_sound(&made.run().judged());
     // It is not silent all the time.
     made.add(9_900, 2, 1, lost);
     assert_eq!(made.broken(), BTreeSet::from(["L3"]));
@@ -58,5 +60,5 @@ fn a_name_that_was_numbered_at_the_claim_is_numbered_again_at_the_commit() {
     }
     let mut run = made.run();
     run.dropped.push(Dropped::new("none", "0!\n"));
-    assert_sound(&run.judge());
+    assert_sound(&run.judged());
 }

@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod both;
 mod made;
 
 use std::collections::BTreeSet;
 
+use both::Judged;
 use laboratory::log::Log;
 use laboratory::verdict::Run;
 use made::{END, Made, assert_sound};
@@ -30,7 +32,7 @@ fn a_torn_line_anywhere_spoils_no_verdict() {
             run.log = Log::parse(&torn);
             assert_eq!(run.log.torn.len(), 1, "line {}", index + 1);
             assert_eq!(run.log.events.len(), ends.len() - 1);
-            assert_sound(&run.judge());
+            assert_sound(&run.judged());
         }
     }
 }
@@ -43,7 +45,7 @@ fn what_an_event_proves_counts_in_a_torn_log_too() {
     let mut run = made.run();
     run.log = Log::parse(&[b"{\"ts\":\"2026".as_slice(), &made.text()].concat());
     assert_eq!(run.log.torn.len(), 1);
-    let broken: BTreeSet<&str> = run.judge().iter().map(|found| found.invariant).collect();
+    let broken: BTreeSet<&str> = run.judged().iter().map(|found| found.invariant).collect();
     assert_eq!(broken, BTreeSet::from(["S4", "S6"]));
 }
 
@@ -59,12 +61,12 @@ fn another_reign_may_be_what_is_missing() {
     made.add(600, 0, 1, json!({"event": "events_lost", "count": 3}));
     assert_eq!(made.broken(), BTreeSet::from(["S3"]));
     made.add(610, 2, 2, json!({"event": "events_lost", "count": 3}));
-    assert_sound(&made.run().judge());
+    assert_sound(&made.run().judged());
 }
 
 /// What is said to be broken, law by law.
 fn laws(run: &Run) -> Vec<&'static str> {
-    run.judge().iter().map(|found| found.invariant).collect()
+    run.judged().iter().map(|found| found.invariant).collect()
 }
 
 #[test]
@@ -81,7 +83,7 @@ fn l3_one_missing_line_excuses_one_election() {
             log: Log::parse(&text),
             ..made.run()
         };
-        let unproved = run.judge().into_iter();
+        let unproved = run.judged().into_iter();
         let unproved = unproved.filter(|found| found.message.contains("no event proves"));
         unproved.count()
     };

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod both;
 mod course;
 
 use course::cluster::{K, W0, W1, W2, is_sound, of};

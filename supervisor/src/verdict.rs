@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use glob::Pattern;
 use laboratory::job_files;
 use laboratory::log::{Log, now_ns};
-use laboratory::verdict::{Comparison, Run, Verdict, Violation};
+use laboratory::verdict::{Comparison, Run, Verdict, Violation, read_parts};
 use node::event_log::FILE_NAME;
 use protocol::job::{is_ignored, is_job};
 
@@ -213,7 +213,7 @@ fn read(run_dir: &Path) -> Result<Log, Failure> {
         let run_dir = run_dir.to_owned();
         return Err(VerdictError::NoLog { run_dir }.into());
     }
-    Ok(Log::read_parts(&parts).map_err(failed)?)
+    Ok(read_parts(&parts).map_err(failed)?)
 }
 
 /// The names in the inbox that no cluster takes.

@@ -3,11 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[path = "../../laboratory/tests/both/mod.rs"]
+mod both;
 mod harness;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use both::Judged;
 use harness::{PATIENCE, kill_node};
 use laboratory::log::Log;
 use laboratory::verdict::Run;
@@ -32,7 +35,7 @@ fn eventful_run() -> (Trial, Run, Vec<Value>) {
     trial.wake(stopped);
     trial.await_long("long");
     let run = trial.settle(PATIENCE);
-    trial::assert_sound(&run.judge());
+    trial::assert_sound(&run.judged());
     let events = trial.events();
     (trial, run, events)
 }
@@ -44,7 +47,7 @@ fn judge(run: &Run, events: &[&Value], told: &str, is_cut: bool) -> BTreeMap<Str
     run.log = Log::parse(format!("{lines}{told}").as_bytes());
     run.log.is_cut = is_cut;
     let mut broken = BTreeMap::new();
-    for found in run.judge() {
+    for found in run.judged() {
         *broken.entry(found.to_string()).or_default() += 1;
     }
     broken
@@ -109,7 +112,7 @@ fn a_real_log_is_sound_until_it_is_doctored() {
     kill_node(trial.node_named("worker-0"));
     trial.settle(PATIENCE);
     let run = trial.run();
-    trial::assert_sound(&run.judge());
+    trial::assert_sound(&run.judged());
     let events = trial.events();
     let doctored = |change: fn(&mut Value)| {
         let mut run = run.clone();
@@ -118,7 +121,7 @@ fn a_real_log_is_sound_until_it_is_doctored() {
             format!("{event}\n")
         });
         run.log = Log::parse(lines.collect::<String>().as_bytes());
-        let broken = run.judge().into_iter().map(|found| found.invariant);
+        let broken = run.judged().into_iter().map(|found| found.invariant);
         broken.collect::<BTreeSet<_>>()
     };
     let broken = doctored(|event| {

@@ -151,6 +151,17 @@ impl Event {
         }
     }
 
+    /// What is left when nobody asks for what it tells of an operation: that its writer was there.
+    pub(crate) fn without_operation(self, name: &Arc<str>) -> Event {
+        Event {
+            name: Arc::clone(name),
+            role: None,
+            op: None,
+            fields: Fields::default(),
+            ..self
+        }
+    }
+
     /// An injected stall: it answered nothing for a while.
     pub fn is_stall(&self) -> bool {
         self.name() == "fault_injected" && self.text("do") == "stall"

@@ -113,7 +113,7 @@ pub(crate) fn is_named(part: &Part, log: &Path) -> io::Result<bool> {
 }
 
 /// Whether none is missing, from the first on.
-pub(super) fn are_all(parts: &[Part]) -> bool {
+pub(crate) fn are_all(parts: &[Part]) -> bool {
     let numbers = parts.iter().map(|part| part.number);
     numbers.eq(0..parts.len() as u64)
 }

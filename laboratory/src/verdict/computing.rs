@@ -13,7 +13,7 @@ use crate::log::{Event, Life};
 const NAME: &str = "S6";
 
 /// Who leads, or is about to.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Computing {
     leads: BTreeMap<Life, Event>,
     charges: Vec<Charge>,
@@ -46,7 +46,7 @@ impl Computing {
         }
     }
 
-    pub(super) fn end(self, missing: &Missing) -> Vec<Violation> {
-        missing.sustain(self.charges)
+    pub(super) fn check(&self, missing: &Missing) -> Vec<Violation> {
+        missing.sustain(self.charges.clone())
     }
 }

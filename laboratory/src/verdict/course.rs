@@ -1,8 +1,10 @@
 //! The laws that one pass over the log judges. What they remember grows with processes, epochs and
-//! factorials, and not with events.
+//! factorials, and by a few bytes with each operation, and not with events.
 //!
-//! The events of one writer come in the order in which it wrote them: that of the file, and of the clocks,
-//! which agree on it. In which order the events of several come does not matter.
+//! The events of one writer come in the order in which it wrote them: that of the file. In which order the
+//! events of several come does not matter.
+
+use std::borrow::Cow;
 
 use super::Violation;
 use super::charges::Missing;
@@ -12,45 +14,52 @@ use super::fencing::Fencing;
 use super::obedience::Obedience;
 use super::plan::Plans;
 use super::processes::Processes;
+use super::work::Work;
 use crate::log::{Event, Log};
 
 /// What the laws have seen so far.
-#[derive(Debug, Default)]
-pub(super) struct Course {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Course {
     epochs: Epochs,
     obedience: Obedience,
     fencing: Fencing,
     plans: Plans,
     computing: Computing,
     processes: Processes,
-}
-
-/// All that breaks them in a log.
-pub(super) fn check(log: &Log) -> Vec<Violation> {
-    let mut course = Course::default();
-    for event in &log.events {
-        course.take(event);
-    }
-    course.end(&Missing::of(log))
+    pub(super) work: Work,
 }
 
 impl Course {
-    pub(super) fn take(&mut self, event: &Event) {
+    /// All that a log had, also in the lines that it has let go.
+    pub(super) fn of(log: &Log) -> Cow<'_, Course> {
+        if let Some(let_go) = &log.let_go {
+            return Cow::Borrowed(&let_go.course);
+        }
+        let mut course = Course::default();
+        for event in log.in_order_of_lines() {
+            course.take(event);
+        }
+        Cow::Owned(course)
+    }
+
+    pub(crate) fn take(&mut self, event: &Event) {
         self.epochs.take(event);
         self.obedience.take(event);
         self.fencing.take(event);
         self.plans.take(event);
         self.computing.take(event);
         self.processes.take(event);
+        self.work.take(event);
     }
 
-    pub(super) fn end(self, missing: &Missing) -> Vec<Violation> {
-        let mut violations = self.epochs.end(missing);
-        violations.extend(self.obedience.end());
-        violations.extend(self.fencing.end(missing));
-        violations.extend(self.plans.end(missing));
-        violations.extend(self.computing.end(missing));
-        violations.extend(self.processes.end(missing));
+    /// All that breaks them.
+    pub(super) fn check(&self, missing: &Missing) -> Vec<Violation> {
+        let mut violations = self.epochs.check(missing);
+        violations.extend(self.obedience.check());
+        violations.extend(self.fencing.check(missing));
+        violations.extend(self.plans.check(&self.work, missing));
+        violations.extend(self.computing.check(missing));
+        violations.extend(self.processes.check(missing));
         violations
     }
 }

@@ -1,10 +1,11 @@
-//! What the log tells of each operation, each life and each coordinatorship, found in one pass.
+//! What the log tells of each operation that it has not let go, each life and each coordinatorship, found in one pass.
 //!
 //! All lists are in the order of the clock. Of one life that is the order of its lines, which is what is
 //! relied on; of different lives it is none, see [`crate::log::order`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ordinary::WORKED;
 use crate::log::{Event, Life, Log, Op};
 
 /// A coordinatorship: its term, and whose it is.
@@ -21,8 +22,6 @@ pub(super) struct Deeds<'a> {
     last: BTreeMap<Life, u64>,
     pub(super) dead: BTreeSet<Life>,
     pub(super) reigns: BTreeMap<Epoch, Reign<'a>>,
-    /// Where a life says that it has digits of a factorial, as coordinator.
-    pub(super) digits: BTreeMap<(Life, u64), Vec<usize>>,
 }
 
 /// What was done with an operation.
@@ -57,11 +56,9 @@ impl<'a> Deeds<'a> {
                     if event.is_traced() {
                         deeds.work.entry(event.life()).or_default().push(event);
                     }
-                    if event.name() == "checkpointed" && ["decimal", "digits"].contains(&&*op.kind)
-                    {
-                        let digits = deeds.digits.entry((event.life(), op.n)).or_default();
-                        digits.push(event.line);
-                    }
+                }
+                None if event.name() == WORKED => {
+                    deeds.work.entry(event.life()).or_default().push(event);
                 }
                 None => deeds.words.entry(event.life()).or_default().push(event),
             }

@@ -16,7 +16,7 @@ const NAME: &str = "S1";
 type Epoch = (u64, u64, u64);
 
 /// What was claimed so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Epochs {
     /// The first event of each incarnation.
     processes: BTreeMap<u64, Event>,
@@ -28,7 +28,7 @@ pub(super) struct Epochs {
 }
 
 /// What a life knows of terms.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Term {
     known: u64,
     /// Its last line, and its last one in a lower term.
@@ -62,9 +62,9 @@ impl Epochs {
         }
     }
 
-    pub(super) fn end(self, missing: &Missing) -> Vec<Violation> {
-        let mut violations = self.found;
-        violations.extend(missing.sustain(self.charges));
+    pub(super) fn check(&self, missing: &Missing) -> Vec<Violation> {
+        let mut violations = self.found.clone();
+        violations.extend(missing.sustain(self.charges.clone()));
         violations
     }
 

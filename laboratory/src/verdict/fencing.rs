@@ -27,7 +27,7 @@ const LONG_GAP_NS: u64 = 750_000_000;
 const TOLD_NS: u64 = 1_000_000_000;
 
 /// Who coordinates.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Fencing {
     reigns: BTreeMap<Life, Reign>,
     /// By the clock of the supervisor, when a life was stopped or went on.
@@ -37,7 +37,7 @@ pub(super) struct Fencing {
 }
 
 /// What a life is, by its last lines.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Reign {
     acting: Option<Event>,
     /// The place of the last line that tells that it does not coordinate; none if there is no such.
@@ -50,7 +50,7 @@ struct Reign {
 }
 
 /// A coordinatorship that is over.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Ended {
     by: Event,
     /// From when on a call that was under way then may have lasted unnoticed.
@@ -60,7 +60,7 @@ struct Ended {
 }
 
 /// A call that ended long after its coordinatorship, unless the process was stopped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Late {
     life: Life,
     since: u64,
@@ -101,13 +101,13 @@ impl Fencing {
         }
     }
 
-    pub(super) fn end(self, missing: &Missing) -> Vec<Violation> {
-        let mut charges = self.charges;
-        for late in self.late {
+    pub(super) fn check(&self, missing: &Missing) -> Vec<Violation> {
+        let mut charges = self.charges.clone();
+        for late in &self.late {
             let meant = late.since.saturating_sub(TOLD_NS)..=late.until.saturating_add(TOLD_NS);
             let mut stops = self.stops.get(&late.life).into_iter().flatten();
             if !stops.any(|at| meant.contains(at)) {
-                charges.push(late.charge);
+                charges.push(late.charge.clone());
             }
         }
         missing.sustain(charges)

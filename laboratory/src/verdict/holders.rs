@@ -160,16 +160,24 @@ fn collected(
     Some(lives.filter(|life| !stopped.contains(life)).collect())
 }
 
-/// An operation that one coordinatorship alone assigned to a node, once, came from there.
+/// Whose assignment each life computed. Each is answered once: so if as many may have come to a node when it
+/// begins an operation as it has begun of it, the latest is what it answers.
 fn received<'a>(deeds: &Deeds<'a>) -> BTreeMap<(Epoch, Life), Vec<(&'a Event, usize)>> {
     let mut received: BTreeMap<(Epoch, Life), Vec<(&'a Event, usize)>> = BTreeMap::new();
     for deed in deeds.operations.values() {
+        let mut begun: BTreeMap<u64, Option<usize>> = BTreeMap::new();
         for &computing in &deed.computing {
-            let to_it = |event: &&&Event| event.number("worker") == computing.node();
-            let mut assigned = deed.assigned.iter().filter(to_it);
-            if let (Some(assigned), None) = (assigned.next(), assigned.next())
-                && !happened_before(computing, assigned)
-            {
+            let may_be_it = |assigned: &&&Event| {
+                assigned.number("worker") == computing.node()
+                    && !happened_before(computing, assigned)
+            };
+            let assigned = deed.assigned.iter().filter(may_be_it);
+            let begun = begun.entry(computing.node()).or_insert(Some(0));
+            *begun = begun
+                .map(|begun| begun + 1)
+                .filter(|&begun| begun == assigned.clone().count());
+            let latest = assigned.max_by_key(|assigned| (assigned.at(), assigned.line));
+            if let Some(assigned) = latest.filter(|_| begun.is_some()) {
                 let of = (assigned.term(), assigned.life());
                 let list = received.entry((of, computing.life())).or_default();
                 list.push((computing, assigned.line));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::ordinary::WORKED;
 use super::{Beliefs, Comparison, Run, Tried, Violation};
 use crate::log::{Event, Life};
 
@@ -123,7 +124,7 @@ impl Run {
     /// Why nothing of weight can be told.
     fn nothing_told(&self, compared: &Comparison) -> Option<String> {
         let log = &self.log;
-        let (missing, events) = (log.torn.len() as u64 + log.lost, log.events.len() as u64);
+        let (missing, events) = (log.torn.len() as u64 + log.lost, log.count() as u64);
         if missing >= TORN && missing * TORN_SHARE > events {
             return Some(format!(
                 "{missing} events are torn or missing, beside {events} that are there"
@@ -143,7 +144,7 @@ impl Run {
         let settings = self.log.about.settings.as_ref();
         let told = settings.map(|settings| settings.is_traced);
         told.unwrap_or_else(|| {
-            let mut names = ["assigned", "completed"].iter();
+            let mut names = ["assigned", "completed", WORKED].iter();
             names.any(|name| self.log.named(name).next().is_some())
         })
     }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Run;
 use super::deeds::{Deeds, epoch};
+use super::work::Work;
 use crate::job_files::{accepted_lines, ended};
 use crate::log::Event;
 use crate::log::order::happened_before;
@@ -25,7 +26,7 @@ pub(super) struct Needs<'a> {
     /// The same, of jobs of which nobody knows any more what they needed.
     unknown: u64,
     /// When each operation of a factorial was completed for the first time, in order; the greatest number
-    /// for what never was.
+    /// for what never was. Of factorials of which the log has operations that it has not let go.
     first: BTreeMap<u64, Vec<u64>>,
     /// So many events may be missing.
     missing: usize,
@@ -38,7 +39,7 @@ pub(super) struct Needs<'a> {
 }
 
 impl<'a> Needs<'a> {
-    pub(super) fn of(run: &'a Run, deeds: &Deeds<'a>) -> Needs<'a> {
+    pub(super) fn of(run: &'a Run, deeds: &Deeds<'a>, work: &Work) -> Needs<'a> {
         let lost = usize::try_from(run.log.lost).unwrap_or(usize::MAX);
         let mut needs = Needs {
             unknown: u64::MAX,
@@ -47,8 +48,11 @@ impl<'a> Needs<'a> {
             ..Needs::default()
         };
         for (op, deed) in &deeds.operations {
-            let first = deed.completed.first().map_or(u64::MAX, |first| first.at());
-            needs.first.entry(op.n).or_default().push(first);
+            let all = needs.first.entry(op.n);
+            let all = all.or_insert_with(|| work.first_completed(op.n).collect());
+            if deed.completed.is_empty() {
+                all.push(u64::MAX);
+            }
         }
         needs
             .first

@@ -14,14 +14,14 @@ use crate::log::{Event, Life};
 const NAME: &str = "S2";
 
 /// What each life has seen.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Obedience {
     highest: BTreeMap<Life, Seen>,
     found: Vec<Violation>,
 }
 
 /// The highest epoch that a life knows, and the line that shows it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Seen {
     term: u64,
     owner: Option<u64>,
@@ -69,7 +69,7 @@ impl Obedience {
         }
     }
 
-    pub(super) fn end(self) -> Vec<Violation> {
-        self.found
+    pub(super) fn check(&self) -> Vec<Violation> {
+        self.found.clone()
     }
 }

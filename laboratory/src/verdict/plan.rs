@@ -11,24 +11,23 @@ use std::collections::BTreeMap;
 
 use super::Violation;
 use super::charges::{Charge, Lack, Missing};
+use super::work::Work;
 use crate::log::{Event, Op};
 
 const NAME: &str = "S5";
 
-/// What was completed of each factorial.
-#[derive(Debug, Default)]
+/// The trees of factorials.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Plans {
     trees: BTreeMap<u64, Tree>,
     found: Vec<Violation>,
 }
 
 /// The tree of n!.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Tree {
     /// How many operations its levels have, leaves first.
     widths: Vec<u64>,
-    /// By level, a bit for each operation that was completed.
-    completed: Vec<Vec<u64>>,
     /// The `product_done` with the earliest clock.
     done: Option<Event>,
 }
@@ -53,18 +52,16 @@ impl Plans {
                 op.n, op.level, op.index, tree.widths
             );
             self.found.push(Violation::new(NAME, message, &[event]));
-        } else if event.name() == "completed" {
-            tree.complete(op, event.at());
         }
     }
 
-    pub(super) fn end(self, missing: &Missing) -> Vec<Violation> {
+    pub(super) fn check(&self, work: &Work, missing: &Missing) -> Vec<Violation> {
         // Whether single operations are told of at all.
-        let mut trees = self.trees.values();
-        let is_traced = trees.any(|tree| tree.completed.iter().any(|level| !level.is_empty()));
+        let mut trees = self.trees.keys();
+        let is_traced = trees.any(|&n| work.first_completed(n).next().is_some());
         let incomplete = self.trees.iter().filter(|_| is_traced);
-        let charges = incomplete.filter_map(|(&n, tree)| tree.incomplete(n));
-        let mut violations = self.found;
+        let charges = incomplete.filter_map(|(&n, tree)| tree.incomplete(n, work));
+        let mut violations = self.found.clone();
         violations.extend(missing.sustain(charges.collect()));
         violations
     }
@@ -77,11 +74,7 @@ impl Tree {
         // No factorial is larger, so what names one has no operations.
         let leaves = u32::try_from(n).ok().map(|_| leaves);
         let widths: Vec<u64> = std::iter::successors(leaves, above).collect();
-        Tree {
-            completed: vec![Vec::new(); widths.len()],
-            widths,
-            done: None,
-        }
+        Tree { widths, done: None }
     }
 
     fn contains(&self, op: &Op) -> bool {
@@ -91,37 +84,22 @@ impl Tree {
             .is_some_and(|&width| op.index < width)
     }
 
-    /// Of one that it contains.
-    fn complete(&mut self, op: &Op, at: u64) {
-        let is_late = self.done.as_ref().is_some_and(|done| done.at() < at);
-        let index = usize::try_from(op.index / 64).unwrap_or(usize::MAX);
-        let level = usize::try_from(op.level).ok();
-        let level = level.and_then(|level| self.completed.get_mut(level));
-        if let Some(level) = level.filter(|_| !is_late) {
-            if level.len() <= index {
-                level.resize(index + 1, 0);
-            }
-            level[index] |= 1 << (op.index % 64);
-        }
-    }
-
     /// Names of the tree that no worker completed though the product was there.
-    fn incomplete(&self, n: u64) -> Option<Charge> {
+    fn incomplete(&self, n: u64, work: &Work) -> Option<Charge> {
         let done = self.done.as_ref()?;
         let mut count = 0;
         let mut first = None;
-        for (level, &width) in self.widths.iter().enumerate() {
-            let bits = &self.completed[level];
-            let ones = bits.iter().map(|bits| u64::from(bits.count_ones()));
-            let missing = width - ones.sum::<u64>();
-            count += missing;
-            if missing > 0 && first.is_none() {
-                let is_missing = |&index: &u64| {
-                    let word = usize::try_from(index / 64).unwrap_or(usize::MAX);
-                    bits.get(word)
-                        .is_none_or(|word| word & 1 << (index % 64) == 0)
-                };
-                first = (0..width).find(is_missing).map(|index| (level, index));
+        for (level, &width) in (0..).zip(&self.widths) {
+            let all = work.completed.level(n, "multiply", level);
+            let in_time = all.filter(|&(index, at)| index < width && at > 0 && at <= done.at());
+            let (mut there, mut next) = (0, 0);
+            for (index, _) in in_time {
+                there += 1;
+                next += u64::from(index == next);
+            }
+            count += width - there;
+            if next < width {
+                first = first.or(Some((level, next)));
             }
         }
         let (level, index) = first?;

@@ -15,7 +15,7 @@ use crate::log::{Event, Life};
 const NAME: &str = "S11";
 
 /// The processes so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Processes {
     alive: BTreeMap<u64, Event>,
     ended: BTreeMap<Life, Event>,
@@ -56,14 +56,14 @@ impl Processes {
         }
     }
 
-    pub(super) fn end(self, missing: &Missing) -> Vec<Violation> {
-        let mut violations = missing.sustain(self.charges);
-        for (life, exited) in self.ended {
-            let Some((line, _)) = self.last.get(&life).filter(|last| last.1 > exited.at()) else {
+    pub(super) fn check(&self, missing: &Missing) -> Vec<Violation> {
+        let mut violations = missing.sustain(self.charges.clone());
+        for (life, exited) in &self.ended {
+            let Some((line, _)) = self.last.get(life).filter(|last| last.1 > exited.at()) else {
                 continue;
             };
             let message = format!("node {} acted in line {line}, after its end", life.0);
-            violations.push(Violation::new(NAME, message, &[&exited]));
+            violations.push(Violation::new(NAME, message, &[exited]));
         }
         violations
     }

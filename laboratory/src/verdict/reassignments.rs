@@ -10,11 +10,11 @@
 //! `fates` says of deaths and stops. Whether a peer was silent is for the coordinator to say: L3 judges it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::fates::Fates;
 use super::lacking::{Claim, Place, proved};
+use super::work::Work;
 use super::{Run, Violation};
 use crate::log::{Event, Life, Op};
 
@@ -23,7 +23,7 @@ const NAME: &str = "S7";
 /// proof enough.
 const LATE_LINE: Duration = Duration::from_secs(1);
 
-pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
+pub(super) fn check(run: &Run, fates: &Fates, work: &Work) -> Vec<Violation> {
     // What proves them may be in the files that are gone.
     if run.log.is_cut {
         return Vec::new();
@@ -36,7 +36,7 @@ pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
     let mut overdue: BTreeSet<(Life, u64)> = BTreeSet::new();
     for event in &run.log.events {
         let is_proved = match event.name() {
-            "operation_reassigned" => records.is_called_for(fates, event, least),
+            "operation_reassigned" => records.is_called_for(fates, work, event, least),
             "operation_recomputed" => records.was_reassigned(event),
             _ => true,
         };
@@ -118,7 +118,13 @@ impl<'a> Records<'a> {
     }
 
     /// `least` is how old what is overdue must be, if that is known.
-    fn is_called_for(&self, fates: &Fates, taken: &Event, least: Option<Duration>) -> bool {
+    fn is_called_for(
+        &self,
+        fates: &Fates,
+        work: &Work,
+        taken: &Event,
+        least: Option<Duration>,
+    ) -> bool {
         let lost = |is_so: &dyn Fn(Life, &Event) -> bool| {
             self.lost.get(&taken.life()).is_some_and(|lost| {
                 let peer = (lost.number("peer"), lost.number("peer_incarnation"));
@@ -141,7 +147,7 @@ impl<'a> Records<'a> {
                 let earlier = |by: &BTreeMap<(u64, Life), u64>| by.keys().any(|&by| by != now);
                 match op.level {
                     0 if *op.kind == *"multiply" => known.is_some_and(earlier),
-                    _ => self.of_factorial(op.n).any(earlier),
+                    _ => work.was_assigned_by_another(op.n, taken),
                 }
             }
             _ => false,
@@ -164,20 +170,6 @@ impl<'a> Records<'a> {
             // It may have slept as long between the act and the line that tells of it.
             lacking == 0 || fates.slept_until(taken.life(), since, lacking)
         })
-    }
-
-    /// By whom the operations of a factorial were handed out.
-    fn of_factorial(&self, n: u64) -> impl Iterator<Item = &BTreeMap<(u64, Life), u64>> {
-        let first = |n| Op {
-            n,
-            kind: Arc::from(""),
-            level: 0,
-            index: 0,
-        };
-        let operations = self
-            .known
-            .range::<Op, _>(first(n)..first(n.saturating_add(1)));
-        operations.map(|(_, by)| by)
     }
 
     fn was_reassigned(&self, again: &'a Event) -> bool {

@@ -16,11 +16,13 @@
 
 use std::collections::BTreeMap;
 
+use super::course::Course;
 use super::deeds::{Deed, Deeds, Epoch, epoch};
 use super::fates::Fates;
 use super::holders::{Holders, InHand};
 use super::lacking::{Claim, Place, may_lack, proved};
 use super::needs::Needs;
+use super::work::Work;
 use super::{Run, Violation};
 use crate::log::{Event, Life, Op};
 
@@ -49,7 +51,7 @@ impl<'a> Repetition<'a> {
 /// For the figures: by the clocks alone, and so no proof of anything.
 pub(super) fn repetitions<'a>(run: &'a Run, fates: &Fates) -> Vec<Repetition<'a>> {
     let deeds = Deeds::of(&run.log);
-    let needs = Needs::of(run, &deeds);
+    let needs = Needs::of(run, &deeds, &Course::of(&run.log).work);
     let mut repetitions = Vec::new();
     for (&op, deed) in &deeds.operations {
         let mut since = 0;
@@ -77,7 +79,7 @@ pub(super) fn repetitions<'a>(run: &'a Run, fates: &Fates) -> Vec<Repetition<'a>
     repetitions
 }
 
-pub(super) fn check(run: &Run, deeds: &Deeds<'_>) -> Vec<Violation> {
+pub(super) fn check(run: &Run, deeds: &Deeds<'_>, work: &Work) -> Vec<Violation> {
     // What was done in the files that are gone is not known.
     if run.log.is_cut {
         return Vec::new();
@@ -85,7 +87,8 @@ pub(super) fn check(run: &Run, deeds: &Deeds<'_>) -> Vec<Violation> {
     let judge = Judge {
         run,
         deeds,
-        needs: Needs::of(run, deeds),
+        work,
+        needs: Needs::of(run, deeds, work),
         holders: Holders::of(&run.log, deeds),
     };
     let again = deeds
@@ -106,6 +109,7 @@ impl Deed<'_> {
 struct Judge<'a, 'd> {
     run: &'a Run,
     deeds: &'d Deeds<'a>,
+    work: &'d Work,
     needs: Needs<'a>,
     holders: Holders<'a>,
 }
@@ -185,7 +189,7 @@ impl Judge<'_, '_> {
         let mut words = words[first..]
             .iter()
             .take_while(|word| word.line < until.line);
-        let digits = self.deeds.digits.get(&(life, op.n));
+        let digits = self.work.digits.get(&(life, op.n));
         let digits = digits.map_or(&[][..], Vec::as_slice);
         let next = digits.partition_point(|&line| line <= from.line);
         digits.get(next).is_none_or(|&line| line >= until.line)

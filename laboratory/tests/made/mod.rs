@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use crate::both::Judged;
 use laboratory::log::Log;
 use laboratory::verdict::{Dropped, Run, Violation};
 use serde_json::{Value, json};
@@ -143,7 +144,7 @@ impl Made {
 
     /// The names of the invariants that are broken.
     pub(crate) fn broken(&self) -> BTreeSet<&'static str> {
-        let violations = self.run().judge();
+        let violations = self.run().judged();
         violations.iter().map(|found| found.invariant).collect()
     }
 }
@@ -156,7 +157,12 @@ pub(crate) fn op(kind: &str) -> Value {
 pub(crate) fn breaks(invariant: &'static str, spoil: impl FnOnce(&mut Made)) {
     let mut made = Made::new();
     spoil(&mut made);
-    let violations: Vec<String> = made.run().judge().iter().map(ToString::to_string).collect();
+    let violations: Vec<String> = made
+        .run()
+        .judged()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(
         made.broken(),
         BTreeSet::from([invariant]),
@@ -174,7 +180,7 @@ pub(crate) fn needs_proof(
     let mut made = Made::new();
     prove(&mut made);
     tell(&mut made);
-    assert_sound(&made.run().judge());
+    assert_sound(&made.run().judged());
 }
 
 /// Fails with all that was found, if anything was.

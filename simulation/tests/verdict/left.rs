@@ -17,6 +17,8 @@ use simulation::event_log::{Told, Write};
 use simulation::run::Left;
 use tempfile::TempDir;
 
+use crate::both::{Judged, both_ways};
+
 /// `CLOCK_MONOTONIC` when the virtual time begins, and the time of day.
 const BOOTED_FOR: Duration = Duration::from_secs(1_000);
 const TIME_OF_DAY: Duration = Duration::from_secs(1_767_225_600);
@@ -63,8 +65,8 @@ impl Files {
     /// What the verdict holds against the run. How it stood in the end counts where it was not cut short.
     pub(crate) fn violations(&self) -> Vec<Violation> {
         match self.run.cut_short {
-            true => self.run.judge_course(),
-            false => self.run.judge(),
+            true => both_ways(&self.run, Run::judge_course),
+            false => self.run.judged(),
         }
     }
 

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[path = "../../../laboratory/tests/both/mod.rs"]
+mod both;
 mod left;
 mod mutations;
 mod spoilt;

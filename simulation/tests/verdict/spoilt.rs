@@ -8,6 +8,7 @@ use laboratory::verdict::Run;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::both::Judged;
 use crate::left::Files;
 
 /// A sound run, and what is made of it.
@@ -63,7 +64,7 @@ impl Spoilt {
         let about = self.run.log.about.clone();
         self.run.log = Log::parse(text.as_bytes());
         self.run.log.about = about;
-        let violations = self.run.judge().into_iter();
+        let violations = self.run.judged().into_iter();
         violations.map(|violation| violation.invariant).collect()
     }
 

@@ -1,0 +1,400 @@
+//! Nearly all lines of a long log are the four of an operation that is handed out, computed, completed and put
+//! into the checkpoint. Here is which of them no law will ask for, so that a log of any length is judged in little
+//! memory: these are let go as they are read, and a log that lacks them gets the same verdict as the whole one.
+//!
+//! ```text
+//!   first look   every event ─▶ Course, which judges it, and keeps a few bytes of each operation
+//!                            ─▶ Survey: which operations are unusual
+//!   second look  their lines ─▶ kept, as are all lines that are not of an operation
+//!                other lines ─▶ let go; some rounds are evidence, and kept
+//! ```
+//!
+//! A *round* is one of each of the four lines: by one coordinatorship, which is known to own its epoch, to the
+//! node one life of which computes it, each behind the one before it, in the file and by the clock. An operation
+//! is unusual if one of its lines belongs to no such round, or if there is a line about it that tells of something
+//! else. Then all its lines are kept. Of an operation that has nothing but rounds
+//!
+//! - a single one asks for nothing more: it was assigned, begun and completed by somebody, and nothing was done
+//!   twice;
+//! - a later one is no repetition that S7 may judge if all operations of the factorial had been completed before
+//!   it: whoever needed it may have had it, see `needs`. Nor is it for its own coordinator, if that had digits of
+//!   the factorial since the round before, or was not yet coordinator then: see `recomputation`. Earlier ones are
+//!   kept, if there are several.
+//!
+//! What a round is evidence of is kept: where somebody computes the first that its coordinator assigns after
+//! something was put into the checkpoint that is judged, see `holders`. And that a life was there, and by which clock:
+//! of the lines let go between two others of, or about, the same life, the first and the last one stay, under the
+//! name [`WORKED`] and without the operation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::take;
+use std::sync::Arc;
+
+use super::course::Course;
+use super::deeds::{Epoch, epoch};
+use super::work::Table;
+use crate::log::order::Writer;
+use crate::log::{Event, Life, Log, Op};
+
+/// What stays of lines that were let go: somebody was at work.
+pub(super) const WORKED: &str = "worked";
+
+/// What is left of lines that were let go.
+#[derive(Clone, Debug)]
+pub(crate) struct LetGo {
+    pub(super) course: Course,
+    count: usize,
+}
+
+impl LetGo {
+    /// How many lines there were, but for those that stay as [`WORKED`].
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Another event is kept.
+    pub(crate) fn take(&mut self, event: &Event) {
+        self.course.take(event);
+    }
+}
+
+/// The first look.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// The first files are gone: who owns an epoch may have been told there, and nobody asks.
+    is_cut: bool,
+    course: Course,
+    /// The events that are kept at once.
+    events: Vec<Event>,
+    unusual: BTreeSet<Op>,
+    open: BTreeMap<Op, Round>,
+    /// Where the last round of each ended.
+    ended: Table<usize>,
+    repeated: Table<bool>,
+    factorials: BTreeMap<u64, Rounds>,
+    owned: BTreeSet<Epoch>,
+    /// The last clock and the highest term of each life.
+    lives: BTreeMap<Life, (u64, u64)>,
+}
+
+/// A round that has begun.
+#[derive(Debug)]
+struct Round {
+    of: Epoch,
+    worker: u64,
+    /// Who computes it, and whether that is done.
+    by: Option<(Life, bool)>,
+    at: u64,
+}
+
+/// The rounds of a factorial.
+#[derive(Debug)]
+struct Rounds {
+    /// The latest coordinatorship that began any, and where.
+    of: Epoch,
+    since: usize,
+    /// The latest clock by which any ended.
+    latest: u64,
+    /// The earliest clock by which a later round of any operation began.
+    again: u64,
+}
+
+impl Survey {
+    pub(super) fn new(is_cut: bool) -> Survey {
+        Survey {
+            is_cut,
+            ..Survey::default()
+        }
+    }
+
+    /// The next event of the file.
+    pub(super) fn take(&mut self, event: Event) {
+        self.course.take(&event);
+        let is_steady = self.is_steady(&event);
+        if matches!(event.name(), "election_won" | "acting") {
+            self.owned.insert(epoch(&event));
+        }
+        let Some(op) = event.op() else {
+            self.events.push(event);
+            return;
+        };
+        let is_known = self.unusual.contains(op);
+        if !is_known && !(event.is_traced() && is_steady && self.goes_on(op, &event)) {
+            self.open.remove(op);
+            self.unusual.insert(op.clone());
+        }
+        if !event.is_traced() {
+            self.events.push(event);
+        }
+    }
+
+    /// Whether neither the clock nor the term of a life falls.
+    fn is_steady(&mut self, event: &Event) -> bool {
+        let Writer::Node(life) = event.writer() else {
+            return true;
+        };
+        let (at, term) = self.lives.entry(life).or_default();
+        let told = event.told_term();
+        let is_steady = *at <= event.at() && told.is_some_and(|told| *term <= told);
+        *at = event.at().max(*at);
+        *term = told.unwrap_or(0).max(*term);
+        is_steady
+    }
+
+    /// Whether a line is the next one of a round.
+    fn goes_on(&mut self, op: &Op, event: &Event) -> bool {
+        if event.name() == "assigned" {
+            return self.begins(op, event);
+        }
+        let Some(round) = self.open.get_mut(op) else {
+            return false;
+        };
+        let is_later = round.at <= event.at() && round.of.0 <= event.term();
+        match (event.name(), round.by) {
+            ("computing", None) if is_later && event.node() == round.worker => {
+                round.by = Some((event.life(), false));
+                round.at = event.at();
+                true
+            }
+            ("completed", Some((life, false))) if is_later && event.life() == life => {
+                round.by = Some((life, true));
+                round.at = event.at();
+                true
+            }
+            ("checkpointed", Some((_, true))) if round.at < event.at() => {
+                let is_its = round.of == epoch(event);
+                self.open.remove(op);
+                *self.ended.entry(op) = event.line;
+                let rounds = self.factorials.entry(op.n).or_default();
+                rounds.latest = rounds.latest.max(event.at());
+                is_its
+            }
+            _ => false,
+        }
+    }
+
+    fn begins(&mut self, op: &Op, event: &Event) -> bool {
+        let of = epoch(event);
+        let rounds = self.factorials.entry(op.n).or_default();
+        if of < rounds.of || !(self.is_cut || self.owned.contains(&of)) {
+            return false;
+        }
+        if of > rounds.of {
+            (rounds.of, rounds.since) = (of, event.line);
+        }
+        let before = self.ended.get(op);
+        if before > 0 {
+            let digits = self.course.work.last_digits(event.life(), op.n);
+            let is_over = before < rounds.since || digits > Some(before);
+            if !is_over || event.at() <= rounds.latest {
+                return false;
+            }
+            rounds.again = rounds.again.min(event.at());
+            *self.repeated.entry(op) = true;
+        }
+        let round = Round {
+            of,
+            worker: event.number("worker"),
+            by: None,
+            at: event.at(),
+        };
+        self.open.insert(op.clone(), round).is_none()
+    }
+
+    /// All was looked at once.
+    pub(super) fn end(mut self) -> Gathering {
+        self.unusual.extend(take(&mut self.open).into_keys());
+        let completed = &self.course.work.completed;
+        let never = self.unusual.iter().filter(|op| completed.get(op) == 0);
+        let never: BTreeSet<u64> = never.map(|op| op.n).collect();
+        // From when on all operations of a factorial had been completed, where some were repeated before.
+        let over = self.factorials.iter().filter_map(|(&n, rounds)| {
+            let last = self.course.work.first_completed(n).max()?;
+            let over = if never.contains(&n) { u64::MAX } else { last };
+            (rounds.again < over).then_some((n, over))
+        });
+        let over = over.collect();
+        let mut spans: BTreeMap<Life, Spans> = BTreeMap::new();
+        for event in &self.events {
+            let spans = spans.entry(event.life()).or_default();
+            spans.ends.push((event.at(), event.line));
+        }
+        for spans in spans.values_mut() {
+            spans.ends.sort_unstable();
+        }
+        Gathering {
+            course: self.course,
+            events: self.events,
+            unusual: self.unusual,
+            repeated: self.repeated,
+            over,
+            open: BTreeMap::new(),
+            judged: BTreeMap::new(),
+            served: BTreeMap::new(),
+            spans,
+            let_go: 0,
+        }
+    }
+}
+
+impl Default for Rounds {
+    fn default() -> Rounds {
+        Rounds {
+            of: (0, (0, 0)),
+            since: 0,
+            latest: 0,
+            again: u64::MAX,
+        }
+    }
+}
+
+/// The second look.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    course: Course,
+    events: Vec<Event>,
+    unusual: BTreeSet<Op>,
+    repeated: Table<bool>,
+    over: BTreeMap<u64, u64>,
+    /// The lines of rounds that have begun, and what they are kept as.
+    open: BTreeMap<Op, (Vec<Event>, Use)>,
+    /// Where each coordinatorship put operations into the checkpoint that are kept to be judged.
+    judged: BTreeMap<Epoch, Vec<usize>>,
+    /// Where it had assigned what is kept as evidence of each life.
+    served: BTreeMap<(Epoch, Life), usize>,
+    spans: BTreeMap<Life, Spans>,
+    let_go: usize,
+}
+
+/// What a round is good for.
+#[derive(Clone, Copy, Debug, Default)]
+enum Use {
+    #[default]
+    Nothing,
+    /// It shows what a life has got.
+    Evidence,
+    /// It is one of several that may be repetitions.
+    Judged,
+}
+
+/// The lines that a life has let go, between those that are kept of it or about it.
+#[derive(Debug, Default)]
+struct Spans {
+    /// The clocks and lines of those that are kept, in order.
+    ends: Vec<(u64, usize)>,
+    /// The first and the last one before each of these, and behind the last.
+    lines: BTreeMap<usize, (Event, Option<Event>)>,
+}
+
+impl Gathering {
+    /// The next event of the file, again.
+    pub(super) fn take(&mut self, event: Event) {
+        let Some(op) = event.op().filter(|_| event.is_traced()) else {
+            return;
+        };
+        if self.unusual.contains(op) {
+            self.keep(event);
+            return;
+        }
+        match event.name() {
+            "assigned" => {
+                let over = self.over.get(&op.n).copied().unwrap_or(0);
+                let is_judged = event.at() < over && self.repeated.get(op);
+                let good_for = if is_judged { Use::Judged } else { Use::Nothing };
+                self.open.insert(op.clone(), (vec![event], good_for));
+            }
+            "checkpointed" => {
+                let (mut lines, good_for) = self.open.remove(op).unwrap_or_default();
+                lines.push(event);
+                for event in lines {
+                    match good_for {
+                        Use::Nothing => self.let_go(event),
+                        Use::Evidence => self.events.push(event),
+                        Use::Judged => self.keep(event),
+                    }
+                }
+            }
+            name => {
+                let begins = name == "computing";
+                let (lines, good_for) = self.open.entry(op.clone()).or_default();
+                if let (true, Some(assigned), Use::Nothing) = (begins, lines.first(), *good_for)
+                    && is_evidence(&self.judged, &mut self.served, assigned, event.life())
+                {
+                    *good_for = Use::Evidence;
+                }
+                lines.push(event);
+            }
+        }
+    }
+
+    /// It will be judged.
+    fn keep(&mut self, event: Event) {
+        if event.name() == "checkpointed" {
+            let judged = self.judged.entry(epoch(&event)).or_default();
+            judged.push(event.line);
+        }
+        self.events.push(event);
+    }
+
+    fn let_go(&mut self, event: Event) {
+        self.let_go += 1;
+        let spans = self.spans.entry(event.life()).or_default();
+        let place = (event.at(), event.line);
+        let span = spans.ends.partition_point(|&end| end < place);
+        let Some((first, last)) = spans.lines.get_mut(&span) else {
+            spans.lines.insert(span, (event, None));
+            return;
+        };
+        if place < (first.at(), first.line) {
+            let first = std::mem::replace(first, event);
+            last.get_or_insert(first);
+        } else if last
+            .as_ref()
+            .is_none_or(|last| (last.at(), last.line) < place)
+        {
+            *last = Some(event);
+        }
+    }
+
+    /// The log without what was let go.
+    pub(super) fn end(mut self, rest: Log) -> Log {
+        let name = Arc::from(WORKED);
+        let spans = self.spans.into_values().flat_map(|spans| spans.lines);
+        let lines = spans.flat_map(|(_, (first, last))| [Some(first), last]);
+        for line in lines.flatten() {
+            self.let_go -= 1;
+            self.events.push(line.without_operation(&name));
+        }
+        let open = self.open.into_values();
+        self.events.extend(open.flat_map(|(lines, _)| lines));
+        let let_go = LetGo {
+            course: self.course,
+            count: self.let_go,
+        };
+        let mut log = rest.with_events(self.events);
+        log.let_go = Some(let_go);
+        log
+    }
+}
+
+/// Whether a life that computes what was assigned in this line shows by that, as the first, that it has got
+/// something that is judged.
+fn is_evidence(
+    judged: &BTreeMap<Epoch, Vec<usize>>,
+    served: &mut BTreeMap<(Epoch, Life), usize>,
+    assigned: &Event,
+    life: Life,
+) -> bool {
+    let of = epoch(assigned);
+    let Some(judged) = judged.get(&of) else {
+        return false;
+    };
+    let before = judged.partition_point(|&line| line < assigned.line);
+    let latest = before.checked_sub(1).map_or(0, |last| judged[last]);
+    let served = served.entry((of, life)).or_default();
+    let is_first = latest > *served;
+    if is_first {
+        *served = assigned.line;
+    }
+    is_first
+}

@@ -1,0 +1,111 @@
+//! What single operations come to, each in a few bytes: of most of them nothing else is ever asked, see
+//! [`super::ordinary`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::deeds::{Epoch, epoch};
+use crate::log::{Event, Life, Op};
+
+/// So many operations that stand beside each other share one entry.
+const ROW: usize = 16;
+
+/// Something small about each operation that was looked at; its default says nothing.
+#[derive(Clone, Debug)]
+pub(super) struct Table<T>(BTreeMap<Level, BTreeMap<u64, [T; ROW]>>);
+
+/// The factorial, the kind, the level.
+type Level = (u64, Arc<str>, u64);
+
+impl<T> Default for Table<T> {
+    fn default() -> Table<T> {
+        Table(BTreeMap::new())
+    }
+}
+
+impl<T: Copy + Default> Table<T> {
+    pub(super) fn get(&self, op: &Op) -> T {
+        let (level, row, place) = address(op);
+        let row = self.0.get(&level).and_then(|rows| rows.get(&row));
+        row.map_or_else(T::default, |row| row[place])
+    }
+
+    pub(super) fn entry(&mut self, op: &Op) -> &mut T {
+        let (level, row, place) = address(op);
+        let rows = self.0.entry(level).or_default();
+        &mut rows.entry(row).or_insert([T::default(); ROW])[place]
+    }
+
+    /// By index, in order, those of one level, with what says nothing between them.
+    pub(super) fn level(&self, n: u64, kind: &str, level: u64) -> impl Iterator<Item = (u64, T)> {
+        let rows = self.0.get(&(n, Arc::from(kind), level));
+        let rows = rows.into_iter().flatten();
+        rows.flat_map(|(row, all)| (row * ROW as u64..).zip(all.iter().copied()))
+    }
+
+    /// All of a factorial, likewise.
+    fn of_factorial(&self, n: u64) -> impl Iterator<Item = T> {
+        let levels = self.0.range((n, Arc::from(""), 0)..);
+        let levels = levels.take_while(move |((of, ..), _)| *of == n);
+        levels.flat_map(|(_, rows)| rows.values().flatten().copied())
+    }
+}
+
+fn address(op: &Op) -> (Level, u64, usize) {
+    let row = op.index / ROW as u64;
+    let place = (op.index % ROW as u64) as usize;
+    ((op.n, Arc::clone(&op.kind), op.level), row, place)
+}
+
+/// What was done with operations, as far as any law asks of all of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Work {
+    /// When each was completed for the first time, by the clock; 0 for what never was.
+    pub(super) completed: Table<u64>,
+    /// Where a life says that it has digits of a factorial, as coordinator.
+    pub(super) digits: BTreeMap<(Life, u64), Vec<usize>>,
+    /// Who handed out operations of a factorial, with the clock and the line of the first time.
+    assigned: BTreeMap<u64, BTreeMap<Epoch, (u64, usize)>>,
+}
+
+impl Work {
+    pub(super) fn take(&mut self, event: &Event) {
+        let Some(op) = event.op() else {
+            return;
+        };
+        match event.name() {
+            "assigned" => {
+                let place = (event.at(), event.line);
+                let by = self.assigned.entry(op.n).or_default();
+                let first = by.entry(epoch(event)).or_insert(place);
+                *first = place.min(*first);
+            }
+            "completed" => {
+                let (first, at) = (self.completed.entry(op), event.at().max(1));
+                *first = if *first == 0 { at } else { at.min(*first) };
+            }
+            "checkpointed" if ["decimal", "digits"].contains(&&*op.kind) => {
+                let digits = self.digits.entry((event.life(), op.n)).or_default();
+                digits.push(event.line);
+            }
+            _ => {}
+        }
+    }
+
+    /// When each operation of a factorial was completed for the first time; of what never was nothing is said.
+    pub(super) fn first_completed(&self, n: u64) -> impl Iterator<Item = u64> {
+        self.completed.of_factorial(n).filter(|&at| at > 0)
+    }
+
+    /// Whether a coordinatorship other than the one of this event had handed out anything of a factorial by then.
+    pub(super) fn was_assigned_by_another(&self, n: u64, event: &Event) -> bool {
+        let now = (event.at(), event.line);
+        let mut by = self.assigned.get(&n).into_iter().flatten();
+        by.any(|(&by, &first)| by != epoch(event) && first < now)
+    }
+
+    /// Where a life last said that it has digits of a factorial.
+    pub(super) fn last_digits(&self, life: Life, n: u64) -> Option<usize> {
+        self.digits.get(&(life, n))?.last().copied()
+    }
+}
