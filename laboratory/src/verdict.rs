@@ -10,6 +10,8 @@
 //!                                               violations ─▶ laws, each held, broken or not told
 //! ```
 //!
+//! `reading` takes a log in without the lines that no law asks for, see `ordinary`.
+//!
 //! Each invariant has a file of its own. A violation names the invariant, says in words what broke
 //! it, and lists the events that show it. The log may have torn lines anywhere: what is proved by
 //! an event stands, and what only the lack of an event would prove is not claimed then.

@@ -28,7 +28,7 @@ fn whatever_happens_the_verdict_is_that_of_the_whole_log() {
     let (mut all, mut kept) = (0, 0);
     let mut laws: BTreeMap<&str, usize> = BTreeMap::new();
     let first = number("ORDINARY_FIRST", 0);
-    for seed in first..first + number("ORDINARY", 300) {
+    for seed in first..first + number("ORDINARY", 150) {
         let text = Noise::of(seed).text(seed % 4);
         let run = Run {
             log: Log::parse(text.as_bytes()),

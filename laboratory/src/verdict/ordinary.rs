@@ -186,7 +186,7 @@ impl Survey {
         if before > 0 {
             let digits = self.course.work.last_digits(event.life(), op.n);
             let is_over = before < rounds.since || digits > Some(before);
-            if !is_over || event.at() <= rounds.latest {
+            if !is_over || event.at() < rounds.latest {
                 return false;
             }
             rounds.again = rounds.again.min(event.at());

@@ -193,6 +193,10 @@ impl Noise {
         for (kind, level, index) in operations(n) {
             let op = json!({"n": n, "kind": kind, "level": level, "index": index});
             self.operation(&op);
+            // Without any need.
+            if self.amiss > 0 && self.below(100) == 0 {
+                self.operation(&op);
+            }
             done.push(op);
             if self.below(150) == 0 {
                 self.takes_over();
