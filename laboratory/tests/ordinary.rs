@@ -96,7 +96,7 @@ fn files_are_read_as_one_log_with_their_torn_lines_and_what_is_missing() {
         assert_eq!(words(&whole), words(&read), "seed {seed}");
         both_ways(&whole, Run::judge);
     }
-    assert!(kept * 3 < all * 2, "{kept} of {all}");
+    assert!(kept * 5 < all * 4, "{kept} of {all}");
 }
 
 #[test]

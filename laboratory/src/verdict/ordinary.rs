@@ -118,8 +118,8 @@ impl Survey {
             self.events.push(event);
             return;
         };
-        let is_known = self.unusual.contains(op);
-        if !is_known && !(event.is_traced() && is_steady && self.goes_on(op, &event)) {
+        let is_usual = !self.unusual.contains(op) && event.is_traced() && is_steady;
+        if !(is_usual && self.goes_on(op, &event)) {
             self.open.remove(op);
             self.unusual.insert(op.clone());
         }
