@@ -116,16 +116,14 @@ impl Log {
     #[must_use]
     pub fn as_if_whole(&self) -> Log {
         let events = self.events.iter();
-        let mut log = Log {
-            events: events
-                .filter(|event| event.name() != "events_lost")
-                .cloned()
-                .collect(),
+        let told = events.filter(|event| event.name() != "events_lost");
+        let whole = Log {
             about: self.about.clone(),
+            let_go: self.let_go.clone(),
+            lines: self.lines,
             ..Log::default()
         };
-        log.sort();
-        log
+        whole.with_events(told.cloned().collect())
     }
 
     /// When the supervisor died of a run that nobody asked to end: with it its nodes died, and those that were
