@@ -72,6 +72,10 @@ model:
 mutants:
     simulation/mutants
 
+# One thing changed at a time anywhere in the protocol, drawn by a seed (needs cargo-mutants); over an hour.
+protocol-mutants *options:
+    protocol/mutants {{options}}
+
 # Nodes, frames and job files are told anything, in so many cases a test.
 fuzz cases="100000":
     PROPTEST_CASES={{cases}} cargo test --release -p protocol --test all fuzz::

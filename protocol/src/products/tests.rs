@@ -73,19 +73,23 @@ proptest! {
         draws in [proptest::collection::vec(any::<usize>(), 0..60), proptest::collection::vec(any::<usize>(), 0..60)],
     ) {
         let plan = SPLIT.plan(n);
+        let value = |id: OperationId| Bytes::from(vec![1; id.index as usize % 7 + 1]);
         let [mut left, mut right] = [Products::new(SPLIT), Products::new(SPLIT)];
         finish(&plan, &draws[0], |_, id| {
-            left.insert(id, ());
+            left.insert(id, value(id));
         });
         finish(&plan, &draws[1], |_, id| {
-            right.insert(id, ());
+            right.insert(id, value(id));
         });
         let mut rest = right.clone();
         rest.remove_all_covered(&left);
         prop_assert!(rest.ids().all(|id| !left.covers(id)));
+        let of_frontiers = rest.factorials.values().map(Frontier::weight).sum::<u64>();
+        let held = rest.iter().map(|(_, value)| value.len() as u64).sum::<u64>();
+        prop_assert_eq!((rest.weight(), of_frontiers), (held, held));
         let mut union = left.clone();
         for id in right.ids() {
-            union.insert(id, ());
+            union.insert(id, value(id));
         }
         for id in operations(&plan) {
             if left.covers(id) || right.covers(id) {
