@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cluster::{Cluster, config, factorial};
-use protocol::file::Folder;
+use protocol::file::{FilePath, Folder};
 use protocol::id::NodeId;
 use protocol::trace::Trace;
 
@@ -70,6 +70,15 @@ fn a_name_that_is_taken_gets_a_suffix() {
         });
     }
     assert_eq!(cluster.file(Folder::Done, "ten.3.txt").unwrap(), "3!=6\n");
+    // The first few are tried in their order, so one that is free again is used again.
+    for name in ["ten.2.job", "ten.2.txt"] {
+        cluster.files.remove(&FilePath::new(Folder::Done, name));
+    }
+    cluster.drop_job("ten.job", "4!\n");
+    cluster.run_until(LIMIT, "ten.2.txt again", |cluster| {
+        cluster.file(Folder::Done, "ten.2.txt").is_some()
+    });
+    assert_eq!(cluster.file(Folder::Done, "ten.2.txt").unwrap(), "4!=24\n");
 }
 
 #[test]
