@@ -285,8 +285,8 @@ impl Cluster {
         })
     }
 
-    /// Waits until the highest node acts and all others follow it, and returns its process. The first
-    /// that acts may be another: on a busy machine the highest may come last.
+    /// Waits until the highest node that lives acts and all others follow it, and returns its process.
+    /// The first that acts may be another: on a busy machine the highest may come last.
     pub(crate) fn await_agreement(&self) -> Pid {
         let highest = eventually(PATIENCE, "all follow the highest node", || {
             let run = Run {
