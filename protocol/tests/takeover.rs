@@ -9,7 +9,7 @@ use protocol::event::{Action, Event};
 use protocol::file::{FilePath, Folder};
 use protocol::id::{Incarnation, NodeId};
 use protocol::message::{Inventory, Message, Update};
-use protocol::plan::{OperationId, Plan};
+use protocol::plan::{OperationId, Plan, Shape};
 use protocol::trace::{ReassignCause, StepDownCause, Trace};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -877,4 +877,23 @@ fn who_joins_is_told_how_often_each_operation_killed_its_worker() {
         _ => None,
     });
     assert_eq!(told, Some(&vec![(leaf(8, 0), 1)]), "{joined:?}");
+}
+
+#[test]
+fn a_worker_has_as_many_operations_as_its_window_and_no_more() {
+    for window in [1, 2, 5] {
+        let mut node = Solo::coordinating(
+            2,
+            Config {
+                window,
+                shape: Shape::SINGLE,
+                ..config(3)
+            },
+        );
+        let begun = node.find_job("400!\n");
+        for worker in [0, 1] {
+            let assigned = begun.iter().map(|actions| actions.assigned(worker).len());
+            assert_eq!(assigned.sum::<usize>(), window, "worker {worker}");
+        }
+    }
 }
