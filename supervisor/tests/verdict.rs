@@ -258,12 +258,12 @@ fn a_log_that_is_too_torn_or_tells_of_nothing_is_no_verdict() {
     let json = assert_sound(&cluster.home, "stopped");
     assert_eq!(json["torn_lines"], 1);
     assert_eq!(untold(&json), whole);
-    // The one that told of the coordinator is torn: nobody can tell whether that is all.
-    let acting = text
+    // The one that told of the victory is torn: nobody can tell whether there was one.
+    let won = text
         .lines()
-        .find(|line| line.contains("\"acting\""))
+        .find(|line| line.contains("\"election_won\""))
         .unwrap();
-    fs::write(&path, text.replacen(acting, &acting[..acting.len() / 2], 1)).unwrap();
+    fs::write(&path, text.replacen(won, &won[..won.len() / 2], 1)).unwrap();
     let json = assert_sound(&cluster.home, "stopped");
     assert_ne!(untold(&json), whole, "{json:#}");
     let halves = |line: &str| format!("{}\n", &line[..line.len() / 2]);
