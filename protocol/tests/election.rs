@@ -397,6 +397,23 @@ fn a_follower_that_stood_still_suspects_nobody_for_it() {
 }
 
 #[test]
+fn only_the_coordinator_itself_ends_its_silence() {
+    let elects_after = |from: u8, say: fn(Epoch) -> Message| {
+        let mut node = Solo::following(0, config(3), epoch(1, 2));
+        node.pass(Duration::from_millis(400));
+        let highest = node.node.highest();
+        node.receive(from, say(highest));
+        let later = node.pass(Duration::from_millis(100));
+        later.traced(|trace| matches!(trace, Trace::ElectionStarted { .. }))
+    };
+    assert!(!elects_after(2, |epoch| Message::Heartbeat { epoch }));
+    assert!(elects_after(1, |highest| Message::Answer {
+        highest,
+        hangs: false
+    }));
+}
+
+#[test]
 fn a_coordinator_that_stood_still_holds_an_election_before_it_acts_again() {
     let mut node = Solo::coordinating(2, config(3));
     node.stand_still(Duration::from_secs(2));
