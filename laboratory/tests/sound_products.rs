@@ -131,6 +131,17 @@ fn whatever_is_done_again_where_nobody_can_know_better_is_sound() {
         course.accepts(W2, "a");
         course.does_all(W2, &[W1], 0..6);
     });
+    is_sound(
+        "who completed it waits with it, and dies once the winner acts",
+        |course| {
+            course.computes(K, W0, 0);
+            course.dies(K, &[W0, W1, W2]);
+            course.takes_over(W2, 2, &[W0, W1], &[]);
+            course.dies(W0, &[W1, W2]);
+            course.accepts(W2, "a");
+            course.does_all(W2, &[W1], 0..6);
+        },
+    );
     is_sound("who computed it wins, and drops it", |course| {
         let assigned = course.assigns(K, W2, 0);
         course.tell(W2, of("computing", 0), &[assigned]);

@@ -4,7 +4,8 @@
 //! that its life knew, and it promises to an epoch before it tells a term as high; and messages. A life has
 //! an operation in hand
 //!
-//! - that it completed: it keeps the product until the checkpoint shows it, and holds that then;
+//! - that it completed: it keeps the product until the checkpoint shows it, and holds that then; under a
+//!   delay it has not sent it yet, and tells of it as of one that it computes;
 //! - that it put into the checkpoint;
 //! - that its coordinator put into the checkpoint before it assigned another, which it computed: on one link
 //!   the checkpoint goes before the assignment;
@@ -68,10 +69,12 @@ impl<'a> Holders<'a> {
         for since in done.copied().filter(|event| event.term() < term) {
             let life = since.life();
             if life == owner || collected.contains(&life) {
+                // Under a delay a worker has not sent what it has completed, and tells of it as of work.
+                let computes = life != owner && since.name() == "completed";
                 found.push(InHand {
                     life,
                     since,
-                    computes: false,
+                    computes,
                 });
             }
         }
