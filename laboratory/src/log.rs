@@ -113,17 +113,12 @@ impl Log {
     }
 
     /// The log as if no line of it were missing.
-    #[must_use]
-    pub fn as_if_whole(&self) -> Log {
-        let events = self.events.iter();
-        let told = events.filter(|event| event.name() != "events_lost");
-        let whole = Log {
-            about: self.about.clone(),
-            let_go: self.let_go.clone(),
-            lines: self.lines,
-            ..Log::default()
-        };
-        whole.with_events(told.cloned().collect())
+    pub(crate) fn taken_for_whole(mut self) -> Log {
+        let mut told = std::mem::take(&mut self.events);
+        told.retain(|event| event.name() != "events_lost");
+        self.torn.clear();
+        self.is_cut = false;
+        self.with_events(told)
     }
 
     /// When the supervisor died of a run that nobody asked to end: with it its nodes died, and those that were

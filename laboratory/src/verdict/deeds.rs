@@ -1,4 +1,5 @@
-//! What the log tells of each operation that it has not let go, each life and each coordinatorship, found in one pass.
+//! What the log tells of each operation that it has not let go, each life and each coordinatorship, found
+//! in one pass.
 //!
 //! All lists are in the order of the clock. Of one life that is the order of its lines, which is what is
 //! relied on; of different lives it is none, see [`crate::log::order`].

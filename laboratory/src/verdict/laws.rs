@@ -154,10 +154,8 @@ impl Run {
         if self.log.torn.is_empty() && self.log.lost == 0 {
             return BTreeSet::new();
         }
-        let whole = Run {
-            log: self.log.as_if_whole(),
-            ..self.clone()
-        };
+        let mut whole = self.clone();
+        whole.log = whole.log.taken_for_whole();
         let mut broken = whole.judge_course_beside(compared);
         broken.extend(whole.judge_end());
         broken.iter().map(|found| found.invariant).collect()
