@@ -3,6 +3,8 @@
 
 mod compute;
 mod decimal;
+#[cfg_attr(not(test), expect(dead_code, reason = "nothing computes by it yet"))]
+mod number;
 
 use std::io;
 use std::sync::Arc;

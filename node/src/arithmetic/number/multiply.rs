@@ -1,0 +1,50 @@
+//! Products of digits: by hand while they are few.
+
+use super::divide::divide;
+use super::kronecker;
+use super::modulus::Modulus;
+
+/// Up to so many digits of the shorter factor, multiplication by hand is the fastest.
+pub(super) const SHORT: usize = 24;
+
+/// The product, with as many digits as both factors have: zeros may stand at the top.
+pub(super) fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
+    let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
+    if short.len() <= SHORT {
+        by_hand(short, long)
+    } else {
+        kronecker::multiply(short, long)
+    }
+}
+
+/// The least residue of the product, as [`Modulus::sum`] has it.
+pub(super) fn multiply_modulo(a: &[u64], b: &[u64], modulus: Modulus) -> Vec<u64> {
+    modulus.sum(&[(1, &multiply(a, b))])
+}
+
+/// The least size of a modulus that is quick to multiply by, from `least` on.
+pub(super) fn good_size(least: usize) -> usize {
+    least.max(1)
+}
+
+/// Column by column. Less than 2^21 products of digits fit 128 bits together with what is carried.
+fn by_hand(short: &[u64], long: &[u64]) -> Vec<u64> {
+    debug_assert!(short.len() < 1 << 21);
+    let reversed: Vec<u64> = short.iter().rev().copied().collect();
+    let size = short.len() + long.len();
+    let mut carry = 0;
+    (0..size)
+        .map(|column| {
+            let skipped = short.len().saturating_sub(column + 1);
+            let first = (column + 1).saturating_sub(short.len());
+            let sum: u128 = reversed[skipped..]
+                .iter()
+                .zip(&long[first.min(long.len())..])
+                .map(|(&a, &b)| u128::from(a) * u128::from(b))
+                .sum();
+            let (quotient, digit) = divide(sum + carry);
+            carry = quotient;
+            digit
+        })
+        .collect()
+}
