@@ -9,6 +9,7 @@ mod parts;
 mod primes;
 #[cfg(test)]
 mod tests;
+mod transform;
 
 use std::ops::RangeInclusive;
 

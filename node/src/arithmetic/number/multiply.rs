@@ -3,6 +3,7 @@
 use super::divide::divide;
 use super::kronecker;
 use super::modulus::Modulus;
+use super::transform;
 
 /// Up to so many digits of the shorter factor, multiplication by hand is the fastest.
 pub(super) const SHORT: usize = 24;
@@ -11,20 +12,29 @@ pub(super) const SHORT: usize = 24;
 pub(super) fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
     let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
     if short.len() <= SHORT {
-        by_hand(short, long)
-    } else {
-        kronecker::multiply(short, long)
+        return by_hand(short, long);
+    }
+    match transform::good_size(short.len() + long.len()) {
+        Some(size) if transform::available() => transform::multiply(short, long, size),
+        _ => kronecker::multiply(short, long),
     }
 }
 
 /// The least residue of the product, as [`Modulus::sum`] has it.
 pub(super) fn multiply_modulo(a: &[u64], b: &[u64], modulus: Modulus) -> Vec<u64> {
+    let fits = a.len().max(b.len()) <= modulus.size;
+    if fits && transform::available() && transform::good_size(modulus.size) == Some(modulus.size) {
+        return transform::multiply_modulo(a, b, modulus);
+    }
     modulus.sum(&[(1, &multiply(a, b))])
 }
 
 /// The least size of a modulus that is quick to multiply by, from `least` on.
 pub(super) fn good_size(least: usize) -> usize {
-    least.max(1)
+    if least <= 2 * SHORT {
+        return least.max(1);
+    }
+    transform::good_size(least).unwrap_or(least)
 }
 
 /// Column by column. Less than 2^21 products of digits fit 128 bits together with what is carried.

@@ -1,0 +1,385 @@
+//! The loops of a transform, as plain code that the compiler makes vectors of.
+//!
+//! Transforms leave their values in the order in which blocks are split, and inverses begin with that
+//! order, so nothing is ever moved.
+
+use multiversion::multiversion;
+
+use super::prime::Prime;
+use super::roots::{Directed, ROW, Roots, Rows};
+
+/// Rows that are split side by side, each in a lane.
+pub(super) const LANES: usize = 16;
+
+/// Parts that a large block is split into at once, and how many digits of each are at hand meanwhile.
+pub(super) const SPLIT: usize = 64;
+const STRIP: usize = 32;
+
+/// The same digit of all lanes.
+type Lanes = [f64; LANES];
+
+/// Splits block number `block` to the end.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub(super) fn forward(data: &mut [f64], block: usize, odd: usize, roots: &Roots) {
+    split(data, block, ROW * odd, &roots.forth, roots.prime);
+    let rows = block * (data.len() / (ROW * odd));
+    match odd {
+        1 => split_rows::<1>(data, rows, roots),
+        3 => split_rows::<3>(data, rows, roots),
+        _ => split_rows::<5>(data, rows, roots),
+    }
+}
+
+/// What [`forward`] was given, times the length.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub(super) fn inverse(data: &mut [f64], block: usize, odd: usize, roots: &Roots) {
+    let rows = block * (data.len() / (ROW * odd));
+    match odd {
+        1 => join_rows::<1>(data, rows, roots),
+        3 => join_rows::<3>(data, rows, roots),
+        _ => join_rows::<5>(data, rows, roots),
+    }
+    join(data, block, ROW * odd, &roots.back, roots.prime);
+}
+
+/// Splits a block into [`SPLIT`], which takes it out of memory once.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub(super) fn split_large(data: &mut [f64], block: usize, roots: &Roots) {
+    in_strips(data, |strip| {
+        split(strip, block, STRIP, &roots.forth, roots.prime);
+    });
+}
+
+/// Undoes [`split_large`].
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub(super) fn join_large(data: &mut [f64], block: usize, roots: &Roots) {
+    in_strips(data, |strip| {
+        join(strip, block, STRIP, &roots.back, roots.prime);
+    });
+}
+
+/// Multiplies all values by one.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub(super) fn scale(values: &mut [f64], factor: f64, prime: Prime) {
+    for value in values {
+        *value = prime.multiply(*value, factor);
+    }
+}
+
+/// Multiplies transforms.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub(super) fn multiply(values: &mut [f64], others: &[f64], prime: Prime) {
+    for (value, other) in values.iter_mut().zip(others) {
+        *value = prime.multiply(prime.reduce(*value), *other);
+    }
+}
+
+/// Squares a transform.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub(super) fn square(values: &mut [f64], prime: Prime) {
+    for value in values {
+        let reduced = prime.reduce(*value);
+        *value = prime.multiply(reduced, reduced);
+    }
+}
+
+/// The residues of digits.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub(super) fn residues(values: &mut [f64], digits: &[u64], prime: Prime) {
+    for (value, digit) in values.iter_mut().zip(digits) {
+        *value = prime.residue(*digit);
+    }
+}
+
+#[inline(always)]
+fn in_strips(data: &mut [f64], run: impl Fn(&mut [f64])) {
+    let length = data.len() / SPLIT;
+    let mut strip = [0.0; SPLIT * STRIP];
+    for start in (0..length).step_by(STRIP) {
+        for (part, row) in strip.chunks_exact_mut(STRIP).zip(data.chunks_exact(length)) {
+            part.copy_from_slice(&row[start..start + STRIP]);
+        }
+        run(&mut strip);
+        for (part, row) in strip.chunks_exact(STRIP).zip(data.chunks_exact_mut(length)) {
+            row[start..start + STRIP].copy_from_slice(part);
+        }
+    }
+}
+
+/// Splits a block, by four where it can be, until blocks have length `end`.
+#[inline(always)]
+fn split(data: &mut [f64], block: usize, end: usize, roots: &Directed, prime: Prime) {
+    let mut first = block;
+    let mut length = data.len();
+    while length > end {
+        let by_two = (length / end).ilog2() % 2 == 1;
+        for (index, block) in data.chunks_exact_mut(length).enumerate() {
+            if by_two {
+                split_in_two(block, first + index, roots, prime);
+            } else {
+                split_in_four(block, first + index, roots, prime);
+            }
+        }
+        let parts = if by_two { 2 } else { 4 };
+        first *= parts;
+        length /= parts;
+    }
+}
+
+/// Undoes [`split`], without the halving.
+#[inline(always)]
+fn join(data: &mut [f64], block: usize, end: usize, roots: &Directed, prime: Prime) {
+    let mut length = end;
+    while length < data.len() {
+        let by_two = data.len() / length == 2;
+        length *= if by_two { 2 } else { 4 };
+        let first = block * (data.len() / length);
+        for (index, block) in data.chunks_exact_mut(length).enumerate() {
+            if by_two {
+                join_two(block, first + index, roots, prime);
+            } else {
+                join_four(block, first + index, roots, prime);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn split_in_two(data: &mut [f64], block: usize, roots: &Directed, prime: Prime) {
+    let root = roots.splits[block];
+    let (low, high) = data.split_at_mut(data.len() / 2);
+    for (a, b) in low.iter_mut().zip(high) {
+        let turned = prime.multiply(*b, root);
+        (*a, *b) = (*a + turned, *a - turned);
+    }
+}
+
+#[inline(always)]
+fn join_two(data: &mut [f64], block: usize, roots: &Directed, prime: Prime) {
+    let root = roots.splits[block];
+    let (low, high) = data.split_at_mut(data.len() / 2);
+    for (a, b) in low.iter_mut().zip(high) {
+        let difference = *a - *b;
+        *a = prime.reduce(*a + *b);
+        *b = prime.multiply(difference, root);
+    }
+}
+
+#[inline(always)]
+fn split_in_four(data: &mut [f64], block: usize, roots: &Directed, prime: Prime) {
+    let root = roots.splits[block];
+    let (low, high) = (roots.splits[2 * block], roots.splits[2 * block + 1]);
+    for (a, b, c, d) in quarters(data) {
+        let (turned_c, turned_d) = (prime.multiply(*c, root), prime.multiply(*d, root));
+        let (sum_a, sum_b) = (*a + turned_c, *b + turned_d);
+        let (difference_a, difference_b) = (*a - turned_c, *b - turned_d);
+        let turned_b = prime.multiply(sum_b, low);
+        let turned_d = prime.multiply(difference_b, high);
+        *a = sum_a + turned_b;
+        *b = sum_a - turned_b;
+        *c = difference_a + turned_d;
+        *d = difference_a - turned_d;
+    }
+}
+
+#[inline(always)]
+fn join_four(data: &mut [f64], block: usize, roots: &Directed, prime: Prime) {
+    let root = roots.splits[block];
+    let (low, high) = (roots.splits[2 * block], roots.splits[2 * block + 1]);
+    for (a, b, c, d) in quarters(data) {
+        let (sum_a, sum_c) = (*a + *b, *c + *d);
+        let sum_b = prime.multiply(*a - *b, low);
+        let sum_d = prime.multiply(*c - *d, high);
+        *a = prime.reduce(sum_a + sum_c);
+        *b = sum_b + sum_d;
+        *c = prime.multiply(sum_a - sum_c, root);
+        *d = prime.multiply(sum_b - sum_d, root);
+    }
+}
+
+#[inline(always)]
+fn quarters(
+    data: &mut [f64],
+) -> impl Iterator<Item = (&mut f64, &mut f64, &mut f64, &mut f64)> {
+    let (low, high) = data.split_at_mut(data.len() / 2);
+    let (a, b) = low.split_at_mut(low.len() / 2);
+    let (c, d) = high.split_at_mut(high.len() / 2);
+    let four = a.iter_mut().zip(b).zip(c).zip(d);
+    four.map(|(((a, b), c), d)| (a, b, c, d))
+}
+
+/// Splits rows of 8 M digits to the end, and leaves digits of the same place side by side.
+#[inline(always)]
+fn split_rows<const M: usize>(data: &mut [f64], first: usize, roots: &Roots) {
+    let (prime, forth) = (roots.prime, &roots.forth);
+    let rows = &forth.rows[M / 2];
+    let of_rows = rows.roots[first..].chunks_exact(LANES);
+    for (tile, row_roots) in data.chunks_exact_mut(LANES * ROW * M).zip(of_rows) {
+        let mut parts = [[[0.0; LANES]; ROW]; M];
+        for (lane, row) in tile.chunks_exact(ROW * M).enumerate() {
+            for (digits, part) in row.chunks_exact(ROW).zip(&mut parts) {
+                for (digit, lanes) in digits.iter().zip(part) {
+                    lanes[lane] = *digit;
+                }
+            }
+        }
+        let mut root = [0.0; LANES];
+        root.copy_from_slice(row_roots);
+        if M > 1 {
+            turn_parts(&mut parts, &root, prime);
+            mix_parts(&mut parts, rows, prime);
+        }
+        for (part, factor) in parts.iter_mut().zip(rows.parts) {
+            split_row(part, &root, factor, forth.eighths, prime);
+        }
+        for (place, lanes) in tile.chunks_exact_mut(LANES).zip(parts.as_flattened()) {
+            place.copy_from_slice(lanes);
+        }
+    }
+}
+
+/// Undoes [`split_rows`], without the division by 8 M.
+#[inline(always)]
+fn join_rows<const M: usize>(data: &mut [f64], first: usize, roots: &Roots) {
+    let (prime, back) = (roots.prime, &roots.back);
+    let rows = &back.rows[M / 2];
+    let of_rows = rows.roots[first..].chunks_exact(LANES);
+    for (tile, row_roots) in data.chunks_exact_mut(LANES * ROW * M).zip(of_rows) {
+        let mut parts = [[[0.0; LANES]; ROW]; M];
+        let places = parts.as_flattened_mut().iter_mut();
+        for (lanes, place) in places.zip(tile.chunks_exact(LANES)) {
+            lanes.copy_from_slice(place);
+        }
+        let mut root = [0.0; LANES];
+        root.copy_from_slice(row_roots);
+        for (part, factor) in parts.iter_mut().zip(rows.parts) {
+            join_row(part, &root, factor, back.eighths, prime);
+        }
+        if M > 1 {
+            mix_parts(&mut parts, rows, prime);
+            turn_parts(&mut parts, &root, prime);
+            for value in parts[0].as_flattened_mut() {
+                *value = prime.reduce(*value);
+            }
+        }
+        for (lane, row) in tile.chunks_exact_mut(ROW * M).enumerate() {
+            for (digits, part) in row.chunks_exact_mut(ROW).zip(&parts) {
+                for (digit, lanes) in digits.iter_mut().zip(part) {
+                    *digit = lanes[lane];
+                }
+            }
+        }
+    }
+}
+
+/// x^8 - t^8 in each lane, t being the root times a factor.
+#[inline(always)]
+fn split_row(x: &mut [Lanes; ROW], root: &Lanes, factor: f64, eighths: [f64; 3], prime: Prime) {
+    let times = |x, y| prime.multiply(x, y);
+    for lane in 0..LANES {
+        let t = times(root[lane], factor);
+        let t2 = times(t, t);
+        let t4 = times(t2, t2);
+        let mut v: [f64; ROW] = std::array::from_fn(|index| x[index][lane]);
+        let mut split = |a: usize, b: usize, root: f64| {
+            let turned = times(v[b], root);
+            (v[a], v[b]) = (v[a] + turned, v[a] - turned);
+        };
+        split(0, 4, t4);
+        split(1, 5, t4);
+        split(2, 6, t4);
+        split(3, 7, t4);
+        let quarter = times(t2, eighths[0]);
+        split(0, 2, t2);
+        split(1, 3, t2);
+        split(4, 6, quarter);
+        split(5, 7, quarter);
+        split(0, 1, t);
+        split(2, 3, times(t, eighths[0]));
+        split(4, 5, times(t, eighths[1]));
+        split(6, 7, times(t, eighths[2]));
+        for index in 0..ROW {
+            x[index][lane] = v[index];
+        }
+    }
+}
+
+/// Undoes [`split_row`], without the division by 8.
+#[inline(always)]
+fn join_row(x: &mut [Lanes; ROW], root: &Lanes, factor: f64, eighths: [f64; 3], prime: Prime) {
+    let times = |x, y| prime.multiply(x, y);
+    for lane in 0..LANES {
+        let t = times(root[lane], factor);
+        let t2 = times(t, t);
+        let t4 = times(t2, t2);
+        let mut v: [f64; ROW] = std::array::from_fn(|index| x[index][lane]);
+        let mut join = |a: usize, b: usize, root: f64| {
+            (v[a], v[b]) = (v[a] + v[b], times(v[a] - v[b], root));
+        };
+        join(0, 1, t);
+        join(2, 3, times(t, eighths[0]));
+        join(4, 5, times(t, eighths[1]));
+        join(6, 7, times(t, eighths[2]));
+        let quarter = times(t2, eighths[0]);
+        join(0, 2, t2);
+        join(1, 3, t2);
+        join(4, 6, quarter);
+        join(5, 7, quarter);
+        join(0, 4, t4);
+        join(1, 5, t4);
+        join(2, 6, t4);
+        join(3, 7, t4);
+        v[0] = prime.reduce(v[0]);
+        for index in 0..ROW {
+            x[index][lane] = v[index];
+        }
+    }
+}
+
+/// Multiplies part j of each row by t^(8 j).
+#[inline(always)]
+fn turn_parts<const M: usize>(parts: &mut [[Lanes; ROW]; M], root: &Lanes, prime: Prime) {
+    let turn = root.map(|t| {
+        let t2 = prime.multiply(t, t);
+        let t4 = prime.multiply(t2, t2);
+        prime.multiply(t4, t4)
+    });
+    let mut power = turn;
+    for part in &mut parts[1..] {
+        for lanes in &mut *part {
+            for (value, factor) in lanes.iter_mut().zip(power) {
+                *value = prime.multiply(*value, factor);
+            }
+        }
+        for (value, factor) in power.iter_mut().zip(turn) {
+            *value = prime.multiply(*value, factor);
+        }
+    }
+}
+
+/// A transform of length M, 3 or 5, across the parts of rows. Sums and differences of the parts j and M - j
+/// need half as many products.
+#[inline(always)]
+fn mix_parts<const M: usize>(parts: &mut [[Lanes; ROW]; M], rows: &Rows, prime: Prime) {
+    for place in 0..ROW {
+        for lane in 0..LANES {
+            let v: [f64; M] = std::array::from_fn(|part| parts[part][place][lane]);
+            let mut mixed = v;
+            for k in 1..=M / 2 {
+                mixed[0] += v[k] + v[M - k];
+            }
+            for j in 1..=M / 2 {
+                let (mut even, mut odd) = (v[0], 0.0);
+                for k in 1..=M / 2 {
+                    even += prime.multiply(v[k] + v[M - k], rows.cosines[j - 1][k - 1]);
+                    odd += prime.multiply(v[k] - v[M - k], rows.sines[j - 1][k - 1]);
+                }
+                mixed[j] = even + odd;
+                mixed[M - j] = even - odd;
+            }
+            for part in 0..M {
+                parts[part][place][lane] = mixed[part];
+            }
+        }
+    }
+}

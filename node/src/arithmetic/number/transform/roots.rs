@@ -1,0 +1,125 @@
+//! The roots of unity that a transform multiplies by.
+//!
+//! A transform splits x^n - c into x^(n/2) - s and x^(n/2) + s where s^2 = c, and so on. The blocks are
+//! numbered as in a heap whose top is x^n - 1 at 0: block r becomes 2 r and 2 r + 1. The turn of s is then a
+//! function of r alone, half of which is that of r/2, a quarter of a circle more for odd r. So one table serves all sizes, and that
+//! of x^n + 1, which is block 1.
+
+use super::prime::Prime;
+
+/// Digits of the shortest block of rows, for each odd factor of the size.
+pub(super) const ROW: usize = 8;
+
+/// Odd factors of the sizes of transforms.
+pub(super) const ODD: [usize; 3] = [1, 3, 5];
+
+/// Roots in both directions of the circle: forth for a transform, back for its inverse.
+#[derive(Debug)]
+pub(super) struct Roots {
+    pub(super) prime: Prime,
+    pub(super) forth: Directed,
+    pub(super) back: Directed,
+}
+
+#[derive(Debug)]
+pub(super) struct Directed {
+    /// Of order 4, of order 8, and their product.
+    pub(super) eighths: [f64; 3],
+    /// The s of each block.
+    pub(super) splits: Vec<f64>,
+    /// For each odd factor what the last blocks, the rows, are split by.
+    pub(super) rows: [Rows; 3],
+}
+
+#[derive(Debug)]
+pub(super) struct Rows {
+    /// The root t of each row x^(8 m) - c, where t^(8 m) = c.
+    pub(super) roots: Vec<f64>,
+    /// What t has to be multiplied by for each of the m parts of a row.
+    pub(super) parts: [f64; 5],
+    /// Halves of sums and differences of a root of order m to the powers jk and -jk.
+    pub(super) cosines: [[f64; 2]; 2],
+    pub(super) sines: [[f64; 2]; 2],
+}
+
+impl Roots {
+    pub(super) fn new(prime: Prime) -> Roots {
+        Roots {
+            prime,
+            forth: Directed::new(|order| prime.root(order), prime),
+            back: Directed::new(|order| prime.invert(prime.root(order)), prime),
+        }
+    }
+
+    /// Makes the tables long enough for so many rows, counted from the first of block 0.
+    pub(super) fn grow(&mut self, odd: usize, rows: usize) {
+        let prime = self.prime;
+        self.forth.grow(odd, rows, prime, |order| prime.root(order));
+        self.back
+            .grow(odd, rows, prime, |order| prime.invert(prime.root(order)));
+    }
+
+    /// Gives the memory of the tables back.
+    pub(super) fn shrink(&mut self) {
+        for directed in [&mut self.forth, &mut self.back] {
+            directed.splits = vec![1.0];
+            for rows in &mut directed.rows {
+                rows.roots = vec![1.0];
+            }
+        }
+    }
+}
+
+impl Directed {
+    fn new(root: impl Fn(u64) -> f64, prime: Prime) -> Directed {
+        let (quarter, eighth) = (root(4), root(8));
+        Directed {
+            eighths: [quarter, eighth, prime.multiply(quarter, eighth)],
+            splits: vec![1.0],
+            rows: ODD.map(|odd| Rows::new(odd, &root, prime)),
+        }
+    }
+
+    fn grow(&mut self, odd: usize, rows: usize, prime: Prime, root: impl Fn(u64) -> f64) {
+        double_up_to(&mut self.splits, rows / 2, prime, |length| root(4 * length));
+        let of_odd = &mut self.rows[odd / 2].roots;
+        let order = 2 * (ROW * odd) as u64;
+        double_up_to(of_odd, rows, prime, |length| root(order * length));
+    }
+}
+
+/// Adds the upper halves of a table that is turned by a root in each.
+fn double_up_to(table: &mut Vec<f64>, length: usize, prime: Prime, root: impl Fn(u64) -> f64) {
+    while table.len() < length {
+        let turn = root(table.len() as u64);
+        table.extend_from_within(..);
+        let middle = table.len() / 2;
+        super::kernel::scale(&mut table[middle..], turn, prime);
+    }
+}
+
+impl Rows {
+    fn new(odd: usize, root: impl Fn(u64) -> f64, prime: Prime) -> Rows {
+        let part = root((ROW * odd) as u64);
+        let turn = root(odd as u64);
+        let power = |root: f64, exponent: usize| {
+            (0..exponent).fold(1.0, |power, _| prime.multiply(power, root))
+        };
+        let half = prime.invert(2.0);
+        let table = |sign: f64| {
+            [1, 2].map(|j| {
+                [1, 2].map(|k| {
+                    let (jk, back) = (j * k % odd, (odd - j * k % odd) % odd);
+                    let sum = power(turn, jk) + sign * power(turn, back);
+                    prime.multiply(sum, half)
+                })
+            })
+        };
+        Rows {
+            roots: vec![1.0],
+            parts: [0, 1, 2, 3, 4].map(|exponent| power(part, exponent)),
+            cosines: table(1.0),
+            sines: table(-1.0),
+        }
+    }
+}
