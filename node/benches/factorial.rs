@@ -25,76 +25,68 @@ const CHECKED: u32 = 2_000_000;
 const RUN: usize = 256;
 
 fn main() {
-    let arguments: Vec<u32> = std::env::args()
-        .filter_map(|argument| argument.parse().ok())
-        .collect();
-    let ns = if arguments.is_empty() {
-        vec![100_000, 1_000_000, 10_000_000]
-    } else {
-        arguments
-    };
+    let arguments = std::env::args().filter_map(|argument| argument.parse().ok());
+    let mut ns: Vec<u32> = arguments.collect();
+    if ns.is_empty() {
+        ns = vec![100_000, 1_000_000, 10_000_000];
+    }
     for n in ns {
-        let mut leaves = Duration::ZERO;
-        let (factorial, wall, cpu) = measure(|| factorial(n, &mut leaves));
-        println!(
-            "{n}!: wall {} ms, CPU {} ms, of these the leaves {} ms",
-            wall.as_millis(),
-            cpu.as_millis(),
-            leaves.as_millis()
-        );
-        if n <= CHECKED {
-            check(n, &factorial);
-        }
-        let (_, wall, cpu) = measure(|| {
-            black_box(number::join(
-                &[0, 1].map(|index| number::part(&factorial, None, index, 2)),
-            ))
-        });
-        println!(
-            "its square in two parts: wall {} ms, CPU {} ms",
-            wall.as_millis(),
-            cpu.as_millis()
-        );
+        run(n);
     }
     for length in [
-        10, 20, 30, 40, 60, 80, 100, 150, 200, 300, 400, 1000, 10_000, 100_000, 1_000_000,
-        4_000_000,
+        10, 20, 40, 60, 80, 100, 200, 400, 1000, 10_000, 100_000, 1_000_000, 4_000_000,
     ] {
-        let mut values = [1, 2].map(|seed| pattern(length, seed));
+        let values = [1, 2].map(|seed| pattern(length, seed));
         let rounds = (2_000_000 / length).max(1);
-        let (_, wall, cpu) = measure(|| {
-            for _ in 0..rounds {
-                black_box(number::product(black_box(&values)));
-            }
+        measure(&format!("{length} digits by {length}"), rounds, || {
+            number::product(black_box(&values))
         });
-        let each = |time: Duration| time.as_secs_f64() * 1e6 / rounds as f64;
-        println!(
-            "{length} digits by {length}: wall {:.2} us, CPU {:.2} us",
-            each(wall),
-            each(cpu)
-        );
-        values.reverse();
     }
 }
 
-fn factorial(n: u32, in_leaves: &mut Duration) -> Number {
-    let begun = Instant::now();
+fn run(n: u32) {
     let mut primes = Primes::default();
+    measure(&format!("{n}!, primes"), 1, || {
+        primes = Primes::default();
+        primes.up_to(n);
+    });
     let primes = primes.up_to(n);
-    *in_leaves += begun.elapsed();
-    (0..u32::BITS).rev().fold(Number::one(), |factor, bit| {
-        let begun = Instant::now();
+    let row = |bit: u32| -> Vec<Number> {
         let leaves = primes.count(bit).div_ceil(4) as u32;
         let runs = (0..leaves).step_by(RUN);
-        let mut row: Vec<Number> = runs
-            .flat_map(|start| primes.leaves(bit, start..leaves.min(start + RUN as u32)))
-            .collect();
-        *in_leaves += begun.elapsed();
-        while row.len() > 1 {
-            row = row.chunks(4).map(number::product).collect();
-        }
-        number::step(&factor, row.pop().as_ref())
-    })
+        runs.flat_map(|start| primes.leaves(bit, start..leaves.min(start + RUN as u32)))
+            .collect()
+    };
+    let mut rows: Vec<_> = measure(&format!("{n}!, leaves"), 1, || {
+        (0..u32::BITS).map(row).collect()
+    });
+    let trees: Vec<Option<Number>> = measure(&format!("{n}!, trees"), 1, || {
+        std::mem::take(&mut rows).into_iter().map(tree).collect()
+    });
+    let mut last = Number::one();
+    let factorial = measure(&format!("{n}!, chain"), 1, || {
+        trees.iter().rev().fold(Number::one(), |factor, primes| {
+            let product = number::step(&factor, primes.as_ref());
+            last = factor;
+            product
+        })
+    });
+    if n <= CHECKED {
+        check(n, &factorial);
+    }
+    let primes = trees.first().and_then(Option::as_ref);
+    measure("its last step", 1, || number::step(&last, primes));
+    let parts =
+        [0, 1].map(|index| measure("a part of that", 1, || number::part(&last, primes, index)));
+    let joined = measure("the parts joined", 1, || number::join(&parts));
+    assert!(joined == factorial);
+}
+
+fn tree(mut row: Vec<Number>) -> Option<Number> {
+    while row.len() > 1 {
+        row = row.chunks(4).map(number::product).collect();
+    }
+    row.pop()
 }
 
 fn check(n: u32, factorial: &Number) {
@@ -116,10 +108,21 @@ fn pattern(length: usize, seed: u64) -> Number {
     Number::from_bytes(&digits.flat_map(u64::to_le_bytes).collect::<Vec<u8>>()).unwrap_or_default()
 }
 
-fn measure<T>(run: impl FnOnce() -> T) -> (T, Duration, Duration) {
+/// Prints what one of several runs takes.
+fn measure<T>(name: &str, rounds: usize, mut run: impl FnMut() -> T) -> T {
     let (begun, before) = (Instant::now(), cpu_time());
+    for _ in 1..rounds {
+        black_box(run());
+    }
     let value = run();
-    (value, begun.elapsed(), cpu_time().saturating_sub(before))
+    let (wall, cpu) = (begun.elapsed(), cpu_time().saturating_sub(before));
+    let each = |time: Duration| time.as_secs_f64() * 1e3 / rounds as f64;
+    println!(
+        "{name:30} CPU {:10.4} ms, wall {:10.4} ms",
+        each(cpu),
+        each(wall)
+    );
+    value
 }
 
 /// User and system time of this process.

@@ -15,7 +15,7 @@ use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
-pub(crate) use self::parts::{join, part};
+pub(crate) use self::parts::{PARTS, join, part};
 pub(crate) use self::primes::{Primes, exponent, tens};
 
 use self::divide::divide;

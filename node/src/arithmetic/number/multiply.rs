@@ -6,7 +6,7 @@ use super::modulus::Modulus;
 use super::transform;
 
 /// Up to so many digits of the shorter factor, multiplication by hand is the fastest.
-pub(super) const SHORT: usize = 24;
+pub(super) const SHORT: usize = 44;
 
 /// The product, with as many digits as both factors have: zeros may stand at the top.
 pub(super) fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
@@ -20,13 +20,15 @@ pub(super) fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
     }
 }
 
-/// The least residue of the product, as [`Modulus::sum`] has it.
-pub(super) fn multiply_modulo(a: &[u64], b: &[u64], modulus: Modulus) -> Vec<u64> {
-    let fits = a.len().max(b.len()) <= modulus.size;
-    if fits && transform::available() && transform::good_size(modulus.size) == Some(modulus.size) {
-        return transform::multiply_modulo(a, b, modulus);
+/// The least residue of f (f p), as [`Modulus::sum`] has it. A factor p that is missing is 1.
+pub(super) fn step_modulo(f: &[u64], p: Option<&[u64]>, modulus: Modulus) -> Vec<u64> {
+    let fits = f.len().max(p.map_or(0, <[u64]>::len)) <= modulus.size;
+    let good = transform::good_size(modulus.size) == Some(modulus.size);
+    if fits && good && transform::available() {
+        return transform::step_modulo(f, p, modulus);
     }
-    modulus.sum(&[(1, &multiply(a, b))])
+    let times_f = |digits: &[u64]| modulus.sum(&[(1, &multiply(f, digits))]);
+    p.map_or_else(|| times_f(f), |p| times_f(&times_f(p)))
 }
 
 /// The least size of a modulus that is quick to multiply by, from `least` on.

@@ -57,17 +57,11 @@ fn check(a: &Number, b: &Number) {
 
 fn check_parts(factor: &Number, primes: Option<&Number>) {
     let whole = step(factor, primes);
-    for of in [2, 4] {
-        let parts: Vec<Bytes> = (0..of)
-            .map(|index| part(factor, primes, index, of))
-            .collect();
-        assert!(
-            join(&parts) == whole,
-            "{} {:?} {of}",
-            factor.0.len(),
-            primes.map(|p| p.0.len())
-        );
-    }
+    let parts: Vec<Bytes> = (0..PARTS)
+        .map(|index| part(factor, primes, index))
+        .collect();
+    let lengths = (factor.0.len(), primes.map(|primes| primes.0.len()));
+    assert!(join(&parts) == whole, "{lengths:?}");
 }
 
 /// Digits that are often the least and the greatest ones.
@@ -174,26 +168,25 @@ fn bytes_that_are_no_number_are_refused() {
 
 #[test]
 fn parts_that_do_not_belong_together_come_to_nothing() {
-    let parts: Vec<Bytes> = (0..2)
-        .map(|index| part(&nines(9), None, index, 2))
-        .collect();
-    let other = part(&nines(200), None, 1, 2);
+    let parts = [0, 1].map(|index| part(&nines(9), None, index));
+    let other = part(&nines(200), None, 1);
     for wrong in [
         vec![],
         vec![parts[0].clone()],
         vec![parts[1].clone(), parts[0].clone()],
         vec![parts[0].clone(), parts[0].clone()],
+        vec![parts[0].clone(), parts[1].clone(), parts[1].clone()],
         vec![parts[0].clone(), other],
         vec![parts[0].slice(1..), parts[1].clone()],
         vec![Bytes::new(), Bytes::new()],
-        vec![Bytes::from_static(&[255; 8]); 2],
-        vec![
-            Bytes::from_static(&[0, 2, 0, 0, 0, 0, 0, 0]),
-            Bytes::from_static(&[1, 2, 0, 0, 0, 0, 0, 0]),
-        ],
+        [[255; 8], [254; 8]].map(Bytes::from_owner).to_vec(),
+        [0u64, 1]
+            .map(|label| Bytes::from_owner(label.to_le_bytes()))
+            .to_vec(),
     ] {
         assert_eq!(join(&wrong), Number::default());
     }
+    assert_eq!(part(&nines(9), None, PARTS), Bytes::new());
 }
 
 #[test]

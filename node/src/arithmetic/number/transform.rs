@@ -24,18 +24,19 @@ const LEAST: usize = ROW * kernel::LANES;
 const MOST: usize = 1 << 25;
 
 /// Tables and values above this are not kept for the next multiplication.
-const KEPT: usize = 1 << 22;
+const KEPT: usize = 1 << 20;
 
 thread_local! {
-    static MEMORY: RefCell<Memory> = RefCell::default();
+    static MEMORY: RefCell<Memory> = RefCell::new(Memory::new());
 }
 
 /// What a thread keeps from one multiplication to the next.
-#[derive(Default)]
 struct Memory {
-    roots: Vec<Roots>,
+    roots: [Roots; 3],
+    /// The transforms of a factor modulo each prime.
+    factors: [Vec<f64>; 3],
+    /// Those of the other, and then the products.
     products: [Vec<f64>; 3],
-    factor: Vec<f64>,
 }
 
 /// Whether this processor has what makes transforms fast.
@@ -58,46 +59,88 @@ pub(super) fn multiply(a: &[u64], b: &[u64], size: usize) -> Vec<u64> {
         size,
         sign: Sign::Minus,
     };
-    convolve(a, b, modulus, a.len() + b.len()).0
+    with_memory(modulus, |memory| {
+        memory.multiply(a, b, modulus);
+        memory.digits(modulus, a.len() + b.len()).0
+    })
 }
 
-/// The least residue of the product of factors that are no longer than the modulus, whose size is good.
-pub(super) fn multiply_modulo(a: &[u64], b: &[u64], modulus: Modulus) -> Vec<u64> {
-    let (mut digits, carry) = convolve(a, b, modulus, modulus.size);
-    modulus.wrap(&mut digits, carry);
-    digits
+/// The least residue of f (f p) for factors that are no longer than the modulus, whose size is good.
+pub(super) fn step_modulo(f: &[u64], p: Option<&[u64]>, modulus: Modulus) -> Vec<u64> {
+    let residue = |memory: &Memory| {
+        let (mut digits, carry) = memory.digits(modulus, modulus.size);
+        modulus.wrap(&mut digits, carry);
+        digits
+    };
+    with_memory(modulus, |memory| {
+        let Some(p) = p else {
+            memory.multiply(f, f, modulus);
+            return residue(memory);
+        };
+        memory.transform_factor(f, modulus);
+        memory.multiply_by_factor(p, modulus);
+        let product = residue(memory);
+        memory.multiply_by_factor(&product, modulus);
+        residue(memory)
+    })
 }
 
-/// The lowest digits of the sums of products, and what is carried out of them.
-fn convolve(a: &[u64], b: &[u64], modulus: Modulus, length: usize) -> (Vec<u64>, i128) {
+fn with_memory(modulus: Modulus, run: impl FnOnce(&mut Memory) -> Vec<u64>) -> Vec<u64> {
     MEMORY.with_borrow_mut(|memory| {
-        if memory.roots.is_empty() {
-            memory.roots = PRIMES.map(Roots::new).into();
+        let digits = run(memory);
+        if modulus.size > KEPT {
+            *memory = Memory::new();
         }
-        for (roots, product) in memory.roots.iter_mut().zip(&mut memory.products) {
+        digits
+    })
+}
+
+impl Memory {
+    fn new() -> Memory {
+        Memory {
+            roots: PRIMES.map(Roots::new),
+            factors: Default::default(),
+            products: Default::default(),
+        }
+    }
+
+    /// Leaves the product among the products.
+    fn multiply(&mut self, a: &[u64], b: &[u64], modulus: Modulus) {
+        let [factor, ..] = &mut self.factors;
+        for (roots, product) in self.roots.iter_mut().zip(&mut self.products) {
             let transform = Transform::new(modulus, roots);
             transform.forward(product, a);
             if ptr::eq(a, b) {
                 kernel::square(product, transform.roots.prime);
             } else {
-                transform.forward(&mut memory.factor, b);
-                kernel::multiply(product, &memory.factor, transform.roots.prime);
+                transform.forward(factor, b);
+                kernel::multiply(product, factor, transform.roots.prime);
             }
-            transform.inverse(product);
+            transform.join(product, transform.block);
         }
-        let products = memory.products.each_ref().map(|product| &product[..length]);
-        let result = Carries::new(modulus.size).carry(products);
-        memory.bound(modulus.size);
-        result
-    })
-}
+    }
 
-impl Memory {
-    /// Keeps little enough.
-    fn bound(&mut self, used: usize) {
-        if used > KEPT {
-            *self = Memory::default();
+    fn transform_factor(&mut self, digits: &[u64], modulus: Modulus) {
+        for (roots, factor) in self.roots.iter_mut().zip(&mut self.factors) {
+            Transform::new(modulus, roots).forward(factor, digits);
         }
+    }
+
+    /// Multiplies by what was transformed last.
+    fn multiply_by_factor(&mut self, digits: &[u64], modulus: Modulus) {
+        let memory = self.roots.iter_mut().zip(&self.factors);
+        for ((roots, factor), product) in memory.zip(&mut self.products) {
+            let transform = Transform::new(modulus, roots);
+            transform.forward(product, digits);
+            kernel::multiply(product, factor, transform.roots.prime);
+            transform.join(product, transform.block);
+        }
+    }
+
+    /// The lowest digits of the products, and what is carried out of them.
+    fn digits(&self, modulus: Modulus, length: usize) -> (Vec<u64>, i128) {
+        let products = self.products.each_ref().map(|product| &product[..length]);
+        Carries::new(modulus.size).carry(products)
     }
 }
 
@@ -126,12 +169,18 @@ impl Transform<'_> {
 
     fn forward(&self, values: &mut Vec<f64>, digits: &[u64]) {
         values.resize(self.size, 0.0);
+        let (digits, above) = digits.split_at(digits.len().min(self.size));
         let (used, rest) = values.split_at_mut(digits.len());
         kernel::residues(used, digits, self.roots.prime);
         rest.fill(0.0);
+        // The residue -1 modulo B^size + 1 has one digit more.
+        for (value, digit) in values.iter_mut().zip(above) {
+            *value -= *digit as f64;
+        }
         self.split(values, self.block);
     }
 
+    /// Of the values of a block, or of one that it was split into.
     fn split(&self, values: &mut [f64], block: usize) {
         if values.len() <= CACHED * self.odd {
             kernel::forward(values, block, self.odd, self.roots);
@@ -144,10 +193,7 @@ impl Transform<'_> {
         }
     }
 
-    fn inverse(&self, values: &mut [f64]) {
-        self.join(values, self.block);
-    }
-
+    /// Undoes [`Transform::split`], but for a factor, the size.
     fn join(&self, values: &mut [f64], block: usize) {
         if values.len() <= CACHED * self.odd {
             kernel::inverse(values, block, self.odd, self.roots);
@@ -164,21 +210,44 @@ impl Transform<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arithmetic::number::BASE;
+    use crate::arithmetic::number::{BASE, kronecker};
 
     #[test]
     fn products_of_all_sizes_are_those_by_substitution() {
-        for size in [128, 256, 384, 512, 640, 768, 1280, 1536, 5 << 9, 1 << 14, 3 << 13, 5 << 12, 1 << 16, 1 << 17, 3 << 17, 5 << 16] {
+        for size in [
+            128,
+            256,
+            384,
+            512,
+            640,
+            768,
+            1280,
+            1 << 12,
+            3 << 11,
+            5 << 10,
+            1 << 16,
+            3 << 16,
+        ] {
             assert_eq!(good_size(size), Some(size));
             for sign in [Sign::Minus, Sign::Plus] {
                 let modulus = Modulus { size, sign };
                 for length in [size, size / 2, 1] {
                     let nines = vec![BASE - 1; length];
-                    let mixed: Vec<u64> = (0..size as u64).map(|digit| digit.wrapping_mul(0x9e37_79b9_7f4a_7c15) % BASE).collect();
-                    for (a, b) in [(&nines, &mixed), (&nines, &nines), (&mixed, &mixed)] {
-                        let product = super::super::kronecker::multiply(a, b);
-                        let expected = modulus.sum(&[(1, &product)]);
-                        assert!(multiply_modulo(a, b, modulus) == expected, "{modulus:?} {length}");
+                    let mixed: Vec<u64> = (0..size as u64)
+                        .map(|digit| digit.wrapping_mul(0x9e37_79b9_7f4a_7c15) % BASE)
+                        .collect();
+                    for (f, p) in [
+                        (&nines, Some(&mixed[..])),
+                        (&mixed, Some(&nines)),
+                        (&nines, None),
+                    ] {
+                        let times_f =
+                            |digits: &[u64]| modulus.sum(&[(1, &kronecker::multiply(f, digits))]);
+                        let expected = times_f(&p.map_or(f.clone(), times_f));
+                        assert!(
+                            step_modulo(f, p, modulus) == expected,
+                            "{modulus:?} {length}"
+                        );
                     }
                 }
             }

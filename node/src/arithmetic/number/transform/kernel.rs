@@ -198,9 +198,7 @@ fn join_four(data: &mut [f64], block: usize, roots: &Directed, prime: Prime) {
 }
 
 #[inline(always)]
-fn quarters(
-    data: &mut [f64],
-) -> impl Iterator<Item = (&mut f64, &mut f64, &mut f64, &mut f64)> {
+fn quarters(data: &mut [f64]) -> impl Iterator<Item = (&mut f64, &mut f64, &mut f64, &mut f64)> {
     let (low, high) = data.split_at_mut(data.len() / 2);
     let (a, b) = low.split_at_mut(low.len() / 2);
     let (c, d) = high.split_at_mut(high.len() / 2);
@@ -339,11 +337,12 @@ fn join_row(x: &mut [Lanes; ROW], root: &Lanes, factor: f64, eighths: [f64; 3], 
 /// Multiplies part j of each row by t^(8 j).
 #[inline(always)]
 fn turn_parts<const M: usize>(parts: &mut [[Lanes; ROW]; M], root: &Lanes, prime: Prime) {
-    let turn = root.map(|t| {
-        let t2 = prime.multiply(t, t);
-        let t4 = prime.multiply(t2, t2);
-        prime.multiply(t4, t4)
-    });
+    let mut turn = *root;
+    for t in &mut turn {
+        for _ in 0..ROW.ilog2() {
+            *t = prime.multiply(*t, *t);
+        }
+    }
     let mut power = turn;
     for part in &mut parts[1..] {
         for lanes in &mut *part {

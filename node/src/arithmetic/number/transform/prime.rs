@@ -61,28 +61,36 @@ impl Prime {
     }
 
     /// A root of unity of the order, which divides 15 * 2^26: always the same power of the same generator.
-    pub(super) fn root(self, order: u64) -> f64 {
-        self.near_zero(self.power(self.generator, (self.whole - 1) / order))
+    pub(super) const fn root(self, order: u64) -> u64 {
+        self.power(self.generator, (self.whole - 1) / order)
     }
 
     /// What gives 1 together with the value.
-    pub(super) fn invert(self, value: f64) -> f64 {
-        let value = (value as i64).rem_euclid(self.whole as i64) as u64;
-        self.near_zero(self.power(value, self.whole - 2))
+    pub(super) const fn invert(self, value: u64) -> u64 {
+        self.power(value, self.whole - 2)
     }
 
-    fn near_zero(self, value: u64) -> f64 {
-        self.reduce(value as f64)
+    pub(super) const fn times(self, x: u64, y: u64) -> u64 {
+        (x as u128 * y as u128 % self.whole as u128) as u64
     }
 
-    fn power(self, base: u64, mut exponent: u64) -> u64 {
-        let times = |x: u64, y: u64| (u128::from(x) * u128::from(y) % u128::from(self.whole)) as u64;
-        let (mut square, mut product) = (base, 1);
+    /// The same residue next to 0.
+    pub(super) const fn near_zero(self, value: u64) -> f64 {
+        let value = value % self.whole;
+        if value > self.whole / 2 {
+            value as f64 - self.p
+        } else {
+            value as f64
+        }
+    }
+
+    const fn power(self, base: u64, mut exponent: u64) -> u64 {
+        let (mut square, mut product) = (base % self.whole, 1);
         while exponent > 0 {
             if exponent & 1 == 1 {
-                product = times(product, square);
+                product = self.times(product, square);
             }
-            square = times(square, square);
+            square = self.times(square, square);
             exponent >>= 1;
         }
         product

@@ -2,8 +2,8 @@
 
 use multiversion::multiversion;
 
-use super::prime::{PRIMES, Prime};
 use super::super::BASE;
+use super::prime::{PRIMES, Prime};
 
 /// How many sums are put together at a time.
 const BATCH: usize = 256;
@@ -18,28 +18,31 @@ pub(super) struct Carries {
     z: [f64; 3],
 }
 
+const P: Prime = PRIMES[0];
+const Q: Prime = PRIMES[1];
+const R: Prime = PRIMES[2];
+
+/// The inverses that do not depend on the length: of p modulo q, of p and q modulo r.
+const OF_P: u64 = Q.invert(P.whole());
+const OF_PQ: u64 = R.invert(R.times(P.whole(), Q.whole()));
+const OF_Q: u64 = R.invert(Q.whole());
+
 /// pq in digits of the base.
-const LOW: i64 = (PRIMES[0].whole() as u128 * PRIMES[1].whole() as u128 % BASE as u128) as i64;
-const HIGH: i64 = (PRIMES[0].whole() as u128 * PRIMES[1].whole() as u128 / BASE as u128) as i64;
+const LOW: i64 = (P.whole() as u128 * Q.whole() as u128 % BASE as u128) as i64;
+const HIGH: i64 = (P.whole() as u128 * Q.whole() as u128 / BASE as u128) as i64;
 
 impl Carries {
     /// For results of inverses of a length, which are that many times too large.
     pub(super) fn new(length: usize) -> Carries {
-        let [p, q, r] = PRIMES;
-        let inverse = |prime: Prime, values: &[u64]| {
-            values.iter().fold(1.0, |product, &value| {
-                let value = prime.reduce(value as f64);
-                prime.multiply(product, prime.invert(value))
-            })
-        };
-        let length = length as u64;
+        // The length divides p - 1, which is -1 modulo p.
+        let inverse = |prime: Prime| prime.whole() - (prime.whole() - 1) / length as u64;
         Carries {
-            x: inverse(p, &[length]),
-            y: [inverse(q, &[length, p.whole()]), inverse(q, &[p.whole()])],
+            x: P.near_zero(inverse(P)),
+            y: [Q.near_zero(Q.times(inverse(Q), OF_P)), Q.near_zero(OF_P)],
             z: [
-                inverse(r, &[length, p.whole(), q.whole()]),
-                inverse(r, &[p.whole(), q.whole()]),
-                inverse(r, &[q.whole()]),
+                R.near_zero(R.times(inverse(R), OF_PQ)),
+                R.near_zero(OF_PQ),
+                R.near_zero(OF_Q),
             ],
         }
     }
@@ -48,38 +51,69 @@ impl Carries {
     pub(super) fn carry(&self, products: [&[f64]; 3]) -> (Vec<u64>, i128) {
         let [first, second, third] = products;
         let mut digits = Vec::with_capacity(first.len());
-        let mut carry = 0;
-        let batches = first.chunks(BATCH).zip(second.chunks(BATCH)).zip(third.chunks(BATCH));
+        let mut carries = Waiting::default();
+        let batches = first
+            .chunks(BATCH)
+            .zip(second.chunks(BATCH))
+            .zip(third.chunks(BATCH));
         for ((first, second), third) in batches {
             let mut mixed = [[0; BATCH]; 3];
             mix(self, [first, second, third], &mut mixed);
             let [x, y, z] = &mixed;
-            digits.extend(x[..first.len()].iter().zip(y).zip(z).map(|((&x, &y), &z)| {
-                let sum = carry + i128::from(x) + wide(PRIMES[0].whole() as i64, y) + wide(LOW, z);
-                let (quotient, digit) = divide(sum);
-                carry = quotient + wide(HIGH, z);
-                digit
-            }));
+            let sums = x[..first.len()].iter().zip(y).zip(z);
+            digits.extend(sums.map(|((&x, &y), &z)| carries.next(x, y, z)));
         }
-        (digits, carry)
+        let out = carries.next(0, 0, 0);
+        let above = carries.next(0, 0, 0) as i128 + i128::from(carries.carry) * i128::from(BASE);
+        (digits, i128::from(out) + above * i128::from(BASE))
+    }
+}
+
+/// What sums add to the next digits. Each sum is divided by itself, so that only the carry waits for the
+/// digit before.
+#[derive(Default)]
+struct Waiting {
+    /// For the next digit, from the last sum and from that before it.
+    middle: i64,
+    high: i64,
+    /// For the digit after it, from the last sum.
+    later: i64,
+    carry: i64,
+}
+
+impl Waiting {
+    /// The next digit, with the sum x + p (y + q z) added at its place.
+    #[inline(always)]
+    fn next(&mut self, x: i64, y: i64, z: i64) -> u64 {
+        let (quotient, low) = divide(i128::from(x) + wide(P.whole() as i64, y) + wide(LOW, z));
+        let (high, middle) = divide(quotient + wide(HIGH, z));
+        let sum = low as i64 + self.middle + self.high + self.carry;
+        let carry =
+            i64::from(sum >= BASE as i64) + i64::from(sum >= 2 * BASE as i64) - i64::from(sum < 0);
+        *self = Waiting {
+            middle: middle as i64,
+            high: self.later,
+            later: high as i64,
+            carry,
+        };
+        (sum - carry * BASE as i64) as u64
     }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 fn mix(constants: &Carries, products: [&[f64]; 3], mixed: &mut [[i64; BATCH]; 3]) {
-    let [p, q, r] = PRIMES;
     let [first, second, third] = products;
     let [of_x, of_y, of_z] = mixed;
     let outputs = of_x.iter_mut().zip(of_y).zip(of_z);
     for (((a, b), c), ((x, y), z)) in first.iter().zip(second).zip(third).zip(outputs) {
-        let low = p.multiply(*a, constants.x);
-        let middle = q.multiply(*b, constants.y[0]) - q.multiply(low, constants.y[1]);
-        let high = r.multiply(*c, constants.z[0])
-            - r.multiply(low, constants.z[1])
-            - r.multiply(middle, constants.z[2]);
+        let low = P.multiply(*a, constants.x);
+        let middle = Q.multiply(*b, constants.y[0]) - Q.multiply(low, constants.y[1]);
+        let high = R.multiply(*c, constants.z[0])
+            - R.multiply(low, constants.z[1])
+            - R.multiply(middle, constants.z[2]);
         *x = whole(low);
         *y = whole(middle);
-        *z = whole(r.reduce(high));
+        *z = whole(R.reduce(high));
     }
 }
 

@@ -5,6 +5,7 @@
 //! function of r alone, half of which is that of r/2, a quarter of a circle more for odd r. So one table serves all sizes, and that
 //! of x^n + 1, which is block 1.
 
+use super::kernel;
 use super::prime::Prime;
 
 /// Digits of the shortest block of rows, for each odd factor of the size.
@@ -58,29 +59,20 @@ impl Roots {
         self.back
             .grow(odd, rows, prime, |order| prime.invert(prime.root(order)));
     }
-
-    /// Gives the memory of the tables back.
-    pub(super) fn shrink(&mut self) {
-        for directed in [&mut self.forth, &mut self.back] {
-            directed.splits = vec![1.0];
-            for rows in &mut directed.rows {
-                rows.roots = vec![1.0];
-            }
-        }
-    }
 }
 
 impl Directed {
-    fn new(root: impl Fn(u64) -> f64, prime: Prime) -> Directed {
+    fn new(root: impl Fn(u64) -> u64, prime: Prime) -> Directed {
         let (quarter, eighth) = (root(4), root(8));
         Directed {
-            eighths: [quarter, eighth, prime.multiply(quarter, eighth)],
+            eighths: [quarter, eighth, prime.times(quarter, eighth)]
+                .map(|root| prime.near_zero(root)),
             splits: vec![1.0],
             rows: ODD.map(|odd| Rows::new(odd, &root, prime)),
         }
     }
 
-    fn grow(&mut self, odd: usize, rows: usize, prime: Prime, root: impl Fn(u64) -> f64) {
+    fn grow(&mut self, odd: usize, rows: usize, prime: Prime, root: impl Fn(u64) -> u64) {
         double_up_to(&mut self.splits, rows / 2, prime, |length| root(4 * length));
         let of_odd = &mut self.rows[odd / 2].roots;
         let order = 2 * (ROW * odd) as u64;
@@ -89,37 +81,36 @@ impl Directed {
 }
 
 /// Adds the upper halves of a table that is turned by a root in each.
-fn double_up_to(table: &mut Vec<f64>, length: usize, prime: Prime, root: impl Fn(u64) -> f64) {
+fn double_up_to(table: &mut Vec<f64>, length: usize, prime: Prime, root: impl Fn(u64) -> u64) {
     while table.len() < length {
         let turn = root(table.len() as u64);
         table.extend_from_within(..);
         let middle = table.len() / 2;
-        super::kernel::scale(&mut table[middle..], turn, prime);
+        kernel::scale(&mut table[middle..], prime.near_zero(turn), prime);
     }
 }
 
 impl Rows {
-    fn new(odd: usize, root: impl Fn(u64) -> f64, prime: Prime) -> Rows {
+    fn new(odd: usize, root: impl Fn(u64) -> u64, prime: Prime) -> Rows {
+        let power =
+            |root: u64, exponent: usize| (0..exponent).fold(1, |power, _| prime.times(power, root));
         let part = root((ROW * odd) as u64);
         let turn = root(odd as u64);
-        let power = |root: f64, exponent: usize| {
-            (0..exponent).fold(1.0, |power, _| prime.multiply(power, root))
-        };
-        let half = prime.invert(2.0);
-        let table = |sign: f64| {
+        let half = prime.invert(2);
+        let table = |sign: u64| {
             [1, 2].map(|j| {
                 [1, 2].map(|k| {
-                    let (jk, back) = (j * k % odd, (odd - j * k % odd) % odd);
-                    let sum = power(turn, jk) + sign * power(turn, back);
-                    prime.multiply(sum, half)
+                    let forth = power(turn, j * k);
+                    let sum = forth + prime.times(sign, prime.invert(forth));
+                    prime.near_zero(prime.times(sum, half))
                 })
             })
         };
         Rows {
             roots: vec![1.0],
-            parts: [0, 1, 2, 3, 4].map(|exponent| power(part, exponent)),
-            cosines: table(1.0),
-            sines: table(-1.0),
+            parts: [0, 1, 2, 3, 4].map(|exponent| prime.near_zero(power(part, exponent))),
+            cosines: table(1),
+            sines: table(prime.whole() - 1),
         }
     }
 }
