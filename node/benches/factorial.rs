@@ -30,12 +30,20 @@ fn main() {
     if ns.is_empty() {
         ns = vec![100_000, 1_000_000, 10_000_000];
     }
+    let mut lengths: Vec<usize> = vec![10, 20, 40, 60, 80, 100, 200, 400, 1000];
+    lengths.extend([10_000, 100_000, 1_000_000, 4_000_000]);
+    if ns.contains(&0) {
+        lengths = ns
+            .iter()
+            .map(|&length| length as usize)
+            .filter(|&length| length > 0)
+            .collect();
+        ns.clear();
+    }
     for n in ns {
         run(n);
     }
-    for length in [
-        10, 20, 40, 60, 80, 100, 200, 400, 1000, 10_000, 100_000, 1_000_000, 4_000_000,
-    ] {
+    for length in lengths {
         let values = [1, 2].map(|seed| pattern(length, seed));
         let rounds = (2_000_000 / length).max(1);
         measure(&format!("{length} digits by {length}"), rounds, || {

@@ -1,5 +1,7 @@
 //! Residues modulo B^k - 1 and B^k + 1.
 
+use std::iter::repeat;
+
 use super::BASE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,38 +18,38 @@ pub(super) struct Modulus {
 }
 
 impl Modulus {
-    /// The least residue of a sum of at most 100 terms, each times 1 or -1 and at most four times as long as
-    /// the modulus. It has `size` digits, zeros at the top too, and one more only if it is B^size.
-    pub(super) fn sum(self, terms: &[(i64, &[u64])]) -> Vec<u64> {
-        let mut sums = vec![0; self.size];
-        for &(factor, digits) in terms {
-            let mut factor = factor;
-            for piece in digits.chunks(self.size) {
-                for (sum, &digit) in sums.iter_mut().zip(piece) {
-                    *sum += factor * digit as i64;
-                }
-                factor *= self.wrapped();
-            }
+    /// The least residue of digits. It has `size` of them, zeros at the top too, and one more only if it is
+    /// B^size.
+    pub(super) fn reduce(self, digits: &[u64]) -> Vec<u64> {
+        let mut residue = vec![0; self.size];
+        for (index, piece) in digits.chunks(self.size).enumerate() {
+            let negative = self.sign == Sign::Plus && index % 2 == 1;
+            self.add(&mut residue, piece, negative);
         }
-        let mut carry = 0;
-        let mut digits: Vec<u64> = sums
-            .into_iter()
-            .map(|sum| {
-                let sum = sum + carry;
-                carry = sum.div_euclid(BASE as i64);
-                sum.rem_euclid(BASE as i64) as u64
-            })
-            .collect();
-        self.wrap(&mut digits, carry.into());
-        digits
+        residue
     }
 
-    /// What B^size is.
-    pub(super) fn wrapped(self) -> i64 {
-        match self.sign {
-            Sign::Minus => 1,
-            Sign::Plus => -1,
+    /// Subtracts the least residue of digits from that of others.
+    pub(super) fn subtract(self, residue: &mut Vec<u64>, digits: &[u64]) {
+        for (index, piece) in digits.chunks(self.size).enumerate() {
+            let negative = self.sign == Sign::Minus || index % 2 == 0;
+            self.add(residue, piece, negative);
         }
+    }
+
+    /// Adds or subtracts digits, at most as many as the modulus has.
+    fn add(self, residue: &mut Vec<u64>, digits: &[u64], negative: bool) {
+        let mut carry = 0;
+        let (base, sign) = (BASE as i64, if negative { -1 } else { 1 });
+        let digits = digits.iter().copied().chain(repeat(0));
+        for (sum, digit) in residue.iter_mut().take(self.size).zip(digits) {
+            let whole = *sum as i64 + sign * digit as i64 + carry;
+            carry = i64::from(whole >= base) - i64::from(whole < 0);
+            *sum = (whole - carry * base) as u64;
+        }
+        // B^size, which a residue modulo B^size + 1 can be.
+        carry += residue.drain(self.size..).sum::<u64>() as i64;
+        self.wrap(residue, carry.into());
     }
 
     /// Adds what was carried out of the top at the bottom.
@@ -58,7 +60,9 @@ impl Modulus {
                 digits.push(1);
                 return;
             }
-            carry *= i128::from(self.wrapped());
+            if self.sign == Sign::Plus {
+                carry = -carry;
+            }
             for digit in &mut *digits {
                 if carry == 0 {
                     break;

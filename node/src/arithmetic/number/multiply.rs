@@ -27,7 +27,7 @@ pub(super) fn step_modulo(f: &[u64], p: Option<&[u64]>, modulus: Modulus) -> Vec
     if fits && good && transform::available() {
         return transform::step_modulo(f, p, modulus);
     }
-    let times_f = |digits: &[u64]| modulus.sum(&[(1, &multiply(f, digits))]);
+    let times_f = |digits: &[u64]| modulus.reduce(&multiply(f, digits));
     p.map_or_else(|| times_f(f), |p| times_f(&times_f(p)))
 }
 

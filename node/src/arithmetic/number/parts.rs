@@ -42,12 +42,15 @@ pub(crate) fn part(factor: &Number, primes: Option<&Number>, index: u8) -> Bytes
 /// F (F P) out of both parts in their order, exactly as [`super::step`] has it; 0 if these are not the
 /// parts of one step.
 pub(crate) fn join(parts: &[Bytes]) -> Number {
-    let residues: Option<Vec<_>> = parts.iter().map(|part| read(part)).collect();
-    match residues.as_deref() {
-        Some([(a, minus), (b, plus)])
+    let [minus, plus] = parts else {
+        return Number::default();
+    };
+    match (read(minus), read(plus)) {
+        (Some((a, mut minus)), Some((b, plus)))
             if (a.size, a.sign, b.sign) == (b.size, Sign::Minus, Sign::Plus) =>
         {
-            combine(minus, plus, *a)
+            minus.resize(a.size, 0);
+            combine(minus, &plus, a)
         }
         _ => Number::default(),
     }
@@ -76,22 +79,20 @@ fn read(part: &[u8]) -> Option<(Modulus, Vec<u64>)> {
 }
 
 /// X = plus + h (B^k + 1), where h is half of minus - plus modulo B^k - 1.
-fn combine(minus: &[u64], plus: &[u64], modulus: Modulus) -> Number {
-    let mut half = modulus.sum(&[(1, minus), (-1, plus)]);
+fn combine(mut digits: Vec<u64>, plus: &[u64], modulus: Modulus) -> Number {
     // An odd residue is halved with the modulus added: as B^k ahead of it, and the 1 that is cut off.
-    let mut ahead = half.first().map_or(0, |lowest| lowest & 1);
-    for digit in half.iter_mut().rev() {
-        let whole = ahead * BASE + *digit;
-        ahead = whole & 1;
-        *digit = whole >> 1;
+    modulus.subtract(&mut digits, plus);
+    let ahead = digits[0] & 1;
+    for place in 0..digits.len() {
+        let above = digits.get(place + 1).map_or(ahead, |digit| digit & 1);
+        digits[place] = (digits[place] + above * BASE) >> 1;
     }
+    digits.extend_from_within(..);
     let mut carry = 0;
-    let twice = half.iter().chain(&half);
-    let plus = plus.iter().copied().chain(repeat(0));
-    let digits = twice.zip(plus).map(|(half, plus)| {
-        let sum = half + plus + carry;
+    for (digit, added) in digits.iter_mut().zip(plus.iter().chain(repeat(&0))) {
+        let sum = *digit + added + carry;
         carry = u64::from(sum >= BASE);
-        sum - carry * BASE
-    });
-    Number::from_digits(digits.collect())
+        *digit = sum - carry * BASE;
+    }
+    Number::from_digits(digits)
 }

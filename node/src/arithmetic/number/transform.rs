@@ -15,7 +15,7 @@ use self::roots::{ODD, ROW, Roots};
 use super::modulus::{Modulus, Sign};
 
 /// Blocks of more values are split out of the second level of cache.
-const CACHED: usize = 1 << 15;
+const CACHED: usize = 1 << 20;
 
 /// The least size: one group of rows.
 const LEAST: usize = ROW * kernel::LANES;
@@ -242,7 +242,7 @@ mod tests {
                         (&nines, None),
                     ] {
                         let times_f =
-                            |digits: &[u64]| modulus.sum(&[(1, &kronecker::multiply(f, digits))]);
+                            |digits: &[u64]| modulus.reduce(&kronecker::multiply(f, digits));
                         let expected = times_f(&p.map_or(f.clone(), times_f));
                         assert!(
                             step_modulo(f, p, modulus) == expected,

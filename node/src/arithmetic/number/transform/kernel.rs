@@ -224,8 +224,7 @@ fn split_rows<const M: usize>(data: &mut [f64], first: usize, roots: &Roots) {
         let mut root = [0.0; LANES];
         root.copy_from_slice(row_roots);
         if M > 1 {
-            turn_parts(&mut parts, &root, prime);
-            mix_parts(&mut parts, rows, prime);
+            mix_parts(&mut parts, &root, rows, prime, true);
         }
         for (part, factor) in parts.iter_mut().zip(rows.parts) {
             split_row(part, &root, factor, forth.eighths, prime);
@@ -254,11 +253,7 @@ fn join_rows<const M: usize>(data: &mut [f64], first: usize, roots: &Roots) {
             join_row(part, &root, factor, back.eighths, prime);
         }
         if M > 1 {
-            mix_parts(&mut parts, rows, prime);
-            turn_parts(&mut parts, &root, prime);
-            for value in parts[0].as_flattened_mut() {
-                *value = prime.reduce(*value);
-            }
+            mix_parts(&mut parts, &root, rows, prime, false);
         }
         for (lane, row) in tile.chunks_exact_mut(ROW * M).enumerate() {
             for (digits, part) in row.chunks_exact_mut(ROW).zip(&parts) {
@@ -334,47 +329,54 @@ fn join_row(x: &mut [Lanes; ROW], root: &Lanes, factor: f64, eighths: [f64; 3], 
     }
 }
 
-/// Multiplies part j of each row by t^(8 j).
+/// Transforms of length M, which is odd, across the parts of rows, with part j multiplied by t^(8 j) before
+/// or after. Sums and differences of the parts j and M - j need half as many products.
 #[inline(always)]
-fn turn_parts<const M: usize>(parts: &mut [[Lanes; ROW]; M], root: &Lanes, prime: Prime) {
-    let mut turn = *root;
-    for t in &mut turn {
+fn mix_parts<const M: usize>(
+    parts: &mut [[Lanes; ROW]; M],
+    root: &Lanes,
+    rows: &Rows,
+    prime: Prime,
+    turned_before: bool,
+) {
+    let mut turns = [[1.0; LANES]; M];
+    for lane in 0..LANES {
+        let mut turn = root[lane];
         for _ in 0..ROW.ilog2() {
-            *t = prime.multiply(*t, *t);
+            turn = prime.multiply(turn, turn);
+        }
+        for part in 1..M {
+            turns[part][lane] = prime.multiply(turns[part - 1][lane], turn);
         }
     }
-    let mut power = turn;
-    for part in &mut parts[1..] {
-        for lanes in &mut *part {
-            for (value, factor) in lanes.iter_mut().zip(power) {
-                *value = prime.multiply(*value, factor);
-            }
-        }
-        for (value, factor) in power.iter_mut().zip(turn) {
-            *value = prime.multiply(*value, factor);
-        }
-    }
-}
-
-/// A transform of length M, 3 or 5, across the parts of rows. Sums and differences of the parts j and M - j
-/// need half as many products.
-#[inline(always)]
-fn mix_parts<const M: usize>(parts: &mut [[Lanes; ROW]; M], rows: &Rows, prime: Prime) {
     for place in 0..ROW {
         for lane in 0..LANES {
-            let v: [f64; M] = std::array::from_fn(|part| parts[part][place][lane]);
-            let mut mixed = v;
+            let mut v = [0.0; M];
+            v[0] = parts[0][place][lane];
+            for part in 1..M {
+                v[part] = parts[part][place][lane];
+                if turned_before {
+                    v[part] = prime.multiply(v[part], turns[part][lane]);
+                }
+            }
+            let mut mixed = [v[0]; M];
             for k in 1..=M / 2 {
                 mixed[0] += v[k] + v[M - k];
             }
             for j in 1..=M / 2 {
-                let (mut even, mut odd) = (v[0], 0.0);
+                let mut odd = 0.0;
                 for k in 1..=M / 2 {
-                    even += prime.multiply(v[k] + v[M - k], rows.cosines[j - 1][k - 1]);
+                    mixed[j] += prime.multiply(v[k] + v[M - k], rows.cosines[j - 1][k - 1]);
                     odd += prime.multiply(v[k] - v[M - k], rows.sines[j - 1][k - 1]);
                 }
-                mixed[j] = even + odd;
-                mixed[M - j] = even - odd;
+                mixed[M - j] = mixed[j] - odd;
+                mixed[j] += odd;
+            }
+            if !turned_before {
+                mixed[0] = prime.reduce(mixed[0]);
+                for part in 1..M {
+                    mixed[part] = prime.multiply(mixed[part], turns[part][lane]);
+                }
             }
             for part in 0..M {
                 parts[part][place][lane] = mixed[part];

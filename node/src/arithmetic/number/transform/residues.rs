@@ -50,53 +50,48 @@ impl Carries {
     /// The digits of all sums, and what is carried out of the last.
     pub(super) fn carry(&self, products: [&[f64]; 3]) -> (Vec<u64>, i128) {
         let [first, second, third] = products;
-        let mut digits = Vec::with_capacity(first.len());
+        let mut digits = vec![0; first.len()];
         let mut carries = Waiting::default();
-        let batches = first
-            .chunks(BATCH)
-            .zip(second.chunks(BATCH))
-            .zip(third.chunks(BATCH));
-        for ((first, second), third) in batches {
+        let batches = first.chunks(BATCH).zip(second.chunks(BATCH));
+        let batches = batches.zip(third.chunks(BATCH));
+        for (digits, ((first, second), third)) in digits.chunks_mut(BATCH).zip(batches) {
             let mut mixed = [[0; BATCH]; 3];
             mix(self, [first, second, third], &mut mixed);
             let [x, y, z] = &mixed;
-            let sums = x[..first.len()].iter().zip(y).zip(z);
-            digits.extend(sums.map(|((&x, &y), &z)| carries.next(x, y, z)));
+            for (((digit, &x), &y), &z) in digits.iter_mut().zip(x).zip(y).zip(z) {
+                *digit = carries.next(x, y, z);
+            }
         }
-        let out = carries.next(0, 0, 0);
-        let above = carries.next(0, 0, 0) as i128 + i128::from(carries.carry) * i128::from(BASE);
-        (digits, i128::from(out) + above * i128::from(BASE))
+        (digits, carries.carry + i128::from(carries.late))
     }
 }
 
-/// What sums add to the next digits. Each sum is divided by itself, so that only the carry waits for the
-/// digit before.
+/// What sums add to the next digit.
 #[derive(Default)]
 struct Waiting {
-    /// For the next digit, from the last sum and from that before it.
-    middle: i64,
-    high: i64,
-    /// For the digit after it, from the last sum.
-    later: i64,
-    carry: i64,
+    /// The quotient of what came before by the base, or 1 less.
+    carry: i128,
+    /// The 1 that it lacked. No division waits for it.
+    late: u64,
 }
 
 impl Waiting {
-    /// The next digit, with the sum x + p (y + q z) added at its place.
+    /// The next digit, with the sum x + p (y + q z) added at its place, which is below 2^98 either way.
     #[inline(always)]
     fn next(&mut self, x: i64, y: i64, z: i64) -> u64 {
-        let (quotient, low) = divide(i128::from(x) + wide(P.whole() as i64, y) + wide(LOW, z));
-        let (high, middle) = divide(quotient + wide(HIGH, z));
-        let sum = low as i64 + self.middle + self.high + self.carry;
-        let carry =
-            i64::from(sum >= BASE as i64) + i64::from(sum >= 2 * BASE as i64) - i64::from(sum < 0);
-        *self = Waiting {
-            middle: middle as i64,
-            high: self.later,
-            later: high as i64,
-            carry,
-        };
-        (sum - carry * BASE as i64) as u64
+        /// Times the base, it makes sums positive.
+        const BIAS: i128 = 1 << 45;
+        /// 2^117 / `BASE`, rounded down.
+        const INVERSE: u64 = ((1 << 117) / BASE as u128) as u64;
+        let sum = i128::from(x) + wide(P.whole() as i64, y) + wide(LOW, z);
+        let above = wide(HIGH, z) - BIAS;
+        let sum = (self.carry + (sum + BIAS * i128::from(BASE))) as u128;
+        // Of the lower 48 bits and of what the inverse lacks comes less than 1.
+        let quotient = (u128::from((sum >> 48) as u64) * u128::from(INVERSE) >> 69) as u64;
+        let rest = (sum as u64).wrapping_sub(quotient.wrapping_mul(BASE)) + self.late;
+        self.carry = i128::from(quotient) + above;
+        self.late = u64::from(rest >= BASE);
+        rest - self.late * BASE
     }
 }
 
@@ -127,20 +122,4 @@ fn whole(value: f64) -> i64 {
 #[inline(always)]
 fn wide(a: i64, b: i64) -> i128 {
     i128::from(a) * i128::from(b)
-}
-
-/// The quotient by the base rounded down, of a sum below 2^98 either way, and the digit that remains.
-#[inline(always)]
-fn divide(sum: i128) -> (i128, u64) {
-    /// Makes the sum positive.
-    const BIAS: i128 = 1 << 45;
-    /// 2^117 / `BASE`, rounded down.
-    const INVERSE: u64 = ((1 << 117) / BASE as u128) as u64;
-    let sum = (sum + BIAS * i128::from(BASE)) as u128;
-    // Of the lower 48 bits and of what the inverse lacks comes less than 1.
-    let quotient = ((sum >> 48) as u64 as u128 * INVERSE as u128 >> 69) as u64;
-    let rest = (sum as u64).wrapping_sub(quotient.wrapping_mul(BASE));
-    let more = rest >= BASE;
-    let digit = rest - if more { BASE } else { 0 };
-    (i128::from(quotient) + i128::from(more) - BIAS, digit)
 }
