@@ -2,7 +2,11 @@
 //! it, and of single products. `cargo bench -p node --bench factorial -- 1000000` checks the digits too, up to
 //! two million.
 
-#![allow(dead_code, reason = "the arithmetic is used without the node")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the node uses more of the arithmetic"
+)]
 #![allow(unreachable_pub, reason = "as in the node")]
 
 #[path = "../src/arithmetic"]

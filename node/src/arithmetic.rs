@@ -3,7 +3,10 @@
 
 mod compute;
 mod decimal;
-#[cfg_attr(not(test), expect(dead_code, reason = "nothing computes by it yet"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "nothing computes by it yet")
+)]
 mod number;
 
 use std::io;

@@ -72,12 +72,12 @@ impl Primes {
     /// that have the bit, as far as there are any.
     pub(crate) fn leaves(&self, bit: u32, leaves: Range<u32>) -> impl Iterator<Item = Number> {
         let first = leaves.start as usize * FAN_IN;
-        let mut primes = self.from_rank(bit, first);
+        let mut primes = self.beginning_at(bit, first);
         leaves.map(move |_| product_of_primes(primes.by_ref().take(FAN_IN)))
     }
 
     /// The primes with the bit, from that of a rank on.
-    fn from_rank(&self, bit: u32, rank: usize) -> impl Iterator<Item = u32> {
+    fn beginning_at(&self, bit: u32, rank: usize) -> impl Iterator<Item = u32> {
         let runs = self.runs.get(bit as usize).map_or(&[][..], Vec::as_slice);
         let begun = runs.partition_point(|run| run.rank <= rank).max(1) - 1;
         let mut skipped = runs.get(begun).map_or(0, |run| rank - run.rank);

@@ -145,12 +145,24 @@ fn products_around_each_threshold_are_those_of_malachite() {
 }
 
 #[test]
+fn products_around_the_sizes_of_transforms_are_those_of_malachite() {
+    for size in [128, 256, 384, 512, 640, 768, 1024, 1280, 1536, 2048] {
+        for length in size - 2..=size + 2 {
+            for short in [SHORT + 1, length / 3, length / 2] {
+                check(&pattern(short, 3), &pattern(length - short, 5));
+                check(&nines(short), &nines(length - short));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_range_of_four_fits_its_product() {
     assert_eq!(
         text(&product_of_range(u32::MAX - 3..=u32::MAX)),
         "340282366128656838966367273861414649880"
     );
-    assert_eq!(product_of_range(5..=4), Number::one());
+    assert_eq!(product_of_range(RangeInclusive::new(5, 4)), Number::one());
     assert_eq!(product_of_range(0..=3), Number::default());
 }
 

@@ -15,7 +15,7 @@ use self::roots::{ODD, ROW, Roots};
 use super::modulus::{Modulus, Sign};
 
 /// Blocks of more values are split out of the second level of cache.
-const CACHED: usize = 1 << 20;
+const CACHED: usize = 1 << 15;
 
 /// The least size: one group of rows.
 const LEAST: usize = ROW * kernel::LANES;
@@ -23,8 +23,11 @@ const LEAST: usize = ROW * kernel::LANES;
 /// Roots of unity are there for so many values of a negacyclic transform, times an odd factor.
 const MOST: usize = 1 << 25;
 
-/// Tables and values above this are not kept for the next multiplication.
-const KEPT: usize = 1 << 20;
+/// Tables and values for more values than this are not kept for the next multiplication.
+const KEPT: usize = 1 << 21;
+
+/// From so many values on, memory that is kept is asked for in huge pages.
+const HUGE: usize = 1 << 19;
 
 thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::new(Memory::new());
@@ -168,7 +171,7 @@ impl Transform<'_> {
     }
 
     fn forward(&self, values: &mut Vec<f64>, digits: &[u64]) {
-        values.resize(self.size, 0.0);
+        hold(values, self.size);
         let (digits, above) = digits.split_at(digits.len().min(self.size));
         let (used, rest) = values.split_at_mut(digits.len());
         kernel::residues(used, digits, self.roots.prime);
@@ -186,9 +189,9 @@ impl Transform<'_> {
             kernel::forward(values, block, self.odd, self.roots);
         } else {
             kernel::split_large(values, block, self.roots);
-            let length = values.len() / kernel::SPLIT;
+            let length = values.len() / 4;
             for (index, part) in values.chunks_exact_mut(length).enumerate() {
-                self.split(part, kernel::SPLIT * block + index);
+                self.split(part, 4 * block + index);
             }
         }
     }
@@ -198,11 +201,41 @@ impl Transform<'_> {
         if values.len() <= CACHED * self.odd {
             kernel::inverse(values, block, self.odd, self.roots);
         } else {
-            let length = values.len() / kernel::SPLIT;
+            let length = values.len() / 4;
             for (index, part) in values.chunks_exact_mut(length).enumerate() {
-                self.join(part, kernel::SPLIT * block + index);
+                self.join(part, 4 * block + index);
             }
             kernel::join_large(values, block, self.roots);
+        }
+    }
+}
+
+/// Makes room for values, on huge pages if it is much and kept: a process that is killed is rid of those
+/// sooner. Memory that is used once is faster in small ones.
+fn hold(values: &mut Vec<f64>, size: usize) {
+    if values.capacity() < size {
+        *values = Vec::with_capacity(size);
+        #[cfg(target_os = "linux")]
+        if (HUGE..=KEPT).contains(&size) {
+            advise_huge_pages(values);
+        }
+    }
+    values.resize(size, 0.0);
+}
+
+#[cfg(target_os = "linux")]
+fn advise_huge_pages(values: &mut Vec<f64>) {
+    const PAGE: usize = 4096;
+    let room = values.spare_capacity_mut();
+    let bytes = size_of_val(room);
+    let start = room.as_mut_ptr().cast::<u8>();
+    let skipped = start.align_offset(PAGE);
+    if let Some(length) = bytes.checked_sub(skipped + PAGE) {
+        let page = start.wrapping_add(skipped);
+        // SAFETY: the pages are within memory of the vector, and the advice changes nothing in them.
+        let advised = unsafe { libc::madvise(page.cast(), length, libc::MADV_HUGEPAGE) };
+        if advised == -1 {
+            tracing::debug!("no huge pages for the arithmetic");
         }
     }
 }

@@ -11,10 +11,6 @@ use super::roots::{Directed, ROW, Roots, Rows};
 /// Rows that are split side by side, each in a lane.
 pub(super) const LANES: usize = 16;
 
-/// Parts that a large block is split into at once, and how many digits of each are at hand meanwhile.
-pub(super) const SPLIT: usize = 64;
-const STRIP: usize = 32;
-
 /// The same digit of all lanes.
 type Lanes = [f64; LANES];
 
@@ -42,20 +38,16 @@ pub(super) fn inverse(data: &mut [f64], block: usize, odd: usize, roots: &Roots)
     join(data, block, ROW * odd, &roots.back, roots.prime);
 }
 
-/// Splits a block into [`SPLIT`], which takes it out of memory once.
+/// Splits a block into four, once.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub(super) fn split_large(data: &mut [f64], block: usize, roots: &Roots) {
-    in_strips(data, |strip| {
-        split(strip, block, STRIP, &roots.forth, roots.prime);
-    });
+    split_in_four(data, block, &roots.forth, roots.prime);
 }
 
 /// Undoes [`split_large`].
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub(super) fn join_large(data: &mut [f64], block: usize, roots: &Roots) {
-    in_strips(data, |strip| {
-        join(strip, block, STRIP, &roots.back, roots.prime);
-    });
+    join_four(data, block, &roots.back, roots.prime);
 }
 
 /// Multiplies all values by one.
@@ -88,21 +80,6 @@ pub(super) fn square(values: &mut [f64], prime: Prime) {
 pub(super) fn residues(values: &mut [f64], digits: &[u64], prime: Prime) {
     for (value, digit) in values.iter_mut().zip(digits) {
         *value = prime.residue(*digit);
-    }
-}
-
-#[inline(always)]
-fn in_strips(data: &mut [f64], run: impl Fn(&mut [f64])) {
-    let length = data.len() / SPLIT;
-    let mut strip = [0.0; SPLIT * STRIP];
-    for start in (0..length).step_by(STRIP) {
-        for (part, row) in strip.chunks_exact_mut(STRIP).zip(data.chunks_exact(length)) {
-            part.copy_from_slice(&row[start..start + STRIP]);
-        }
-        run(&mut strip);
-        for (part, row) in strip.chunks_exact(STRIP).zip(data.chunks_exact_mut(length)) {
-            row[start..start + STRIP].copy_from_slice(part);
-        }
     }
 }
 
@@ -332,6 +309,10 @@ fn join_row(x: &mut [Lanes; ROW], root: &Lanes, factor: f64, eighths: [f64; 3], 
 /// Transforms of length M, which is odd, across the parts of rows, with part j multiplied by t^(8 j) before
 /// or after. Sums and differences of the parts j and M - j need half as many products.
 #[inline(always)]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "an index is one of several parts"
+)]
 fn mix_parts<const M: usize>(
     parts: &mut [[Lanes; ROW]; M],
     root: &Lanes,

@@ -87,7 +87,7 @@ impl Waiting {
         let above = wide(HIGH, z) - BIAS;
         let sum = (self.carry + (sum + BIAS * i128::from(BASE))) as u128;
         // Of the lower 48 bits and of what the inverse lacks comes less than 1.
-        let quotient = (u128::from((sum >> 48) as u64) * u128::from(INVERSE) >> 69) as u64;
+        let quotient = ((u128::from((sum >> 48) as u64) * u128::from(INVERSE)) >> 69) as u64;
         let rest = (sum as u64).wrapping_sub(quotient.wrapping_mul(BASE)) + self.late;
         self.carry = i128::from(quotient) + above;
         self.late = u64::from(rest >= BASE);
