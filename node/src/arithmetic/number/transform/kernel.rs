@@ -188,8 +188,8 @@ fn quarters(data: &mut [f64]) -> impl Iterator<Item = (&mut f64, &mut f64, &mut 
 fn split_rows<const M: usize>(data: &mut [f64], first: usize, roots: &Roots) {
     let (prime, forth) = (roots.prime, &roots.forth);
     let rows = &forth.rows[M / 2];
-    let of_rows = rows.roots[first..].chunks_exact(LANES);
-    for (tile, row_roots) in data.chunks_exact_mut(LANES * ROW * M).zip(of_rows) {
+    for (index, tile) in data.chunks_exact_mut(LANES * ROW * M).enumerate() {
+        let root = rows.of(first + index * LANES, prime);
         let mut parts = [[[0.0; LANES]; ROW]; M];
         for (lane, row) in tile.chunks_exact(ROW * M).enumerate() {
             for (digits, part) in row.chunks_exact(ROW).zip(&mut parts) {
@@ -198,8 +198,6 @@ fn split_rows<const M: usize>(data: &mut [f64], first: usize, roots: &Roots) {
                 }
             }
         }
-        let mut root = [0.0; LANES];
-        root.copy_from_slice(row_roots);
         if M > 1 {
             mix_parts(&mut parts, &root, rows, prime, true);
         }
@@ -217,15 +215,13 @@ fn split_rows<const M: usize>(data: &mut [f64], first: usize, roots: &Roots) {
 fn join_rows<const M: usize>(data: &mut [f64], first: usize, roots: &Roots) {
     let (prime, back) = (roots.prime, &roots.back);
     let rows = &back.rows[M / 2];
-    let of_rows = rows.roots[first..].chunks_exact(LANES);
-    for (tile, row_roots) in data.chunks_exact_mut(LANES * ROW * M).zip(of_rows) {
+    for (index, tile) in data.chunks_exact_mut(LANES * ROW * M).enumerate() {
+        let root = rows.of(first + index * LANES, prime);
         let mut parts = [[[0.0; LANES]; ROW]; M];
         let places = parts.as_flattened_mut().iter_mut();
         for (lanes, place) in places.zip(tile.chunks_exact(LANES)) {
             lanes.copy_from_slice(place);
         }
-        let mut root = [0.0; LANES];
-        root.copy_from_slice(row_roots);
         for (part, factor) in parts.iter_mut().zip(rows.parts) {
             join_row(part, &root, factor, back.eighths, prime);
         }

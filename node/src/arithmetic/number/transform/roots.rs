@@ -11,6 +11,9 @@ use super::prime::Prime;
 /// Digits of the shortest block of rows, for each odd factor of the size.
 pub(super) const ROW: usize = 8;
 
+/// Rows whose roots are kept; those of others take a multiplication more, and no memory.
+const RUN: usize = 1 << 12;
+
 /// Odd factors of the sizes of transforms.
 pub(super) const ODD: [usize; 3] = [1, 3, 5];
 
@@ -34,8 +37,10 @@ pub(super) struct Directed {
 
 #[derive(Debug)]
 pub(super) struct Rows {
-    /// The root t of each row x^(8 m) - c, where t^(8 m) = c.
-    pub(super) roots: Vec<f64>,
+    /// The root t of each row x^(8 m) - c, where t^(8 m) = c: of the first rows, and what those of as many
+    /// more have to be multiplied by.
+    roots: Vec<f64>,
+    turns: Vec<f64>,
     /// What t has to be multiplied by for each of the m parts of a row.
     pub(super) parts: [f64; 5],
     /// Halves of sums and differences of a root of order m to the powers jk and -jk.
@@ -74,9 +79,14 @@ impl Directed {
 
     fn grow(&mut self, odd: usize, rows: usize, prime: Prime, root: impl Fn(u64) -> u64) {
         double_up_to(&mut self.splits, rows / 2, prime, |length| root(4 * length));
-        let of_odd = &mut self.rows[odd / 2].roots;
+        let of_odd = &mut self.rows[odd / 2];
         let order = 2 * (ROW * odd) as u64;
-        double_up_to(of_odd, rows, prime, |length| root(order * length));
+        double_up_to(&mut of_odd.roots, rows.min(RUN), prime, |length| {
+            root(order * length)
+        });
+        double_up_to(&mut of_odd.turns, rows.div_ceil(RUN), prime, |length| {
+            root(order * RUN as u64 * length)
+        });
     }
 }
 
@@ -108,9 +118,21 @@ impl Rows {
         };
         Rows {
             roots: vec![1.0],
+            turns: vec![1.0],
             parts: [0, 1, 2, 3, 4].map(|exponent| prime.near_zero(power(part, exponent))),
             cosines: table(1),
             sines: table(prime.whole() - 1),
         }
+    }
+
+    /// The roots of so many rows from one on, which is a multiple of their number.
+    #[inline(always)]
+    pub(super) fn of<const COUNT: usize>(&self, first: usize, prime: Prime) -> [f64; COUNT] {
+        let mut roots = [0.0; COUNT];
+        let known = &self.roots[first % RUN..][..COUNT];
+        for (root, known) in roots.iter_mut().zip(known) {
+            *root = prime.multiply(*known, self.turns[first / RUN]);
+        }
+        roots
     }
 }
