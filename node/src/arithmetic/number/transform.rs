@@ -20,7 +20,7 @@ const CACHED: usize = 1 << 15;
 /// The least size: one group of rows.
 const LEAST: usize = ROW * kernel::LANES;
 
-/// Roots of unity are there for so many values of a negacyclic transform, times an odd factor.
+/// The most values: there are roots of unity for them, and the primes hold their sums.
 const MOST: usize = 1 << 25;
 
 /// Tables and values for more values than this are not kept for the next multiplication.
@@ -174,7 +174,7 @@ impl Transform<'_> {
         hold(values, self.size);
         let (digits, above) = digits.split_at(digits.len().min(self.size));
         let (used, rest) = values.split_at_mut(digits.len());
-        kernel::residues(used, digits, self.roots.prime);
+        residues::of_digits(used, digits, self.roots.prime);
         rest.fill(0.0);
         // The residue -1 modulo B^size + 1 has one digit more.
         for (value, digit) in values.iter_mut().zip(above) {
@@ -214,7 +214,8 @@ impl Transform<'_> {
 /// sooner. Memory that is used once is faster in small ones.
 fn hold(values: &mut Vec<f64>, size: usize) {
     if values.capacity() < size {
-        *values = Vec::with_capacity(size);
+        *values = Vec::new();
+        values.reserve_exact(size);
         #[cfg(target_os = "linux")]
         if (HUGE..=KEPT).contains(&size) {
             advise_huge_pages(values);

@@ -50,14 +50,6 @@ pub(super) fn join_large(data: &mut [f64], block: usize, roots: &Roots) {
     join_four(data, block, &roots.back, roots.prime);
 }
 
-/// Multiplies all values by one.
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub(super) fn scale(values: &mut [f64], factor: f64, prime: Prime) {
-    for value in values {
-        *value = prime.multiply(*value, factor);
-    }
-}
-
 /// Multiplies transforms.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub(super) fn multiply(values: &mut [f64], others: &[f64], prime: Prime) {
@@ -72,14 +64,6 @@ pub(super) fn square(values: &mut [f64], prime: Prime) {
     for value in values {
         let reduced = prime.reduce(*value);
         *value = prime.multiply(reduced, reduced);
-    }
-}
-
-/// The residues of digits.
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub(super) fn residues(values: &mut [f64], digits: &[u64], prime: Prime) {
-    for (value, digit) in values.iter_mut().zip(digits) {
-        *value = prime.residue(*digit);
     }
 }
 

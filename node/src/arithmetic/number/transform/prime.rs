@@ -6,6 +6,10 @@
 /// Added and taken away again, it rounds what is below 2^51 to a whole number.
 const ROUNDING: f64 = 1.5 * (1u64 << 52) as f64;
 
+// A multiplication by a root, which is at most p/2 away from 0, rounds a quotient that is off by 12 p 2^-52 at
+// most, so it leaves 0.7 p, and 0.1 p of what the product lacked. Each level of a transform adds one such
+// result, so 25 levels stay below 24 p, and an inverse reduces the one value of four that would double.
+
 /// A prime, of the form 15 * 2^26 * a + 1 so that roots of unity are there for all sizes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Prime {

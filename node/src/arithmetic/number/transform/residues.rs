@@ -1,12 +1,21 @@
-//! From residues modulo three primes to digits.
+//! From digits to residues modulo three primes, and back.
 
 use multiversion::multiversion;
 
 use super::super::BASE;
+use super::MOST;
 use super::prime::{PRIMES, Prime};
 
 /// How many sums are put together at a time.
 const BATCH: usize = 256;
+
+/// The residues of digits.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub(super) fn of_digits(values: &mut [f64], digits: &[u64], prime: Prime) {
+    for (value, digit) in values.iter_mut().zip(digits) {
+        *value = prime.residue(*digit);
+    }
+}
 
 /// The constants by which residues are put together (Garner): a sum is x + p (y + q z), where x, y and z are
 /// residues modulo p, q and r next to zero. The sums are far smaller than pqr/2, so z is near zero and
@@ -30,6 +39,11 @@ const OF_Q: u64 = R.invert(Q.whole());
 /// pq in digits of the base.
 const LOW: i64 = (P.whole() as u128 * Q.whole() as u128 % BASE as u128) as i64;
 const HIGH: i64 = (P.whole() as u128 * Q.whole() as u128 / BASE as u128) as i64;
+
+// The largest sums leave z below 2^40.
+const _: () =
+    assert!(BASE as u128 * BASE as u128 / (P.whole() as u128 * Q.whole() as u128) < 1 << 15);
+const _: () = assert!(MOST <= 1 << 25);
 
 impl Carries {
     /// For results of inverses of a length, which are that many times too large.

@@ -5,7 +5,8 @@
 //! function of r alone, half of which is that of r/2, a quarter of a circle more for odd r. So one table serves all sizes, and that
 //! of x^n + 1, which is block 1.
 
-use super::kernel;
+use multiversion::multiversion;
+
 use super::prime::Prime;
 
 /// Digits of the shortest block of rows, for each odd factor of the size.
@@ -96,7 +97,15 @@ fn double_up_to(table: &mut Vec<f64>, length: usize, prime: Prime, root: impl Fn
         let turn = root(table.len() as u64);
         table.extend_from_within(..);
         let middle = table.len() / 2;
-        kernel::scale(&mut table[middle..], prime.near_zero(turn), prime);
+        scale(&mut table[middle..], prime.near_zero(turn), prime);
+    }
+}
+
+/// Multiplies all values by one.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+fn scale(values: &mut [f64], factor: f64, prime: Prime) {
+    for value in values {
+        *value = prime.multiply(*value, factor);
     }
 }
 
