@@ -20,7 +20,7 @@ pub(super) fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
     }
 }
 
-/// The least residue of f (f p), as [`Modulus::sum`] has it. A factor p that is missing is 1.
+/// The least residue of f (f p), as [`Modulus::reduce`] has it. A factor p that is missing is 1.
 pub(super) fn step_modulo(f: &[u64], p: Option<&[u64]>, modulus: Modulus) -> Vec<u64> {
     let fits = f.len().max(p.map_or(0, <[u64]>::len)) <= modulus.size;
     let good = transform::good_size(modulus.size) == Some(modulus.size);
