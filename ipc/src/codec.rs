@@ -1,9 +1,13 @@
 //! Frames: what the bytes on a link mean.
 //!
 //! A frame is a length (four bytes, big-endian) and so many bytes of MessagePack, a [`Frame`].
-//! A message whose frame would be longer than [`PIECE`] travels in pieces: the payload that the
-//! frame would have had is cut, and each part is a frame of its own, so that a heartbeat can go
-//! between two of them.
+//!
+//! A message of more than about [`LONG`] bytes travels in pieces, so that a heartbeat can go between
+//! two of them: frames whose length has its highest bit set, and behind the length, in four bytes,
+//! how much of the message follows the piece. The pieces, joined, are MessagePack of a pair: the
+//! message, and the lengths of its products' values where these are long. The values then follow in
+//! their order, and the message has empty ones. So nobody copies a long value: it is written from
+//! where its sender holds it, and read to where its receiver keeps it.
 
 mod decoder;
 mod encoder;
@@ -11,51 +15,46 @@ mod encoder;
 mod tests;
 
 use protocol::id::{Epoch, Incarnation, NodeId};
-use protocol::message::Message;
+use protocol::message::{Message, Product};
 use serde::{Deserialize, Serialize};
 
 pub use decoder::{Decoder, Incoming};
-pub(crate) use encoder::next_piece;
 pub use encoder::{Encoded, Encoder};
+pub(crate) use encoder::{Frames, Rest};
 
 /// Version of what is said on links; peers of another version are refused.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
-/// Longest payload of a frame that is accepted, in bytes: 64 MiB.
-pub const MAX_FRAME: usize = 64 << 20;
+/// Longest payload of a frame that is accepted, in bytes, and most bytes of a message in one piece:
+/// 1 MiB.
+pub const MAX_FRAME: usize = 1 << 20;
 
-/// Longest payload that travels in one frame, and most bytes of a message in one piece: 1 MiB.
-pub const PIECE: usize = 1 << 20;
+/// A message that takes about so many bytes travels in pieces: 64 KiB.
+pub const LONG: usize = 64 << 10;
 
 /// Longest message, pieces joined, in bytes: 1 GiB.
 ///
 /// The largest value that a cluster can be asked for, the digits of 100,000,000!, has 757 MB;
-/// each value of a snapshot is a message of its own. Nothing is reserved ahead of what arrived,
-/// so the limit bounds what a peer can make us hold, not what a link costs.
+/// each value of a snapshot is a message of its own. The limit bounds what a peer can make us hold,
+/// not what a link costs.
 pub const MAX_MESSAGE: usize = 1 << 30;
 
 /// Bytes of the length in front of each payload.
 const LENGTH: usize = 4;
 
-/// What a frame's payload holds; bytes behind it are ignored. Borrows the bytes of pieces.
+/// Bytes in front of a piece.
+const PIECE_HEAD: usize = 2 * LENGTH;
+
+/// The bit of a frame's length that marks a piece.
+const PIECE_BIT: u32 = 1 << 31;
+
+/// What the payload of a frame that is no piece holds; bytes behind it are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Frame<'a> {
+pub enum Frame {
     /// Who is there: the first frame of each direction of a link.
     Hello(Hello),
     /// A message.
     Message(Message),
-    /// A part of a payload that is too long for one frame.
-    Piece {
-        /// Whether the payload is complete with it.
-        last: bool,
-        /// The part.
-        #[serde(borrow, serialize_with = "as_bytes")]
-        bytes: &'a [u8],
-    },
-}
-
-fn as_bytes<S: serde::Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_bytes(bytes)
 }
 
 /// Who is at the other end of a link.
@@ -95,10 +94,27 @@ pub enum CodecError {
     /// A payload that is no frame.
     #[error("a frame cannot be decoded: {0}")]
     Malformed(#[from] rmp_serde::decode::Error),
-    /// Pieces that are no message when joined.
-    #[error("joined pieces hold something else than a message")]
-    NotAMessage,
+    /// A long message whose values are not those that it announces.
+    #[error("the values of a long message are not as announced")]
+    OtherValues,
     /// A message that cannot be encoded.
     #[error("a message cannot be encoded: {0}")]
     Encode(#[from] rmp_serde::encode::Error),
+}
+
+/// The products that a message carries.
+fn products(message: &Message) -> &[Product] {
+    match message {
+        Message::Products { products } => products,
+        Message::Checkpoint { update, .. } => &update.products,
+        _ => &[],
+    }
+}
+
+fn products_mut(message: &mut Message) -> &mut [Product] {
+    match message {
+        Message::Products { products } => products,
+        Message::Checkpoint { update, .. } => &mut update.products,
+        _ => &mut [],
+    }
 }

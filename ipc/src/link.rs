@@ -31,7 +31,8 @@ pub(crate) const UNSENT_PATIENCE: Duration = Duration::from_millis(500);
 /// Most bytes that wait behind the message in progress, whatever the peer takes: 1 GiB.
 pub(crate) const MAX_BACKLOG: usize = 1 << 30;
 
-/// Bytes that are read at a time, where messages come.
+/// Bytes that are read at a time, where messages come. Of a long one comes what its socket holds, a
+/// few hundred KiB, so that its sender is woken less often; then it is another link's turn.
 const READ: usize = 64 << 10;
 
 /// Bytes that one link writes before it is another's turn.
@@ -217,7 +218,8 @@ fn poll_fill(
     room: usize,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), LinkEnd>> {
-    let read = pin!(stream.read_buf(decoder.room(room)));
+    let mut room = decoder.room(room);
+    let read = pin!(stream.read_buf(&mut room));
     Poll::Ready(match ready!(read.poll(cx)) {
         Ok(0) => Err(LinkEnd::Closed),
         Ok(_) => Ok(()),

@@ -1,20 +1,42 @@
 //! From bytes to messages.
 
-use bytes::{Buf, BytesMut};
+use bytes::buf::Limit;
+use bytes::{Buf, BufMut, Bytes};
 use protocol::message::Message;
 
-use super::{CodecError, Frame, Hello, LENGTH, MAX_FRAME, MAX_MESSAGE};
+use super::{
+    CodecError, Frame, Hello, LENGTH, MAX_FRAME, MAX_MESSAGE, PIECE_BIT, PIECE_HEAD, products_mut,
+};
+
+/// Most bytes that are reserved on the word of a long message's first piece: 8 MiB. What nothing was read
+/// into takes addresses, and no memory.
+const TRUSTED: usize = 8 << 20;
+
+/// Bytes behind a piece that are read with it: 4 KiB. A read that is not full tells that its socket is
+/// empty, which takes another call else.
+const BEHIND: usize = 4 << 10;
 
 /// Takes the bytes of a link as they come, in parts of any size, and gives what they say.
 ///
-/// Pure: knows no socket. Memory grows with the bytes that arrived, never with what a length
-/// claims.
+/// Pure: knows no socket. Memory grows with the bytes that arrived; on the word of a length no more than
+/// 8 MiB of addresses are reserved.
 #[derive(Debug)]
 pub struct Decoder {
-    buffer: BytesMut,
-    /// Pieces of an unfinished long message.
-    joined: Vec<u8>,
+    /// What came and is no part of `long`; the first `taken` bytes were decoded.
+    buffer: Vec<u8>,
+    taken: usize,
+    /// A long message, as far as it has come.
+    long: Vec<u8>,
+    /// The piece of it that is being received.
+    piece: Option<Piece>,
     max_frame: usize,
+}
+
+/// Where a piece ends, and its message, in bytes from the beginning of the message.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    end: usize,
+    total: usize,
 }
 
 /// What a [`Decoder`] gives.
@@ -38,8 +60,10 @@ impl Decoder {
     /// A decoder that accepts payloads of up to `max_frame` bytes.
     pub fn new(max_frame: usize) -> Decoder {
         Decoder {
-            buffer: BytesMut::new(),
-            joined: Vec::new(),
+            buffer: Vec::new(),
+            taken: 0,
+            long: Vec::new(),
+            piece: None,
             max_frame,
         }
     }
@@ -51,19 +75,30 @@ impl Decoder {
 
     /// Adds bytes that arrived.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.tidy();
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The buffer to read into, with room for `room` bytes. Only append to it.
-    pub(crate) fn room(&mut self, room: usize) -> &mut BytesMut {
+    /// Where to read to: `room` bytes; within a piece, what is missing of it, and a little more. Only
+    /// append to it.
+    pub(crate) fn room(&mut self, room: usize) -> Limit<&mut Vec<u8>> {
+        self.tidy();
+        if let Some(piece) = self.piece
+            && self.buffer.is_empty()
+        {
+            self.reserve(1, piece.total);
+            let spare = self.long.capacity() - self.long.len();
+            let missing = piece.end - self.long.len();
+            return (&mut self.long).limit(spare.min(missing + BEHIND));
+        }
         self.buffer.reserve(room);
-        &mut self.buffer
+        (&mut self.buffer).limit(room)
     }
 
-    /// Bytes that are kept of an unfinished long message.
+    /// Bytes that are reserved.
     #[cfg(test)]
-    pub(crate) fn joined(&self) -> usize {
-        self.joined.capacity()
+    pub(crate) fn reserved(&self) -> usize {
+        self.buffer.capacity() + self.long.capacity()
     }
 
     /// The next thing that is complete, or none until more bytes come.
@@ -72,45 +107,105 @@ impl Decoder {
     ///
     /// The bytes are no frame, or one that is too long. The link must be closed.
     pub fn decode(&mut self) -> Result<Option<Incoming>, CodecError> {
-        let Some(prefix) = self.buffer.first_chunk::<LENGTH>() else {
+        if let Some(piece) = self.piece {
+            self.tidy();
+            return self.receive(piece);
+        }
+        let rest = &self.buffer[self.taken..];
+        let Some(prefix) = rest.first_chunk::<LENGTH>() else {
             return Ok(None);
         };
-        let length = u32::from_be_bytes(*prefix) as usize;
+        let prefix = u32::from_be_bytes(*prefix);
+        let length = (prefix & !PIECE_BIT) as usize;
         if length > self.max_frame {
             return Err(CodecError::FrameTooLong {
                 length,
                 limit: self.max_frame,
             });
         }
-        let Some(payload) = self.buffer.get(LENGTH..LENGTH + length) else {
+        if prefix & PIECE_BIT == 0 {
+            let Some(payload) = rest.get(LENGTH..LENGTH + length) else {
+                return Ok(None);
+            };
+            let frame = rmp_serde::from_slice(payload)?;
+            self.taken += LENGTH + length;
+            return Ok(Some(match frame {
+                Frame::Hello(hello) => Incoming::Hello(hello),
+                Frame::Message(message) => Incoming::Message(message),
+            }));
+        }
+        let Some(behind) = rest[LENGTH..].first_chunk::<LENGTH>() else {
             return Ok(None);
         };
-        let incoming = match parse(payload)? {
-            Frame::Hello(hello) => Incoming::Hello(hello),
-            Frame::Message(message) => Incoming::Message(message),
-            Frame::Piece { last, bytes } => join(&mut self.joined, last, bytes)?,
+        let end = self.long.len() + length;
+        let total = end + u32::from_be_bytes(*behind) as usize;
+        if total > MAX_MESSAGE {
+            return Err(CodecError::MessageTooLong { length: total });
+        }
+        self.taken += PIECE_HEAD;
+        self.receive(Piece { end, total })
+    }
+
+    /// Takes what has come of a piece.
+    fn receive(&mut self, piece: Piece) -> Result<Option<Incoming>, CodecError> {
+        let come = (self.buffer.len() - self.taken).min(piece.end - self.long.len());
+        self.reserve(come, piece.total);
+        let come = self.taken..self.taken + come;
+        self.taken = come.end;
+        self.long.extend_from_slice(&self.buffer[come]);
+        self.piece = (self.long.len() < piece.end).then_some(piece);
+        if self.piece.is_some() {
+            return Ok(None);
+        }
+        if piece.end < piece.total {
+            return Ok(Some(Incoming::Piece));
+        }
+        join(std::mem::take(&mut self.long)).map(|message| Some(Incoming::Message(message)))
+    }
+
+    /// Makes room for `more` bytes of a long message, and of all in the end for little more than it takes.
+    fn reserve(&mut self, more: usize, total: usize) {
+        let needed = self.long.len() + more;
+        if needed > self.long.capacity() {
+            let grown = needed.max(TRUSTED).max(2 * self.long.capacity());
+            self.long
+                .reserve_exact(grown.min(total + BEHIND) - self.long.len());
+        }
+    }
+
+    /// Drops what was decoded, and moves what was read behind a piece to where frames begin.
+    fn tidy(&mut self) {
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
+        if let Some(piece) = self.piece
+            && self.long.len() > piece.end
+        {
+            self.buffer.extend(self.long.drain(piece.end..));
+        }
+    }
+}
+
+/// The message of these pieces. A value that is most of it stays where it is; of others, none keeps the
+/// memory of all.
+fn join(pieces: Vec<u8>) -> Result<Message, CodecError> {
+    let (mut message, lengths): (Message, Vec<u32>) = rmp_serde::from_slice(&pieces)?;
+    if lengths.is_empty() {
+        return Ok(message);
+    }
+    let products = products_mut(&mut message);
+    let sum = lengths.iter().map(|&length| length as usize).sum();
+    let begin = pieces.len().checked_sub(sum);
+    let begin = begin.filter(|_| lengths.len() == products.len());
+    let mut values = Bytes::from(pieces);
+    let most = values.len() / 2;
+    values.advance(begin.ok_or(CodecError::OtherValues)?);
+    for (product, length) in products.iter_mut().zip(lengths) {
+        let value = values.split_to(length as usize);
+        product.value = if value.len() > most {
+            value
+        } else {
+            Bytes::copy_from_slice(&value)
         };
-        self.buffer.advance(LENGTH + length);
-        Ok(Some(incoming))
     }
-}
-
-fn join(joined: &mut Vec<u8>, last: bool, bytes: &[u8]) -> Result<Incoming, CodecError> {
-    let length = joined.len() + bytes.len();
-    if length > MAX_MESSAGE {
-        return Err(CodecError::MessageTooLong { length });
-    }
-    joined.extend_from_slice(bytes);
-    if !last {
-        return Ok(Incoming::Piece);
-    }
-    let whole = std::mem::take(joined);
-    match parse(&whole)? {
-        Frame::Message(message) => Ok(Incoming::Message(message)),
-        Frame::Hello(_) | Frame::Piece { .. } => Err(CodecError::NotAMessage),
-    }
-}
-
-fn parse(payload: &[u8]) -> Result<Frame<'_>, CodecError> {
-    Ok(rmp_serde::from_slice(payload)?)
+    Ok(message)
 }

@@ -1,16 +1,22 @@
 //! From messages to bytes.
 
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
 use bytes::{BufMut, Bytes, BytesMut};
-use protocol::message::{Message, Product};
+use protocol::message::Message;
 use serde::Serialize;
 
-use super::{CodecError, Hello, LENGTH, MAX_MESSAGE, PIECE};
+use super::{
+    CodecError, Hello, LENGTH, LONG, MAX_FRAME, MAX_MESSAGE, PIECE_BIT, PIECE_HEAD, products,
+    products_mut,
+};
 
 /// Bytes that are reserved at a time for short messages.
-const ARENA: usize = 64 << 10;
+const ARENA: usize = LONG;
 
-/// Bytes in front of a piece: the frame's length, `{"Piece": [last, bytes]}` up to the bytes.
-const PIECE_HEAD: usize = LENGTH + 14;
+/// Values of so many bytes, on average of those of a long message, are not copied into it: 4 KiB.
+const LONG_VALUE: usize = 4 << 10;
 
 /// Turns messages into bytes. Short ones share a buffer that is used again once they are gone.
 #[derive(Debug, Default)]
@@ -21,12 +27,25 @@ pub struct Encoder {
 /// An encoded message: encoded once, shared by all links that it is queued on.
 #[derive(Clone, Debug)]
 pub struct Encoded {
-    /// A whole frame; for a long message the payload alone.
-    pub(crate) bytes: Bytes,
-    /// Whether it travels in pieces.
-    pub(crate) long: bool,
+    pub(crate) frames: Frames,
     /// Whether it may overtake pieces of a long message.
     pub(crate) urgent: bool,
+}
+
+/// How a message travels.
+#[derive(Clone, Debug)]
+pub(crate) enum Frames {
+    /// In this frame.
+    Whole(Bytes),
+    /// In pieces.
+    Pieces(Rest),
+}
+
+/// What is not sent of a long message. The values in it are those of the message, uncopied.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rest {
+    parts: VecDeque<Bytes>,
+    length: usize,
 }
 
 /// [`super::Frame`] for what is only lent to the encoder.
@@ -49,26 +68,16 @@ impl Encoder {
     /// [`CodecError::MessageTooLong`] over [`MAX_MESSAGE`].
     pub fn message(&mut self, message: &Message) -> Result<Encoded, CodecError> {
         let estimate = estimate(message);
-        let bytes = if estimate < ARENA {
+        let frames = if estimate < LONG {
             if self.arena.capacity() < estimate {
                 self.arena.reserve(ARENA);
             }
-            encode(&mut self.arena, &Frame::Message(message))?
+            Frames::Whole(encode(&mut self.arena, &Frame::Message(message))?)
         } else {
-            // In the arena its rest would keep the whole of a large value alive.
-            encode(
-                &mut BytesMut::with_capacity(estimate),
-                &Frame::Message(message),
-            )?
+            Frames::Pieces(Rest::of(message, estimate)?)
         };
-        let length = bytes.len() - LENGTH;
-        if length > MAX_MESSAGE {
-            return Err(CodecError::MessageTooLong { length });
-        }
-        let long = length > PIECE;
         Ok(Encoded {
-            bytes: if long { bytes.slice(LENGTH..) } else { bytes },
-            long,
+            frames,
             urgent: matches!(message, Message::Heartbeat { .. } | Message::Pulse { .. }),
         })
     }
@@ -84,45 +93,91 @@ impl Encoder {
 }
 
 impl Encoded {
+    /// Bytes that it takes, without what is in front of pieces.
+    pub(crate) fn len(&self) -> usize {
+        match &self.frames {
+            Frames::Whole(frame) => frame.len(),
+            Frames::Pieces(rest) => rest.len(),
+        }
+    }
+
     /// Appends the frames to `out`, in order, as they go on a link that carries nothing else.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        if !self.long {
-            out.extend_from_slice(&self.bytes);
-            return;
-        }
-        let mut rest = self.bytes.clone();
-        while !rest.is_empty() {
-            let [head, piece] = next_piece(&mut rest);
-            out.extend_from_slice(&head);
-            out.extend_from_slice(&piece);
+        match &self.frames {
+            Frames::Whole(frame) => out.extend_from_slice(frame),
+            Frames::Pieces(rest) => {
+                let mut rest = rest.clone();
+                while !rest.is_empty() {
+                    for part in rest.next_piece() {
+                        out.extend_from_slice(&part);
+                    }
+                }
+            }
         }
     }
 }
 
-/// Takes the next piece off a long payload: the bytes in front of it, and itself, uncopied.
-pub(crate) fn next_piece(rest: &mut Bytes) -> [Bytes; 2] {
-    let piece = rest.split_to(rest.len().min(PIECE));
-    let last = rest.is_empty();
-    let mut head = BytesMut::with_capacity(PIECE_HEAD);
-    head.put_u32((PIECE_HEAD - LENGTH + piece.len()) as u32);
-    head.put_u8(0x81); // a map of one
-    head.put_u8(0xa5); // a string of five
-    head.put_slice(b"Piece");
-    head.put_u8(0x92); // an array of two
-    head.put_u8(if last { 0xc3 } else { 0xc2 });
-    head.put_u8(0xc6); // bytes, with a length of four bytes
-    head.put_u32(piece.len() as u32);
-    [head.freeze(), piece]
+impl Rest {
+    fn of(message: &Message, estimate: usize) -> Result<Rest, CodecError> {
+        let products = products(message);
+        let sum: usize = products.iter().map(|product| product.value.len()).sum();
+        if sum > MAX_MESSAGE {
+            return Err(CodecError::MessageTooLong { length: sum });
+        }
+        let mut message = Cow::Borrowed(message);
+        let mut values = Vec::new();
+        if sum / products.len().max(1) >= LONG_VALUE {
+            let emptied = products_mut(message.to_mut()).iter_mut();
+            values.extend(emptied.map(|product| std::mem::take(&mut product.value)));
+        }
+        let lengths: Vec<u32> = values.iter().map(|value| value.len() as u32).collect();
+        let behind = if values.is_empty() { 0 } else { sum };
+        let mut head = Vec::with_capacity(estimate - behind);
+        rmp_serde::encode::write(&mut head, &(message, lengths))?;
+        let length = head.len() + behind;
+        if length > MAX_MESSAGE {
+            return Err(CodecError::MessageTooLong { length });
+        }
+        let parts = [head.into()].into_iter().chain(values).collect();
+        Ok(Rest { parts, length })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Takes the next piece off: the parts of its frame.
+    pub(crate) fn next_piece(&mut self) -> Vec<Bytes> {
+        let mut missing = self.length.min(MAX_FRAME);
+        self.length -= missing;
+        let mut head = BytesMut::with_capacity(PIECE_HEAD);
+        head.put_u32(missing as u32 | PIECE_BIT);
+        head.put_u32(self.length as u32);
+        let mut frame = vec![head.freeze()];
+        while missing > 0
+            && let Some(mut first) = self.parts.pop_front()
+        {
+            let taken = first.split_to(first.len().min(missing));
+            missing -= taken.len();
+            frame.push(taken);
+            if !first.is_empty() {
+                self.parts.push_front(first);
+            }
+        }
+        frame
+    }
 }
 
 fn encode(buffer: &mut BytesMut, frame: &Frame<'_>) -> Result<Bytes, CodecError> {
     buffer.clear();
     buffer.put_bytes(0, LENGTH);
     rmp_serde::encode::write(&mut (&mut *buffer).writer(), frame)?;
-    let length = buffer.len() - LENGTH;
-    // A length that does not fit is that of a long message, whose length goes unused.
-    let prefix = u32::try_from(length).unwrap_or(u32::MAX);
-    buffer[..LENGTH].copy_from_slice(&prefix.to_be_bytes());
+    let length = (buffer.len() - LENGTH) as u32;
+    buffer[..LENGTH].copy_from_slice(&length.to_be_bytes());
     Ok(buffer.split().freeze())
 }
 
@@ -130,18 +185,14 @@ fn encode(buffer: &mut BytesMut, frame: &Frame<'_>) -> Result<Bytes, CodecError>
 fn estimate(message: &Message) -> usize {
     const FIXED: usize = 128;
     const OPERATION: usize = 32;
-    let products = |products: &[Product]| -> usize {
-        products
-            .iter()
-            .map(|product| OPERATION + product.value.len())
-            .sum()
-    };
+    let carried = products(message).iter();
     FIXED
+        + carried
+            .map(|product| OPERATION + product.value.len())
+            .sum::<usize>()
         + match message {
-            Message::Products { products: all } => products(all),
             Message::Checkpoint { update, .. } => {
-                products(&update.products)
-                    + (update.forgotten.len() + update.attempts.len()) * OPERATION
+                (update.forgotten.len() + update.attempts.len() + update.kept.len()) * OPERATION
             }
             Message::Pull { operations, .. }
             | Message::Assign { operations, .. }

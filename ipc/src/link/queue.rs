@@ -5,7 +5,7 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-use crate::codec::{Encoded, next_piece};
+use crate::codec::{Encoded, Frames, Rest};
 
 /// Most buffers that one write takes.
 pub(super) const SLICES: usize = 128;
@@ -21,14 +21,14 @@ pub(super) struct SendQueue {
     staged: VecDeque<Bytes>,
     staged_bytes: usize,
     /// What is not staged of the long message in progress.
-    long: Bytes,
+    long: Rest,
     waiting: VecDeque<Encoded>,
     waiting_bytes: usize,
 }
 
 impl SendQueue {
     pub(super) fn push(&mut self, encoded: Encoded) {
-        self.waiting_bytes += encoded.bytes.len();
+        self.waiting_bytes += encoded.len();
         self.waiting.push_back(encoded);
     }
 
@@ -80,7 +80,7 @@ impl SendQueue {
         while self.staged_bytes < STAGE {
             let overtakes = self.waiting.front().is_some_and(|next| next.urgent);
             if !self.long.is_empty() && !overtakes {
-                for part in next_piece(&mut self.long) {
+                for part in self.long.next_piece() {
                     self.commit(part);
                 }
                 continue;
@@ -88,11 +88,10 @@ impl SendQueue {
             let Some(next) = self.waiting.pop_front() else {
                 return;
             };
-            self.waiting_bytes -= next.bytes.len();
-            if next.long {
-                self.long = next.bytes;
-            } else {
-                self.commit(next.bytes);
+            self.waiting_bytes -= next.len();
+            match next.frames {
+                Frames::Whole(frame) => self.commit(frame),
+                Frames::Pieces(rest) => self.long = rest,
             }
         }
     }
@@ -111,7 +110,7 @@ mod tests {
     use protocol::plan::{Kind, OperationId};
 
     use super::*;
-    use crate::codec::{Decoder, Encoder, Incoming, PIECE};
+    use crate::codec::{Decoder, Encoder, Incoming, LONG, MAX_FRAME};
 
     fn epoch(term: u64) -> Epoch {
         Epoch {
@@ -166,10 +165,10 @@ mod tests {
         let mut queue = SendQueue::default();
         let mut decoder = Decoder::default();
         let messages = [
-            sized(0, 4 * PIECE),
+            sized(0, 4 * MAX_FRAME),
             sized(1, 10),
             Message::Heartbeat { epoch: epoch(1) },
-            sized(2, 4 * PIECE),
+            sized(2, 4 * MAX_FRAME),
             Message::Pulse {
                 epoch: epoch(2),
                 hangs: false,
@@ -183,7 +182,7 @@ mod tests {
         for message in &messages {
             queue.push(encoder.message(message).unwrap());
         }
-        let got = drain(&mut queue, PIECE / 3, &mut decoder);
+        let got = drain(&mut queue, MAX_FRAME / 3, &mut decoder);
         let order: Vec<_> = got
             .iter()
             .map(|message| messages.iter().position(|m| m == message).unwrap())
@@ -196,7 +195,12 @@ mod tests {
         #[test]
         fn everything_else_stays_in_order(
             lengths in prop::collection::vec(
-                prop_oneof![0_usize..2_000, PIECE - 100..PIECE + 100, PIECE..3 * PIECE],
+                prop_oneof![
+                    0_usize..2_000,
+                    LONG - 200..LONG + 200,
+                    MAX_FRAME - 200..MAX_FRAME + 200,
+                    MAX_FRAME..3 * MAX_FRAME,
+                ],
                 1..12,
             ),
             limit in 1_000_usize..3_000_000,

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
-use crate::codec::{Decoder, Incoming, MAX_FRAME, PIECE};
+use crate::codec::{Decoder, Incoming, MAX_FRAME};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -669,7 +669,7 @@ async fn a_receiver_that_takes_nothing_is_cut_off_and_blocks_nobody() {
     let stuck = puppet.accepted.pop().unwrap();
     // The burst takes no time, however slow the machine.
     tokio::time::pause();
-    let message = sized(PIECE / 2);
+    let message = sized(MAX_FRAME / 2);
     for _ in 0..132 {
         a.mesh.send(&[NodeId(1)], &message);
     }
@@ -703,7 +703,7 @@ async fn five_seconds_without_progress_are_the_end() {
         a.ups(1, 2) == 1
     })
     .await;
-    a.mesh.send(&[NodeId(1)], &sized(PIECE));
+    a.mesh.send(&[NodeId(1)], &sized(MAX_FRAME));
     a.mesh.flush();
     let since = Instant::now();
     pump_beside(&mut a, "the cut", |a| !a.mesh.peers[1].is_standing()).await;
@@ -722,7 +722,7 @@ async fn a_node_that_was_away_blames_nobody() {
         a.ups(1, 2) == 1
     })
     .await;
-    a.mesh.send(&[NodeId(1)], &sized(PIECE));
+    a.mesh.send(&[NodeId(1)], &sized(MAX_FRAME));
     a.mesh.flush();
     tokio::time::pause();
     tokio::time::advance(2 * crate::link::STALL_LIMIT).await;
@@ -769,7 +769,7 @@ async fn a_puppet_reads_what_a_mesh_sends() {
         a.ups(1, 2) == 1
     })
     .await;
-    let sent = sized(3 * PIECE);
+    let sent = sized(3 * MAX_FRAME);
     a.mesh.send(&[NodeId(1)], &sent);
     let mut decoder = Decoder::default();
     let mut got = Vec::new();
