@@ -35,6 +35,7 @@ mod identity;
 pub mod inherited;
 mod inject;
 pub mod jobs_folder;
+mod keeper;
 mod output;
 pub mod user_namespace;
 
@@ -69,7 +70,6 @@ pub fn run(args: NodeArgs) -> ExitCode {
         std::process::abort();
     }));
     let id = NodeId(args.id);
-    identity::name_process(id, protocol::status::RoleName::Recovering);
     if !identity::has_parent(args.supervisor) {
         return ExitCode::from(3);
     }
@@ -86,11 +86,16 @@ pub fn run(args: NodeArgs) -> ExitCode {
 fn start(args: NodeArgs) -> Result<(), NodeError> {
     let fd = args.control_fd;
     let control = inherited::take(fd).ok_or(NodeError::NotInherited { fd })?;
+    let id = NodeId(args.id);
+    // Before this process has a name, which the keeper would have too for a moment.
+    if let Err(error) = keeper::start(id) {
+        tracing::debug!("this node has no keeper: {error}");
+    }
+    identity::name_process(id, protocol::status::RoleName::Recovering);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let id = NodeId(args.id);
         let incarnation = Incarnation(args.incarnation);
         let term = Term(args.term);
         let control = open_control(control)?;

@@ -17,8 +17,8 @@ const BASE: usize = 24;
 /// What a node has open for each peer: a link in either direction, and for a moment their successors.
 const EACH: usize = 4;
 
-/// The threads of a node at most: the loop, arithmetic, files, large texts, standard output; and the processes
-/// and threads beside all nodes.
+/// The threads of a node at most: the loop, arithmetic, files, large texts, standard output, and its keeper; and
+/// the processes and threads beside all nodes.
 const THREADS: rlim_t = 8;
 const OTHER_THREADS: rlim_t = 4;
 

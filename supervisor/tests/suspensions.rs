@@ -19,11 +19,14 @@ use nix::unistd::Pid;
 /// Longer than the nodes take to suspect each other.
 const LONG: Duration = Duration::from_secs(2);
 
-/// Everything below a process, and itself.
+/// Everything below a process, and itself; but for keepers, which do nothing before their node ends.
 fn family(pid: Pid) -> Vec<Pid> {
     let mut all = vec![pid];
+    let is_keeper = |pid| process_name(pid).is_some_and(|name| name.starts_with("keeper-"));
     for child in children(pid) {
-        all.extend(family(child));
+        if !is_keeper(child) {
+            all.extend(family(child));
+        }
     }
     all
 }
