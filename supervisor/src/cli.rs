@@ -28,9 +28,9 @@ pub(crate) use crate::cli::metrics::MetricsArgs;
 pub(crate) use crate::cli::top::TopArgs;
 pub(crate) use crate::cli::verdict::VerdictArgs;
 
-/// The hidden command that makes this executable a node.
+/// The command that makes this executable a node.
 pub(crate) const NODE: &str = "node";
-/// The hidden command that makes it what watches the jobs directory.
+/// The command that makes it what watches the jobs directory.
 pub(crate) const WATCH: &str = "watch";
 
 /// Factorials by a cluster of processes that survives the death of any of them.
@@ -156,11 +156,21 @@ pub(crate) enum Command {
     /// Print what a shell needs to complete the commands and their options.
     #[command(after_help = completions::HELP)]
     Completions(CompletionsArgs),
-    /// Be a node; started by the supervisor alone.
-    #[command(name = NODE, hide = true)]
+    /// What the supervisor starts.
+    #[command(skip)]
+    Part(Part),
+}
+
+/// What the supervisor alone starts. Read apart from the commands of users, whose help every process of
+/// a cluster would else make first.
+#[derive(Debug, Parser)]
+#[command(name = "bullpen")]
+pub(crate) enum Part {
+    /// Be a node.
+    #[command(name = NODE)]
     Node(Box<NodeArgs>),
-    /// Watch the jobs directory; started by the supervisor alone.
-    #[command(name = WATCH, hide = true)]
+    /// Watch the jobs directory.
+    #[command(name = WATCH)]
     Watch(WatchArgs),
 }
 

@@ -68,8 +68,8 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
-use crate::cli::Command;
 use crate::cli::environment::{self, Refusal, Variables};
+use crate::cli::{Command, Part};
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::stderr::{JsonStderr, Stderr};
@@ -147,8 +147,8 @@ fn run(command: Command, variables: &Variables, signals: Option<Signals>) -> Exi
         Command::Metrics(args) => {
             report(signals().and_then(|signals| metrics::run(&args, signals)))
         }
-        Command::Watch(args) => report(watch::run(&args)),
-        Command::Node(args) => {
+        Command::Part(Part::Watch(args)) => report(watch::run(&args)),
+        Command::Part(Part::Node(args)) => {
             // Where results are not logged, a person waits for them and wants no chatter.
             let level = if args.config.log_results {
                 LevelFilter::INFO

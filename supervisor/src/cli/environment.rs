@@ -7,9 +7,9 @@ use std::ffi::OsStr;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser};
 
-use super::{Cli, Command};
+use super::{Cli, Command, NODE, Part, WATCH};
 
 /// The settings of a command that come from the environment.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +46,13 @@ pub(crate) enum Refusal {
 ///
 /// See [`Refusal`].
 pub(crate) fn parse() -> Result<(Command, Variables), Refusal> {
-    let matches = match command().try_get_matches() {
+    let word = env::args_os().nth(1).unwrap_or_default();
+    if word == NODE || word == WATCH {
+        let part = Part::try_parse().map_err(Refusal::Usage)?;
+        return Ok((Command::Part(part), Variables::default()));
+    }
+    let mut command = command();
+    let matches = match command.try_get_matches_from_mut(env::args_os()) {
         Ok(matches) => matches,
         // It lists empty variables, too.
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
@@ -61,7 +67,7 @@ pub(crate) fn parse() -> Result<(Command, Variables), Refusal> {
             });
         }
     };
-    let variables = Variables::of(&matches);
+    let variables = Variables::of(&command, &matches);
     let cli = Cli::from_arg_matches(&matches).map_err(Refusal::Usage)?;
     Ok((cli.command, variables))
 }
@@ -127,8 +133,7 @@ impl Variable {
 }
 
 impl Variables {
-    fn of(matches: &ArgMatches) -> Variables {
-        let all = command();
+    fn of(all: &clap::Command, matches: &ArgMatches) -> Variables {
         let Some((name, matches)) = matches.subcommand() else {
             return Variables::default();
         };

@@ -84,8 +84,8 @@ fn the_supervisors_command_line_for_a_node_is_understood() {
         "bullpen {NODE} --id 3 --incarnation 7 --term 2 --control-fd 5 --supervisor 1 \
          --run-dir /run/bullpen --jobs jobs --config {config}"
     );
-    let parsed = Cli::try_parse_from(command.split_whitespace()).unwrap();
-    let Command::Node(args) = parsed.command else {
+    let parsed = Part::try_parse_from(command.split_whitespace()).unwrap();
+    let Part::Node(args) = parsed else {
         panic!("{parsed:?}");
     };
     assert_eq!((args.id, args.incarnation, args.term), (3, 7, 2));
