@@ -207,7 +207,9 @@ impl FaultSpec {
 pub(crate) struct Faults {
     config: FaultConfig,
     id: NodeId,
-    rng: StdRng,
+    seed: u64,
+    /// Made when it is first needed, which it rarely is.
+    rng: Option<StdRng>,
     /// By specification: how often its place was passed.
     passes: Vec<u64>,
 }
@@ -227,7 +229,8 @@ impl Faults {
             ^ u64::from(id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
             ^ incarnation.0.wrapping_mul(0xd1b5_4a32_d192_ed03);
         Faults {
-            rng: StdRng::seed_from_u64(seed),
+            seed,
+            rng: None,
             passes: vec![0; config.specs.len()],
             id,
             config,
@@ -260,8 +263,10 @@ impl Faults {
             }
         }
         // Both are drawn each time, so that the draws of one do not depend on the other.
-        let crash = self.rng.random_bool(self.config.crash_probability);
-        let stall = self.rng.random_bool(self.config.stall_probability);
+        let make = || StdRng::seed_from_u64(self.seed);
+        let rng = self.rng.get_or_insert_with(make);
+        let crash = rng.random_bool(self.config.crash_probability);
+        let stall = rng.random_bool(self.config.stall_probability);
         let fault = if crash {
             Some(Fault::Kill)
         } else {
