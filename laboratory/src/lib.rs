@@ -15,6 +15,7 @@ pub mod job_text;
 pub mod log;
 pub mod oracle;
 pub mod page;
+mod plan;
 pub mod processes;
 pub mod report;
 pub mod tail;

@@ -1,5 +1,4 @@
-//! Whether a text holds the digits of n!, found out without the library that computed them, and without any
-//! conversion to decimal.
+//! Whether a text holds the digits of n!, found out without anything that computed them.
 //!
 //! The value is never computed here. What is known of n! beforehand is compared with the text:
 //!

@@ -41,7 +41,7 @@ fn s2_a_lower_term_is_obeyed() {
             let seen = json!({"event": "stepped_down", "why": "promised"});
             made.add(250, 0, 3, seen);
             // Another operation, so that none is handed out twice.
-            let op = json!({"n": 1, "kind": "multiply", "level": 0, "index": 0});
+            let op = json!({"n": 2, "kind": "multiply", "level": 0, "index": 0});
             let assigned = json!({"event": "assigned", "op": op, "worker": 0});
             made.add(240, 2, 1, assigned);
             let obeyed = json!({"event": name, "coordinator": 2, "op": op});
@@ -111,7 +111,7 @@ fn s6_a_coordinator_that_computes() {
     for event in ["computing", "completed"] {
         breaks("S6", |made| {
             // Another operation, so that none is computed twice.
-            let op = json!({"n": 1, "kind": "multiply", "level": 0, "index": 0});
+            let op = json!({"n": 2, "kind": "multiply", "level": 0, "index": 0});
             let assigned = json!({"event": "assigned", "op": op, "worker": 2});
             made.add(340, 2, 1, assigned);
             made.add(345, 2, 1, json!({"event": "computing", "op": op}));
@@ -122,7 +122,7 @@ fn s6_a_coordinator_that_computes() {
     }
     // As soon as it has won.
     let wins_and_computes = |made: &mut Made, node: u64| {
-        let op = json!({"n": 1, "kind": "multiply", "level": 0, "index": 0});
+        let op = json!({"n": 2, "kind": "multiply", "level": 0, "index": 0});
         let assigned = json!({"event": "assigned", "op": op, "worker": node});
         made.add(340, 2, 1, assigned);
         made.add(700, node, 2, json!({"event": "election_won"}));
@@ -145,7 +145,7 @@ fn s6_a_coordinator_that_computes() {
     // It may again once it has stepped down.
     let mut made = Made::new();
     made.add(700, 2, 1, json!({"event": "stepped_down", "why": "gap"}));
-    made.operation(710, 2, "computing", "multiply");
+    made.operation(710, 2, "computing", 0);
     assert!(!made.broken().contains("S6"));
 }
 
@@ -154,7 +154,7 @@ fn s3_authority_without_a_coordinatorship_or_below_a_known_term() {
     let assigned = |node: u64, term: u64| {
         move |made: &mut Made| {
             // Another operation, so that none is handed out twice.
-            let op = json!({"n": 1, "kind": "multiply", "level": 0, "index": 0});
+            let op = json!({"n": 2, "kind": "multiply", "level": 0, "index": 0});
             let event = json!({"event": "assigned", "op": op, "worker": 0});
             made.add(350, node, term, event);
         }
@@ -168,7 +168,7 @@ fn s3_authority_without_a_coordinatorship_or_below_a_known_term() {
     breaks("S3", assigned(2, 2));
     for name in ["checkpointed", "product_done", "operation_reassigned"] {
         let mut made = Made::new();
-        made.operation(350, 1, name, "multiply");
+        made.operation(350, 1, name, 0);
         assert!(made.broken().contains("S3"), "{name}");
     }
     for name in ["job_accepted", "result_published", "job_done"] {
@@ -267,13 +267,13 @@ fn s11_a_dead_life_that_acts() {
         made.add_of(610, 0, 9, 1, json!({"event": "node_spawned"}));
         let following = json!({"event": "following", "coordinator": 2});
         made.add_of(620, 0, 9, 1, following);
-        let op = json!({"n": 1, "kind": "multiply", "level": 0, "index": 0});
+        let op = json!({"n": 2, "kind": "multiply", "level": 0, "index": 0});
         let assigned = json!({"event": "assigned", "op": op, "worker": 0});
         made.add(590, 2, 1, assigned);
     };
     let refused = json!({"event": "stale_refused", "what": "assign", "from": 2});
     let computes =
-        json!({"event": "computing", "op": {"n": 1, "kind": "multiply", "level": 0, "index": 0}});
+        json!({"event": "computing", "op": {"n": 2, "kind": "multiply", "level": 0, "index": 0}});
     for acts in [&refused, &computes] {
         for at in [605, 700, 9_000] {
             breaks("S11", |made| {

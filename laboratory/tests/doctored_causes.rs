@@ -246,7 +246,7 @@ fn l3_a_peer_whose_link_ended_and_that_acts_later() {
 fn s7_an_operation_that_was_taken_without_a_cause() {
     let taken = |why: &'static str| {
         move |made: &mut Made| {
-            let op = op("multiply");
+            let op = op(0);
             let taken = json!({"event": "operation_reassigned", "op": op, "why": why});
             made.add(T, 2, 1, taken);
         }
@@ -273,8 +273,7 @@ fn s7_an_operation_that_was_taken_without_a_cause() {
         taken("worker_died")(made);
     });
     let again = |made: &mut Made| {
-        let again =
-            json!({"event": "operation_recomputed", "op": op("multiply"), "why": "deadline"});
+        let again = json!({"event": "operation_recomputed", "op": op(0), "why": "deadline"});
         made.add(T + 10, 2, 1, again);
     };
     needs_proof("S7", again, taken("deadline"));
@@ -282,8 +281,8 @@ fn s7_an_operation_that_was_taken_without_a_cause() {
 
 #[test]
 fn s7_a_deadline_that_has_not_passed() {
-    let taken = |at: u64, kind: &str| {
-        let taken = json!({"event": "operation_reassigned", "op": op(kind), "why": "deadline"});
+    let taken = |at: u64, n: u64| {
+        let taken = json!({"event": "operation_reassigned", "op": op(n), "why": "deadline"});
         move |made: &mut Made| made.add(at, 2, 1, taken.clone())
     };
     let broken = |deadline: u64, spoil: &dyn Fn(&mut Made)| {
@@ -295,17 +294,17 @@ fn s7_a_deadline_that_has_not_passed() {
         let found: Vec<&str> = found.iter().map(|found| found.invariant).collect();
         found.join(" ")
     };
-    let assigned = |at: u64, kind: &str| {
-        let assigned = json!({"event": "assigned", "op": op(kind), "worker": 0});
+    let assigned = |at: u64, n: u64| {
+        let assigned = json!({"event": "assigned", "op": op(n), "worker": 0});
         move |made: &mut Made| made.add(at, 2, 1, assigned.clone())
     };
     // It was handed out at 300.
-    assert_eq!(broken(60, &taken(T, "multiply")), "S7");
-    assert_eq!(broken(5, &taken(T, "multiply")), "");
+    assert_eq!(broken(60, &taken(T, 0)), "S7");
+    assert_eq!(broken(5, &taken(T, 0)), "");
     // Again, and not so long ago; unless the coordinator slept for as long before it wrote that line.
     let again = |made: &mut Made| {
-        assigned(T - 3_000, "multiply")(made);
-        taken(T, "multiply")(made);
+        assigned(T - 3_000, 0)(made);
+        taken(T, 0)(made);
     };
     assert_eq!(broken(5, &again), "S7");
     for (ms, found) in [(1_200, ""), (500, "S7")] {
@@ -319,13 +318,13 @@ fn s7_a_deadline_that_has_not_passed() {
     for (at, found) in [(T, ""), (T - 1, "S7")] {
         let together = |made: &mut Made| {
             again(made);
-            taken(at, "decimal")(made);
+            taken(at, 1)(made);
         };
         assert_eq!(broken(5, &together), found);
     }
     // It was taken over when the coordinator began to act, at 50.
     let taken_over = |made: &mut Made| {
-        let other = json!({"n": 1, "kind": "multiply", "level": 0, "index": 0});
+        let other = op(2);
         let assigned = json!({"event": "assigned", "op": other, "worker": 0});
         made.add_of(2, 1, 2, 0, json!({"event": "election_won"}));
         made.add_of(3, 1, 2, 0, json!({"event": "acting"}));

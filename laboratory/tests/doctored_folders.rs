@@ -238,12 +238,12 @@ fn what_is_computed_again_for_another_job_needs_no_cause() {
     for (left, of_second) in [(None, "0!\n"), (Some("1!\n"), "0!\n"), (None, "")] {
         let broken = shared(|made| {
             made.add(600, 2, 1, json!({"event": "job_accepted", "job": "again"}));
-            for (at, kind) in [(610, "multiply"), (620, "decimal")] {
-                let assigned = json!({"event": "assigned", "op": op(kind), "worker": 0});
+            for (at, n) in [(610, 0), (620, 1)] {
+                let assigned = json!({"event": "assigned", "op": op(n), "worker": 0});
                 made.add(at, 2, 1, assigned);
-                made.operation(at + 1, 0, "computing", kind);
-                made.operation(at + 2, 0, "completed", kind);
-                made.operation(at + 3, 2, "checkpointed", kind);
+                made.operation(at + 1, 0, "computing", n);
+                made.operation(at + 2, 0, "completed", n);
+                made.operation(at + 3, 2, "checkpointed", n);
             }
             made.job(630, "result_published", "again");
             made.job(640, "job_done", "again");

@@ -19,24 +19,6 @@ fn the_made_up_run_is_sound() {
 }
 
 #[test]
-fn s5_a_name_outside_of_the_tree_and_a_leaf_that_nobody_completed() {
-    let done = |n: u64| json!({"event": "product_done", "n": n});
-    let mut made = Made::new();
-    made.add(350, 2, 1, done(0));
-    assert_sound(&made.run().judged());
-    breaks("S5", |made| {
-        made.add(345, 2, 1, done(5));
-    });
-    breaks("S5", |made| {
-        let fifth = json!({"n": 16, "kind": "multiply", "level": 0, "index": 4});
-        let assigned = json!({"event": "assigned", "op": fifth, "worker": 1});
-        made.add(340, 2, 1, assigned);
-        made.add(345, 1, 1, json!({"event": "computing", "op": fifth}));
-        made.add(350, 1, 1, json!({"event": "completed", "op": fifth}));
-    });
-}
-
-#[test]
 fn s4_a_wrong_value() {
     breaks("S4", |made| made.write("done/none.txt", "0!=0\n"));
     breaks("S4", |made| made.write("done/none.txt", "0!=1\n0!=1\n"));

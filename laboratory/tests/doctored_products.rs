@@ -55,7 +55,7 @@ fn a_coordinator_that_hands_out_again_what_it_knows() {
         "handed out twice, for a job that asks again for what was done",
         "S7",
         |course| {
-            course.write("done/b.job", "16!\n");
+            course.write("done/b.job", "12!\n");
             course.does_all(K, &[W0], 0..6);
             course.ends(K, "a");
             course.accepts(K, "b");
@@ -64,7 +64,7 @@ fn a_coordinator_that_hands_out_again_what_it_knows() {
         },
     );
     is_broken("again, of a job that was asked for twice", "S7", |course| {
-        course.write("done/b.job", "16!\n");
+        course.write("done/b.job", "12!\n");
         course.does_all(K, &[W0], 0..6);
         course.ends(K, "a");
         course.accepts(K, "b");

@@ -41,7 +41,7 @@ fn a_torn_line_anywhere_spoils_no_verdict() {
 fn what_an_event_proves_counts_in_a_torn_log_too() {
     let mut made = Made::new();
     made.job(505, "result_published", "none");
-    made.operation(506, 2, "computing", "multiply");
+    made.operation(506, 2, "computing", 0);
     let mut run = made.run();
     run.log = Log::parse(&[b"{\"ts\":\"2026".as_slice(), &made.text()].concat());
     assert_eq!(run.log.torn.len(), 1);
@@ -53,7 +53,7 @@ fn what_an_event_proves_counts_in_a_torn_log_too() {
 #[test]
 fn another_reign_may_be_what_is_missing() {
     let mut made = Made::new();
-    let op = json!({"n": 1, "kind": "multiply", "level": 0, "index": 0});
+    let op = json!({"n": 2, "kind": "multiply", "level": 0, "index": 0});
     let assigned = json!({"event": "assigned", "op": op, "worker": 0});
     made.add(700, 2, 2, assigned);
     assert!(made.broken().contains("S3"));
@@ -113,7 +113,7 @@ fn a_torn_line_excuses_no_more_than_could_have_stood_in_it() {
     };
     // Node 2 computes while it coordinates, since line 9.
     let mut made = Made::new();
-    made.operation(600, 2, "computing", "multiply");
+    made.operation(600, 2, "computing", 0);
     assert_eq!(torn(&made, 12, &of(0)), "S6");
     assert_eq!(torn(&made, 2, &of(2)), "S6");
     assert_eq!(torn(&made, 12, &of(2)), "");
@@ -154,7 +154,7 @@ fn a_log_whose_first_files_are_gone_excuses_what_they_may_have_told() {
         assert_eq!(laws_from(&made, first), "", "from line {first}");
     }
     let mut made = Made::new();
-    made.operation(600, 2, "computing", "multiply");
+    made.operation(600, 2, "computing", 0);
     // With the line that tells that it acts, and without.
     assert_eq!(laws_from(&made, 8), "S6");
     assert_eq!(laws_from(&made, 9), "");

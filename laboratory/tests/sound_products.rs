@@ -162,7 +162,7 @@ fn whatever_is_done_again_where_nobody_can_know_better_is_sound() {
 #[test]
 fn whatever_is_done_again_for_another_job_is_sound() {
     is_sound("the job is over, and all say so", |course| {
-        course.write("done/b.job", "16!\n");
+        course.write("done/b.job", "12!\n");
         course.does_all(K, &[W0, W1], 0..6);
         course.ends(K, "a");
         course.accepts(K, "b");
@@ -170,7 +170,7 @@ fn whatever_is_done_again_for_another_job_is_sound() {
         course.ends(K, "b");
     });
     is_sound("who committed it dies before it says so", |course| {
-        course.write("done/b.job", "16!\n");
+        course.write("done/b.job", "12!\n");
         course.does_all(K, &[W0, W1], 0..6);
         course.dies(K, &[W0, W1, W2]);
         course.takes_over(W2, 2, &[W0, W1], &[]);
@@ -181,8 +181,8 @@ fn whatever_is_done_again_for_another_job_is_sound() {
     is_sound(
         "a stopped coordinator says late that it took it",
         |course| {
-            course.write("done/b.job", "16!\n");
-            course.write("done/c.job", "16!\n");
+            course.write("done/b.job", "12!\n");
+            course.write("done/c.job", "12!\n");
             course.supervise(K, json!({"event": "node_stopped"}), &[]);
             course.takes_over(W2, 2, &[W0, W1], &[]);
             course.accepts(W2, "a");
@@ -200,10 +200,10 @@ fn whatever_is_done_again_for_another_job_is_sound() {
         },
     );
     is_sound("it fails, and is asked for again", |course| {
-        course.write("failed/a.job", "16!\n");
+        course.write("failed/a.job", "12!\n");
         course.computes(K, W0, 0);
         course.tell(K, json!({"event": "job_rejected", "job": "a"}), &[]);
-        course.write("done/b.job", "16!\n");
+        course.write("done/b.job", "12!\n");
         course.accepts(K, "b");
         course.does_all(K, &[W1, W0], 0..6);
     });

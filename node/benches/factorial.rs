@@ -21,6 +21,7 @@ use arithmetic::number::{self, BASE, Number, Primes};
 use malachite_base::num::arithmetic::traits::Factorial;
 use malachite_nz::natural::Natural;
 use nix::sys::resource::{UsageWho, getrusage};
+use protocol::plan::{Method, Shape};
 
 /// Checked by the digits of the library up to here; above, that takes too long.
 const CHECKED: u32 = 2_000_000;
@@ -64,10 +65,10 @@ fn run(n: u32) {
     });
     let primes = primes.up_to(n);
     let row = |bit: u32| -> Vec<Number> {
-        let leaves = primes.count(bit).div_ceil(4) as u32;
-        let runs = (0..leaves).step_by(RUN);
-        runs.flat_map(|start| primes.leaves(bit, start..leaves.min(start + RUN as u32)))
-            .collect()
+        let runs = (0..u32::MAX).step_by(RUN);
+        let leaves = runs.flat_map(|start| primes.leaves(bit, start..start + RUN as u32));
+        // A leaf that is beyond the last has no primes.
+        leaves.take_while(|leaf| *leaf != Number::one()).collect()
     };
     let mut rows: Vec<_> = measure(&format!("{n}!, leaves"), 1, || {
         (0..u32::BITS).map(row).collect()
@@ -109,7 +110,11 @@ fn check(n: u32, factorial: &Number) {
         .rev()
         .map(|word| format!("{:016}", u64::from_le_bytes(*word)))
         .collect();
-    text.extend(std::iter::repeat_n('0', number::tens(n) as usize));
+    let powers = Shape {
+        method: Method::Powers,
+        ..Shape::default()
+    };
+    text += &"0".repeat(powers.plan(n).zeros() as usize);
     let expected = Natural::factorial(n.into()).to_string();
     assert!(text.trim_start_matches('0') == expected, "{n}! is wrong");
 }

@@ -2,11 +2,6 @@
 //! multiplication.
 
 mod compute;
-mod decimal;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "nothing computes by it yet")
-)]
 mod number;
 
 use std::io;
@@ -23,6 +18,7 @@ use protocol::plan::OperationId;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use self::compute::compute;
+use self::number::Primes;
 
 /// Results are handed over together, but none waits longer than this for others.
 const BATCH_TIME: Duration = Duration::from_micros(200);
@@ -175,6 +171,7 @@ fn run(
     finished: &UnboundedSender<Vec<Product>>,
     current: &AtomicU64,
 ) {
+    let mut primes = Primes::default();
     while let Ok(first) = queue.recv() {
         let mut products = Vec::new();
         let begun = Instant::now();
@@ -187,7 +184,7 @@ fn run(
                         return;
                     }
                 }
-                let value = compute(request.task);
+                let value = compute(request.task, &mut primes);
                 products.push(Product {
                     operation: request.operation,
                     value,
@@ -208,11 +205,12 @@ fn run(
 /// Whether a task takes so long that nothing finished should wait for it.
 fn is_long(task: &Task) -> bool {
     let bytes = match task {
-        Task::Numbers(_) => 0,
-        Task::Products(values) => values.iter().map(Bytes::len).sum(),
+        Task::Numbers(_) | Task::Primes { .. } => 0,
         Task::Block { below, .. } => below.len(),
-        Task::Decimal { value, .. } => value.len(),
-        Task::Convert { .. } => return true,
+        Task::Products(values) | Task::Step(values) | Task::Join(values) => {
+            values.iter().map(Bytes::len).sum()
+        }
+        Task::Part { .. } => return true,
     };
     bytes > SHORT_BYTES
 }

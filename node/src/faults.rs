@@ -356,12 +356,12 @@ mod tests {
         let mut faults = faults(&["at=before-compute,n=13,level=1,do=kill"], 0);
         assert_eq!(faults.pass(Point::BeforeCompute, Some(plan.leaf(0))), None);
         assert_eq!(
-            faults.pass(Point::BeforeCompute, Some(Plan::new(14).root())),
+            faults.pass(Point::BeforeCompute, Some(Plan::new(14).last())),
             None
         );
         assert!(
             faults
-                .pass(Point::BeforeCompute, Some(plan.root()))
+                .pass(Point::BeforeCompute, Some(plan.last()))
                 .is_some()
         );
     }

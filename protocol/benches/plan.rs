@@ -5,41 +5,43 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use protocol::plan::{OperationId, Plan, Shape};
+use protocol::plan::{Method, OperationId, Plan, Shape};
 
 const N: u32 = 1_000_000;
 
-fn walk(plan: &Plan) -> Vec<OperationId> {
-    let block = plan.block(plan.leaf(plan.leaves() / 3));
-    let leaf = plan.leaf(block.start);
-    std::iter::successors(Some(leaf), |&id| plan.parent(id)).collect()
+/// From the last operation down to a leaf of the largest tree.
+fn path(plan: &Plan) -> Vec<OperationId> {
+    let below = |&id: &OperationId| plan.operands(id).products().last().copied();
+    std::iter::successors(Some(plan.last()), below).collect()
 }
 
 fn plan(criterion: &mut Criterion) {
-    let shape = Shape::default();
-    let plan = shape.plan(N);
-    let path = walk(&plan);
-    let mut group = criterion.benchmark_group("plan of 1000000!");
-    group.bench_function("new", |bencher| bencher.iter(|| shape.plan(black_box(N))));
-    group.throughput(Throughput::Elements(path.len() as u64));
-    group.bench_function("parents, leaf to root", |bencher| {
-        bencher.iter(|| walk(black_box(&plan)));
-    });
-    group.bench_function("operands of each", |bencher| {
-        bencher.iter(|| {
-            for &id in black_box(&path) {
-                black_box(plan.operands(id));
-            }
+    for method in [Method::Tree, Method::Powers] {
+        let shape = Shape {
+            method,
+            ..Shape::default()
+        };
+        let plan = shape.plan(N);
+        let path = path(&plan);
+        let mut group = criterion.benchmark_group(format!("plan of 1000000!, {method}"));
+        group.bench_function("new", |bencher| bencher.iter(|| shape.plan(black_box(N))));
+        group.throughput(Throughput::Elements(path.len() as u64));
+        let mut each = |what: &str, ask: fn(&Plan, OperationId)| {
+            group.bench_function(format!("{what} of each, leaf to last"), |bencher| {
+                bencher.iter(|| black_box(&path).iter().for_each(|&id| ask(&plan, id)));
+            });
+        };
+        each("what needs it", |plan, id| {
+            black_box(plan.needed_by(id));
         });
-    });
-    group.bench_function("span of each", |bencher| {
-        bencher.iter(|| {
-            for &id in black_box(&path) {
-                black_box(plan.span(id));
-            }
+        each("operands", |plan, id| {
+            black_box(plan.operands(id));
         });
-    });
-    group.finish();
+        each("span", |plan, id| {
+            black_box(plan.span(id));
+        });
+        group.finish();
+    }
 }
 
 criterion_group!(benches, plan);

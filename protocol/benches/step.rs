@@ -1,5 +1,5 @@
-//! What `Node::step` costs: a coordinator of five workers, and one of the workers, while a product
-//! tree goes through them, 64 messages' worth at a time: operations in blocks, as they are, and each
+//! What `Node::step` costs: a coordinator of five workers, and one of the workers, while a plan
+//! goes through them, 64 messages' worth at a time: operations in blocks, as they are, and each
 //! by itself. The values are short and no arithmetic is done, so what is measured is the protocol
 //! alone.
 
@@ -17,7 +17,7 @@ use protocol::config::Config;
 use protocol::event::{Action, Event};
 use protocol::id::{Epoch, NodeId};
 use protocol::message::{Message, Product};
-use protocol::plan::{OperationId, Shape};
+use protocol::plan::{Method, OperationId, Shape};
 
 use solo::{Actions, FIRST, Solo, epoch};
 
@@ -29,7 +29,7 @@ const STEPS: usize = 40;
 /// Bytes of an operation's value.
 const VALUE: usize = 16;
 
-const SHAPES: [(&str, Shape); 2] = [
+const SHAPES: [(&str, Shape); 3] = [
     (
         "in blocks",
         Shape {
@@ -38,6 +38,14 @@ const SHAPES: [(&str, Shape); 2] = [
         },
     ),
     ("one by one", Shape::SINGLE),
+    (
+        "of prime powers in blocks",
+        Shape {
+            method: Method::Powers,
+            least_blocks: 64,
+            cut_from: 100_000,
+        },
+    ),
 ];
 
 fn config(shape: Shape) -> Config {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::message::Product;
-use crate::plan::{Kind, OperationId, Shape};
+use crate::plan::{OperationId, Shape};
 use crate::products::{Insertion, Products};
 
 /// Most bytes of products that one message carries, unless a single one is larger: so that a
@@ -104,11 +104,9 @@ impl Snapshot {
 
     /// What a peer that holds this, in order, lacks of what is held.
     pub(crate) fn lacking(&self, theirs: &[OperationId]) -> Vec<Product> {
-        // What both hold covers nothing else of what is held here, except that operations of a
-        // conversion may cover something together.
+        // What both hold covers nothing else of what is held here.
         let mut cover = Products::new(self.shape);
-        let converted = theirs.iter().filter(|id| id.kind != Kind::Multiply);
-        for id in self.others(theirs).into_iter().chain(converted.copied()) {
+        for id in self.others(theirs) {
             cover.insert(id, ());
         }
         let mut theirs = theirs.iter().peekable();
@@ -140,6 +138,7 @@ pub(crate) fn batches(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Kind;
 
     fn leaf(n: u32, index: u32) -> OperationId {
         OperationId {

@@ -15,7 +15,7 @@ use crate::inbox::Inbox;
 use crate::jobs::Jobs;
 use crate::message::{Inventory, Message, Product, Update};
 use crate::peer::Link;
-use crate::plan::{Kind, OperationId};
+use crate::plan::OperationId;
 use crate::pool::Pool;
 use crate::products::Insertion;
 use crate::timer::Timer;
@@ -281,10 +281,10 @@ impl Coordinator {
                     self.large.push((from, product));
                 }
                 self.work.finished(id, &core.checkpoint.products);
-                if id == plan.root() {
-                    core.trace(Trace::ProductDone { n: id.n });
-                } else if id.kind != Kind::Multiply {
-                    self.converted(core, id.n);
+                if id == plan.last() {
+                    let (n, plan) = (id.n, plan.method());
+                    core.trace(Trace::ProductDone { n, plan });
+                    self.factorial_done(core, n);
                 }
             }
             Insertion::Same | Insertion::Covered => {
@@ -293,19 +293,6 @@ impl Coordinator {
                 }
             }
             Insertion::Differs => core.values_differ(id),
-        }
-    }
-
-    /// An operation of a conversion is done: with others it may cover what somebody has, or make the
-    /// digits complete.
-    fn converted(&mut self, core: &mut Core, n: u32) {
-        for id in self.pool.assigned_of(n) {
-            if core.checkpoint.covers(id) {
-                self.pool.release(id);
-            }
-        }
-        if core.checkpoint.products.has_digits(n) {
-            self.factorial_done(core, n);
         }
     }
 

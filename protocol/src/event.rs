@@ -1,6 +1,6 @@
 //! What goes into [`Node::step`](crate::node::Node::step) and what comes out of it.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +11,6 @@ use crate::file::{FileCall, FileReply, FileTag};
 use crate::id::{Epoch, Incarnation, NodeId, Term};
 use crate::message::{Message, Product};
 use crate::plan::OperationId;
-use crate::plan::conversion::{Cut, LeftOut};
 use crate::status::RoleName;
 use crate::timer::Timer;
 use crate::trace::Trace;
@@ -161,6 +160,16 @@ pub enum Action {
 pub enum Task {
     /// For each operation, multiply up to four numbers; none at all gives 1.
     Numbers(Vec<RangeInclusive<u32>>),
+    /// For each leaf, multiply up to four primes, of those up to n whose exponent in n!, tens left out, has
+    /// a bit: leaf `i` has those from `4 i` on, the smallest first.
+    Primes {
+        /// Of n!.
+        n: u32,
+        /// Which bit.
+        bit: u8,
+        /// The leaves.
+        leaves: Range<u32>,
+    },
     /// Multiply up to four products.
     Products(Vec<Bytes>),
     /// For each operation, multiply the next few values of a block.
@@ -170,20 +179,15 @@ pub enum Task {
         /// How many values, up to four, go into each operation.
         groups: Vec<u8>,
     },
-    /// Convert a product to the decimal digits of n!.
-    Decimal {
-        /// The product.
-        value: Bytes,
-        /// What n! has beside it.
-        left_out: LeftOut,
+    /// A step of the chain: F · (F · P), of F and, if there are any primes, P.
+    Step(Vec<Bytes>),
+    /// One of the [`PARTS`](crate::plan::PARTS) of a step, which make it once they are put together.
+    Part {
+        /// What goes into the step.
+        step: Vec<Bytes>,
+        /// Which part.
+        index: u8,
     },
-    /// One operation of a split conversion.
-    Convert {
-        /// Which of them.
-        operation: OperationId,
-        /// How the digits are cut.
-        cut: Cut,
-        /// What goes into it.
-        operands: Vec<Bytes>,
-    },
+    /// Put the parts of a step together.
+    Join(Vec<Bytes>),
 }

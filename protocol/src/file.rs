@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::decimal::Decimal;
+
 /// The folders of a jobs directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Folder {
@@ -89,7 +91,7 @@ pub enum FileCall {
         /// Its name in that folder until it is whole.
         part: Vec<u8>,
         /// The content, in parts, one after the other.
-        content: Vec<Bytes>,
+        content: Vec<Content>,
         /// Whoever may read this file, the job's, may read the new one, and nobody else.
         like: FilePath,
     },
@@ -98,6 +100,54 @@ pub enum FileCall {
     /// Sync folders, so that what was renamed in them survives a crash of the machine; replied by
     /// [`FileReply::Ok`].
     Sync(Vec<Folder>),
+}
+
+/// A part of the content of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Content {
+    /// Text as it is.
+    Text(Bytes),
+    /// A number, printed when it is written.
+    Number(Decimal),
+}
+
+impl Content {
+    /// Bytes that it takes in the file.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Content::Text(text) => text.len() as u64,
+            Content::Number(number) => number.digits(),
+        }
+    }
+
+    /// The bytes, piece by piece, none of them large.
+    pub fn pieces(&self) -> impl Iterator<Item = Bytes> + '_ {
+        let (text, number) = match self {
+            Content::Text(text) => (Some(text.clone()), None),
+            Content::Number(number) => (None, Some(number.pieces())),
+        };
+        text.into_iter().chain(number.into_iter().flatten())
+    }
+
+    /// The last bytes, `most` of them if there are so many.
+    pub fn last(&self, most: usize) -> Vec<u8> {
+        match self {
+            Content::Text(text) => text[text.len().saturating_sub(most)..].to_vec(),
+            Content::Number(number) => number.last(most),
+        }
+    }
+}
+
+impl From<&'static str> for Content {
+    fn from(text: &'static str) -> Content {
+        Content::Text(Bytes::from_static(text.as_bytes()))
+    }
+}
+
+impl From<String> for Content {
+    fn from(text: String) -> Content {
+        Content::Text(text.into())
+    }
 }
 
 /// How a file call ended.

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use glob::Pattern;
 use sha2::{Digest, Sha256};
 
-use crate::plan::conversion::most_digits;
+use crate::decimal::Decimal;
+use crate::file::Content;
+use crate::plan::most_digits;
 use crate::printable::printable;
 
 pub use self::ignored::is_ignored;
@@ -231,16 +233,9 @@ fn short_hash(bytes: &[u8]) -> u32 {
 }
 
 /// The text of a finished job, in parts: a line `N!=digits` each.
-///
-/// The digits of a factorial may come in parts too.
-pub fn result_text(results: impl Iterator<Item = (u32, Vec<Bytes>)>) -> Vec<Bytes> {
-    results
-        .flat_map(|(n, digits)| {
-            std::iter::once(Bytes::from(format!("{n}!=")))
-                .chain(digits)
-                .chain([Bytes::from_static(b"\n")])
-        })
-        .collect()
+pub fn result_text(results: impl Iterator<Item = (u32, Decimal)>) -> Vec<Content> {
+    let line = |(n, value)| [format!("{n}!=").into(), Content::Number(value), "\n".into()];
+    results.flat_map(line).collect()
 }
 
 /// Whether a text has exactly the left sides of these factorials, each with digits on the right.
@@ -260,22 +255,19 @@ pub fn answers(text: &[u8], factorials: &[u32]) -> bool {
 }
 
 /// The log line of one result, with its newline: whole up to `limit` digits, else its two ends.
-///
-/// The digits may come in parts.
-pub fn log_line(n: u32, digits: &[impl AsRef<[u8]>], limit: usize, job: &str) -> Bytes {
+pub fn log_line(n: u32, value: &Content, limit: usize, job: &str) -> Bytes {
     const SHOWN: usize = 20;
-    let digits = digits.iter().map(AsRef::as_ref);
-    let length: usize = digits.clone().map(<[u8]>::len).sum();
+    let length = value.bytes();
     let mut line = format!("{n}!=").into_bytes();
-    if length <= limit || length <= 2 * SHOWN {
-        // A part at a time: lines may be long, and this is done in the midst of a step.
-        digits.for_each(|part| line.extend_from_slice(part));
+    if length <= limit.max(2 * SHOWN) as u64 {
+        // A piece at a time: lines may be long, and this is done in the midst of a step.
+        value
+            .pieces()
+            .for_each(|piece| line.extend_from_slice(&piece));
     } else {
-        line.extend(digits.clone().flatten().take(SHOWN));
+        line.extend(value.pieces().flatten().take(SHOWN));
         line.extend_from_slice("…".as_bytes());
-        let end = digits.flatten().rev().take(SHOWN);
-        let end: Vec<u8> = end.copied().collect();
-        line.extend(end.iter().rev());
+        line.extend(value.last(SHOWN));
         let job = printable(job);
         line.extend_from_slice(format!(" ({length} digits, whole in done/{job}.txt)").as_bytes());
     }

@@ -21,6 +21,7 @@ mod coordinator;
 mod core;
 mod damping;
 pub mod deaths;
+pub mod decimal;
 mod election;
 pub mod event;
 pub mod file;

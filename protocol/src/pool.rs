@@ -169,6 +169,7 @@ impl Pool {
     pub(crate) fn release_covered_by(&mut self, plan: &Plan, id: OperationId) {
         let covered: Vec<OperationId> = plan
             .below(id)
+            .into_iter()
             .flat_map(|range| self.holders.range(range).map(|(&held, _)| held))
             .collect();
         self.release(id);

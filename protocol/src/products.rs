@@ -3,18 +3,20 @@
 mod weighed;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 use self::weighed::{Weighed, Weight};
+use crate::decimal::Decimal;
 use crate::plan::{Kind, OperationId, Plan, Shape};
 
 /// Finished operations of any number of factorials, each with a `V` (its value, or nothing).
 ///
-/// An operation is *covered* when it is in here itself, or when all operations that need its product
-/// are covered. Inserting one removes all that is covered without being in here, so what is in here
-/// is the frontier between done and not done, about one result in size. Multiplications are stored as
-/// disjoint spans of leaves, which makes "is it covered" a single look-up.
+/// An operation is *covered* when it is in here itself, or one that was made of it. Inserting one removes
+/// all that it covers, so what is in here is the frontier between done and not done, about one result in
+/// size. Operations are stored as disjoint spans of leaves, which makes "is it covered" a single look-up;
+/// only parts of steps stand beside them, until the step is done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Products<V> {
     shape: Shape,
@@ -26,10 +28,10 @@ pub(crate) struct Products<V> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Frontier<V> {
     plan: Plan,
-    /// Finished multiplications by the first leaf of their span.
-    multiplied: Weighed<u32, Finished<V>>,
-    /// Finished operations of the conversion.
-    converted: Weighed<OperationId, V>,
+    /// Finished operations by the first leaf of their span.
+    finished: Weighed<u32, Finished<V>>,
+    /// Finished parts.
+    parts: Weighed<OperationId, V>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,26 +68,22 @@ impl<V: PartialEq + Weight> Products<V> {
     pub(crate) fn insert(&mut self, id: OperationId, value: V) -> Insertion {
         let frontier = self.factorials.entry(id.n).or_insert_with(|| Frontier {
             plan: self.shape.plan(id.n),
-            multiplied: Weighed::new(),
-            converted: Weighed::new(),
+            finished: Weighed::new(),
+            parts: Weighed::new(),
         });
-        match frontier.get(id) {
-            Some(present) if *present == value => return Insertion::Same,
-            Some(_) => return Insertion::Differs,
-            None if frontier.covers(id) => return Insertion::Covered,
+        match frontier.evidence(id) {
+            Some((held, present)) if held == id && *present == value => return Insertion::Same,
+            Some((held, _)) if held == id => return Insertion::Differs,
+            Some(_) => return Insertion::Covered,
             None => {}
         }
         self.weight -= frontier.weight();
-        if id.kind == Kind::Multiply {
-            frontier.remove_covered_by(id);
-            let span = frontier.plan.span(id);
-            let end = span.end;
-            frontier
-                .multiplied
-                .insert(span.start, Finished { end, id, value });
+        frontier.remove_covered_by(id);
+        if id.kind == Kind::Part {
+            frontier.parts.insert(id, value);
         } else {
-            frontier.converted.insert(id, value);
-            frontier.prune();
+            let Range { start, end } = frontier.plan.span(id);
+            frontier.finished.insert(start, Finished { end, id, value });
         }
         self.weight += frontier.weight();
         Insertion::New
@@ -109,26 +107,23 @@ impl<V> Products<V> {
 
     /// Whether an operation, or one made of it, is in here.
     pub(crate) fn covers(&self, id: OperationId) -> bool {
-        let frontier = self.factorials.get(&id.n);
-        frontier.is_some_and(|frontier| frontier.covers(id))
+        self.evidence(id).is_some()
     }
 
-    /// What shows that `id` is done: itself, or operations that were made of it; nothing if it is
-    /// not.
-    pub(crate) fn evidence(&self, id: OperationId) -> Vec<(OperationId, &V)> {
-        let frontier = self.factorials.get(&id.n);
-        frontier.map_or_else(Vec::new, |frontier| frontier.evidence(id))
+    /// What shows that `id` is done: itself, or an operation that was made of it.
+    pub(crate) fn evidence(&self, id: OperationId) -> Option<(OperationId, &V)> {
+        self.factorials.get(&id.n)?.evidence(id)
     }
 
     /// The value of exactly this operation.
     pub(crate) fn get(&self, id: OperationId) -> Option<&V> {
-        self.factorials.get(&id.n)?.get(id)
+        let (held, value) = self.evidence(id)?;
+        (held == id).then_some(value)
     }
 
-    /// Whether all digits of n! are in here.
-    pub(crate) fn has_digits(&self, n: u32) -> bool {
-        let mut digits = self.shape.plan(n).digits();
-        digits.all(|id| self.get(id).is_some())
+    /// Whether n! is in here.
+    pub(crate) fn has_factorial(&self, n: u32) -> bool {
+        self.get(self.shape.plan(n).last()).is_some()
     }
 
     /// The factorials of which anything is in here.
@@ -163,18 +158,6 @@ impl<V: Weight> Products<V> {
         self.weight
     }
 
-    /// Drops what another has, or has what was made of it.
-    pub(crate) fn remove_all_covered(&mut self, other: &Products<V>) {
-        for frontier in self.factorials.values_mut() {
-            frontier.converted.retain(|&id, _| !other.covers(id));
-            frontier
-                .multiplied
-                .retain(|_, finished| !other.covers(finished.id));
-        }
-        self.factorials.retain(|_, frontier| !frontier.is_empty());
-        self.weight = self.factorials.values().map(Frontier::weight).sum();
-    }
-
     /// Drops `id` and all that it covers by itself.
     pub(crate) fn remove_covered_by(&mut self, id: OperationId) {
         if let Some(frontier) = self.factorials.get_mut(&id.n) {
@@ -196,136 +179,63 @@ impl<V: Weight> Products<V> {
 }
 
 impl Products<Bytes> {
-    /// The digits of n!, in parts, if all are in here.
-    pub(crate) fn digits(&self, n: u32) -> Option<Vec<Bytes>> {
-        let pieces = self.shape.plan(n).digits().map(|id| self.get(id).cloned());
-        let mut pieces = pieces.collect::<Option<Vec<Bytes>>>()?;
-        // Pieces are of one width, and the first ones may begin with zeros.
-        for piece in &mut pieces {
-            let zeros = piece.iter().take_while(|&&digit| digit == b'0').count();
-            piece.advance(zeros);
-            if !piece.is_empty() {
-                break;
-            }
-        }
-        Some(pieces)
+    /// The digits of n!, if it is in here.
+    pub(crate) fn factorial(&self, n: u32) -> Option<Decimal> {
+        let plan = self.shape.plan(n);
+        let value = self.get(plan.last())?.clone();
+        Some(Decimal::new(value, plan.zeros()))
     }
 }
 
 impl<V> Frontier<V> {
     fn is_empty(&self) -> bool {
-        self.multiplied.is_empty() && self.converted.is_empty()
+        self.finished.is_empty() && self.parts.is_empty()
     }
 
-    fn get(&self, id: OperationId) -> Option<&V> {
-        if id.kind != Kind::Multiply {
-            return self.converted.get(&id);
+    fn evidence(&self, id: OperationId) -> Option<(OperationId, &V)> {
+        if id.kind == Kind::Part
+            && let Some(value) = self.parts.get(&id)
+        {
+            return Some((id, value));
         }
-        self.multiplying(id)
-            .filter(|found| found.id == id)
-            .map(|found| &found.value)
-    }
-
-    fn covers(&self, id: OperationId) -> bool {
-        if id.kind == Kind::Multiply {
-            self.multiplying(id).is_some() || self.is_product_needless()
-        } else {
-            self.converted.contains_key(&id) || self.is_needless(id)
-        }
-    }
-
-    /// The finished multiplication that is `id` or was made of it.
-    fn multiplying(&self, id: OperationId) -> Option<&Finished<V>> {
         let span = self.plan.span(id);
-        let (_, found) = self.multiplied.last_up_to(span.start)?;
-        // Blocks one above the other have one span.
-        (found.end >= span.end && found.id.level >= id.level).then_some(found)
-    }
-
-    /// Whether all that needs n! is covered.
-    fn is_product_needless(&self) -> bool {
-        // Most of the time nothing has been made of it, and it is asked for each multiplication.
-        let last = self.converted.last_key_value();
-        last.is_some_and(|(id, _)| id.kind.is_made_of_product())
-            && self.is_needless(self.plan.root())
-    }
-
-    /// Whether all operations that need `id` are covered, and there are any.
-    fn is_needless(&self, id: OperationId) -> bool {
-        let needed_by = self.plan.needed_by(id);
-        !needed_by.is_empty() && needed_by.into_iter().all(|other| self.covers(other))
-    }
-
-    fn evidence(&self, id: OperationId) -> Vec<(OperationId, &V)> {
-        let itself = match id.kind {
-            Kind::Multiply => self.multiplying(id).map(|found| (found.id, &found.value)),
-            _ => self.converted.get(&id).map(|value| (id, value)),
-        };
-        match itself {
-            Some(found) => vec![found],
-            None if self.covers(id) => {
-                let made = |&(id, _): &(&OperationId, &V)| id.kind.is_made_of_product();
-                let made = self.converted.iter().filter(made);
-                made.map(|(&id, value)| (id, value)).collect()
-            }
-            None => Vec::new(),
-        }
+        let (_, found) = self.finished.last_up_to(span.start)?;
+        // Several may have one span, one above the other. A part has that of its step.
+        let is_made_of_it =
+            found.end >= span.end && self.plan.height(found.id) >= self.plan.height(id);
+        is_made_of_it.then_some((found.id, &found.value))
     }
 
     fn done(&self) -> u64 {
-        let multiplied = if self.is_product_needless() {
-            self.plan.covered(self.plan.root())
-        } else {
-            let finished = self.multiplied.values();
-            finished
-                .map(|finished| self.plan.covered(finished.id))
-                .sum()
-        };
-        let converted = self.plan.conversion().filter(|&id| self.covers(id));
-        multiplied + converted.count() as u64
+        self.iter().map(|(id, _)| self.plan.covered(id)).sum()
     }
 
     fn iter(&self) -> impl Iterator<Item = (OperationId, &V)> + '_ {
-        let multiplied = self.multiplied.values();
-        multiplied
+        let finished = self.finished.values();
+        finished
             .map(|finished| (finished.id, &finished.value))
-            .chain(self.converted.iter().map(|(&id, value)| (id, value)))
+            .chain(self.parts.iter().map(|(&id, value)| (id, value)))
     }
 }
 
 impl<V: Weight> Frontier<V> {
     fn weight(&self) -> u64 {
-        self.multiplied.weight() + self.converted.weight()
-    }
-
-    /// Drops what is covered without being in here. What is covered stays so, since nothing that
-    /// covers depends on what it covers.
-    fn prune(&mut self) {
-        for id in self.plan.conversion() {
-            if self.converted.contains_key(&id) && self.is_needless(id) {
-                self.converted.remove(&id);
-            }
-        }
-        if self.is_product_needless() {
-            self.multiplied.clear();
-        }
+        self.finished.weight() + self.parts.weight()
     }
 
     fn remove_covered_by(&mut self, id: OperationId) {
-        if id.kind != Kind::Multiply {
-            self.converted.remove(&id);
-            if id.kind == Kind::Decimal {
-                self.multiplied.clear();
-            }
-            return;
+        match id.kind {
+            Kind::Part => return self.parts.remove(&id),
+            Kind::Step => self.parts.retain(|part, _| part.level < id.level),
+            Kind::Multiply => {}
         }
         let span = self.plan.span(id);
-        while let Some((&start, found)) = self.multiplied.first_in(span.clone()) {
+        while let Some((&start, found)) = self.finished.first_in(span.clone()) {
             // A span that reaches further belongs to an operation made of `id`.
-            if found.end > span.end || found.id.level > id.level {
+            if found.end > span.end || self.plan.height(found.id) > self.plan.height(id) {
                 break;
             }
-            self.multiplied.remove(&start);
+            self.finished.remove(&start);
         }
     }
 }

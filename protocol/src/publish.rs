@@ -9,7 +9,7 @@ use self::calls::MAX_CHECKED_BYTES;
 use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::event::Action;
-use crate::file::{FileCall, FileReply, FileTag, Folder};
+use crate::file::{Content, FileCall, FileReply, FileTag, Folder};
 use crate::hidden_text::TextState;
 use crate::id::Term;
 use crate::inbox::suffixed;
@@ -258,16 +258,12 @@ impl Coordinator {
                 if text.len() <= MAX_CHECKED_BYTES && job::answers(&text, &job.factorials) =>
             {
                 let limit = core.config.log_digits;
-                let lines =
-                    text.split(|&byte| byte == b'\n')
-                        .zip(&job.factorials)
-                        .map(|(line, &n)| {
-                            let digits = line
-                                .iter()
-                                .position(|&byte| byte == b'=')
-                                .map_or(0, |equals| equals + 1);
-                            job::log_line(n, &[&line[digits..]], limit, &job.name)
-                        });
+                let lines = text.split(|&byte| byte == b'\n').zip(&job.factorials);
+                let lines = lines.map(|(line, &n)| {
+                    let equals = line.iter().position(|&byte| byte == b'=');
+                    let digits = text.slice_ref(&line[equals.map_or(0, |equals| equals + 1)..]);
+                    job::log_line(n, &Content::Text(digits), limit, &job.name)
+                });
                 let lines = lines.collect();
                 if core.config.log_results {
                     core.outbox.push(Action::Log { lines });
@@ -383,12 +379,11 @@ impl Coordinator {
             return;
         };
         let limit = core.config.log_digits;
-        let digits = |n: u32| core.checkpoint.products.digits(n);
-        let lines = job
-            .factorials
-            .iter()
-            .filter_map(|&n| Some(job::log_line(n, &digits(n)?, limit, &job.name)));
-        let lines = lines.collect();
+        let line = |&n: &u32| {
+            let value = Content::Number(core.checkpoint.products.factorial(n)?);
+            Some(job::log_line(n, &value, limit, &job.name))
+        };
+        let lines = job.factorials.iter().filter_map(line).collect();
         core.outbox.push(Action::Log { lines });
     }
 }

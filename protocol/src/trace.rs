@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
 use crate::id::{Incarnation, NodeId};
-use crate::plan::OperationId;
+use crate::plan::{Method, OperationId};
 
 /// One event, without the fields that the driver adds to each (time, node, term, role).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -107,10 +107,12 @@ pub enum Trace {
         #[serde(skip_serializing_if = "Option::is_none")]
         asks: Option<String>,
     },
-    /// All multiplications of a factorial are done.
+    /// All operations of a factorial are done.
     ProductDone {
         /// Of n!.
         n: u32,
+        /// What was multiplied: `tree` or `powers`.
+        plan: Method,
     },
     /// An operation that was assigned goes to another worker.
     OperationReassigned {

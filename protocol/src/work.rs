@@ -14,8 +14,8 @@ use crate::trace::ReassignCause;
 /// The open factorials, in the order in which they were asked for.
 ///
 /// What is ready goes before fresh leaves and higher levels before lower ones, which walks each
-/// tree depth first: so few products are waiting for others at any time, about one result in all.
-/// The reciprocal for the conversion fills the gaps, of which there are some near the root.
+/// tree depth first: so few products are waiting for others at any time, about one result in all. The chain
+/// goes before all trees, since each step waits for the one before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Work {
     factorials: BTreeMap<u32, Factorial>,
@@ -36,18 +36,14 @@ struct Factorial {
     reassigned: BTreeMap<OperationId, ReassignCause>,
 }
 
-/// What more depends on first: by rank, and in it higher levels first.
+/// What more depends on first: the chain, then higher levels.
 type ReadyKey = (Reverse<(Rank, u8)>, OperationId);
 
 /// When an operation should be assigned, compared with others of its factorial; the last first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Rank {
-    /// The reciprocal: only while no multiplication waits.
-    Preparation,
     Multiplication,
-    Digits,
-    /// All other parts of the conversion wait for these.
-    Head,
+    Chain,
 }
 
 impl Work {
@@ -80,20 +76,14 @@ impl Work {
         self.next_order += 1;
         let mut reached = BTreeSet::new();
         let mut gap_start = 0;
-        let multiplied = done.iter_of(n).filter(|(id, _)| id.kind == Kind::Multiply);
-        let mut spans: Vec<Range<u32>> = multiplied.map(|(id, _)| plan.span(id)).collect();
-        if done.covers(plan.root()) {
-            spans.push(0..plan.leaves());
-        } else if done.iter_of(n).any(|(id, _)| id.kind.is_made_of_product()) {
-            // The product was there once, and all leaves before it.
-            spans.push(plan.leaves()..plan.leaves());
-        }
-        spans.extend(
-            assigned
-                .iter()
-                .filter(|id| id.kind == Kind::Multiply)
-                .map(|&id| plan.span(id)),
-        );
+        let of_n: Vec<OperationId> = done.iter_of(n).map(|(id, _)| id).collect();
+        let held = of_n.iter().map(|&id| match id.kind {
+            // What goes into it was there once, and all leaves before.
+            Kind::Part => plan.span(id).end..plan.span(id).end,
+            Kind::Multiply | Kind::Step => plan.span(id),
+        });
+        let multiplied = assigned.iter().filter(|id| id.kind == Kind::Multiply);
+        let mut spans: Vec<Range<u32>> = held.chain(multiplied.map(|&id| plan.span(id))).collect();
         spans.sort_unstable_by_key(|span| (span.start, span.end));
         for span in spans {
             if gap_start < span.start {
@@ -104,8 +94,7 @@ impl Work {
         if gap_start < plan.leaves() {
             factorial.leaves.push_back(gap_start..plan.leaves());
         }
-        let parents = done.iter_of(n).filter_map(|(id, _)| plan.parent(id));
-        for id in parents.chain(plan.conversion()) {
+        for id in of_n.into_iter().flat_map(|id| plan.needed_by(id)) {
             if !assigned.contains(&id) && !done.covers(id) && is_ready(&plan, id, done) {
                 factorial.put(id);
             }
@@ -205,12 +194,7 @@ impl Factorial {
 
     fn take(&mut self, id: OperationId) {
         self.ready.remove(&key(id));
-        if id.kind != Kind::Multiply {
-            // Whoever has this has had the product.
-            if id.kind.is_made_of_product() {
-                self.leaves.clear();
-                self.ready.retain(|(_, id)| id.kind != Kind::Multiply);
-            }
+        if id.kind == Kind::Part {
             return;
         }
         // A product that comes late, or from a peer that was away, may cover what is not
@@ -235,14 +219,12 @@ impl Factorial {
     }
 
     fn next(&mut self) -> Option<OperationId> {
-        let first = self.ready.first();
-        let waits = |&(Reverse((rank, _)), _): &ReadyKey| rank == Rank::Preparation;
-        if self.leaves.is_empty() || first.is_some_and(|first| !waits(first)) {
-            return self.ready.pop_first().map(|(_, id)| id);
+        if let Some((_, id)) = self.ready.pop_first() {
+            return Some(id);
         }
         let range = self.leaves.front_mut()?;
         let leaf = self.plan.leaf(range.start);
-        range.start = self.plan.block(leaf).end;
+        range.start = self.plan.span(leaf).end;
         if range.start == range.end {
             self.leaves.pop_front();
         }
@@ -252,11 +234,8 @@ impl Factorial {
 
 fn key(id: OperationId) -> ReadyKey {
     let rank = match id.kind {
-        Kind::Reciprocal => Rank::Preparation,
-        // Small, and the reciprocal, which takes as long as the root, waits for them.
-        Kind::Power | Kind::Multiply => Rank::Multiplication,
-        Kind::Digits => Rank::Digits,
-        Kind::Decimal | Kind::Quotient | Kind::Fraction => Rank::Head,
+        Kind::Multiply => Rank::Multiplication,
+        Kind::Step | Kind::Part => Rank::Chain,
     };
     (Reverse((rank, id.level)), id)
 }

@@ -10,8 +10,7 @@ use crate::core::Core;
 use crate::event::{Action, Task};
 use crate::id::{Epoch, NodeId};
 use crate::message::{Inventory, Message, Product, Update};
-use crate::plan::conversion::LeftOut;
-use crate::plan::{Kind, Operands, OperationId, Shape};
+use crate::plan::{Operands, OperationId, Shape};
 use crate::products::Products;
 use crate::timer::Timer;
 use crate::trace::Trace;
@@ -120,9 +119,6 @@ impl Worker {
         for id in update.finished() {
             self.kept.remove_covered_by(id);
         }
-        if update.finished().any(|id| id.kind != Kind::Multiply) {
-            self.kept.remove_all_covered(&core.checkpoint.products);
-        }
         self.feed(core);
     }
 
@@ -224,17 +220,12 @@ impl Worker {
         core.checkpoint.covers(id) || self.kept.covers(id)
     }
 
-    /// The products that show an operation done, if this node has them.
-    fn known(&self, core: &Core, id: OperationId) -> Vec<Product> {
-        let mut evidence = core.checkpoint.products.evidence(id);
-        if evidence.is_empty() {
-            evidence = self.kept.evidence(id);
-        }
-        let product = |(operation, value): (OperationId, &Bytes)| Product {
-            operation,
-            value: value.clone(),
-        };
-        evidence.into_iter().map(product).collect()
+    /// The product that shows an operation done, if this node has one.
+    fn known(&self, core: &Core, id: OperationId) -> Option<Product> {
+        let evidence = core.checkpoint.products.evidence(id);
+        let (operation, value) = evidence.or_else(|| self.kept.evidence(id))?;
+        let value = value.clone();
+        Some(Product { operation, value })
     }
 
     fn is_queued(&self, id: OperationId) -> bool {
@@ -263,26 +254,26 @@ impl Worker {
 /// What the arithmetic is to do for an operation; nothing if the checkpoint lacks an operand.
 fn task(core: &Core, id: OperationId) -> Option<Task> {
     let value = |id: OperationId| core.checkpoint.products.get(id).cloned();
-    let plan = core.plan(id.n);
-    match plan.operands(id) {
-        Operands::Numbers(numbers) => Some(Task::Numbers(numbers)),
-        Operands::Products(ids) if id.kind == Kind::Decimal => Some(Task::Decimal {
-            value: value(ids[0])?,
-            left_out: LeftOut::of(id.n),
-        }),
-        Operands::Products(ids) if id.kind != Kind::Multiply => Some(Task::Convert {
-            operation: id,
-            cut: plan.cut(),
-            operands: ids.into_iter().map(value).collect::<Option<_>>()?,
-        }),
-        Operands::Products(ids) => Some(Task::Products(
-            ids.into_iter().map(value).collect::<Option<_>>()?,
-        )),
-        Operands::Block { below, groups } => Some(Task::Block {
+    let values = |ids: Vec<OperationId>| ids.into_iter().map(value).collect::<Option<Vec<Bytes>>>();
+    Some(match core.plan(id.n).operands(id) {
+        Operands::Numbers(numbers) => Task::Numbers(numbers),
+        Operands::Primes { bit, leaves } => Task::Primes {
+            n: id.n,
+            bit,
+            leaves,
+        },
+        Operands::Products(ids) => Task::Products(values(ids)?),
+        Operands::Block { below, groups } => Task::Block {
             below: value(below)?,
             groups,
-        }),
-    }
+        },
+        Operands::Step(ids) => Task::Step(values(ids)?),
+        Operands::Part { step, index } => Task::Part {
+            step: values(step)?,
+            index,
+        },
+        Operands::Parts(ids) => Task::Join(values(ids)?),
+    })
 }
 
 fn send_products(core: &mut Core, to: NodeId, products: impl Iterator<Item = Product>) {

@@ -5,7 +5,7 @@ use crate::solo::{Actions, FIRST, Solo};
 use protocol::config::Config;
 use protocol::deaths::Deaths;
 use protocol::event::{Action, Event};
-use protocol::file::{FileCall, FilePath, FileReply, FileTag, Folder};
+use protocol::file::{Content, FileCall, FilePath, FileReply, FileTag, Folder};
 use protocol::trace::Trace;
 
 fn config() -> Config {
@@ -151,7 +151,8 @@ fn a_job_that_nodes_died_of_too_often_fails_and_says_so() {
     assert!(told.traced(|trace| matches!(trace, Trace::JobRejected { .. })));
     let reasons = calls(&told).into_iter().find_map(|(_, call)| match call {
         FileCall::Write { path, content, .. } if path.name.ends_with(b".failed.txt") => {
-            Some(String::from_utf8(content.concat()).unwrap())
+            let text = content.iter().flat_map(Content::pieces).flatten();
+            Some(String::from_utf8(text.collect()).unwrap())
         }
         _ => None,
     });

@@ -217,11 +217,8 @@ fn a_search_that_began_before_a_job_was_missed_says_nothing_of_it() {
 #[test]
 fn a_job_that_somebody_collects_before_its_text_has_its_name_gets_that_all_the_same() {
     let (mut solo, job) = with_job("0!\n");
-    let plan = Plan::new(0);
-    for operation in [plan.root(), plan.decimal()] {
-        let products = vec![product(operation)];
-        solo.receive(0, Message::Products { products });
-    }
+    let products = vec![product(Plan::new(0).last())];
+    solo.receive(0, Message::Products { products });
     // Written, committed.
     let steps = (0..2).map(|_| solo.file_done(job.clone(), FileReply::Ok));
     let steps: Vec<Actions> = steps.collect();

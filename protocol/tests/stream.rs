@@ -81,7 +81,7 @@ fn both_know_of_it_before_what_needs_it_is_assigned() {
     let worker = if actions.assigned(0).is_empty() { 1 } else { 0 };
     let messages: Vec<&str> = actions.to(worker).iter().map(|m| m.name()).collect();
     assert_eq!(messages, ["checkpoint", "assign"]);
-    assert_eq!(actions.assigned(worker), [plan.root()]);
+    assert_eq!(actions.assigned(worker), [plan.last()]);
 }
 
 #[test]

@@ -178,10 +178,10 @@ fn what_lies_below_a_held_product_is_not_pulled() {
         0,
         Message::Promise {
             epoch,
-            inventory: held(&[plan.root()]),
+            inventory: held(&[plan.last()]),
         },
     );
-    node.receive(0, products(&[plan.root()]));
+    node.receive(0, products(&[plan.last()]));
     let actions = node.receive(
         1,
         Message::Promise {
@@ -190,7 +190,7 @@ fn what_lies_below_a_held_product_is_not_pulled() {
         },
     );
     assert!(!actions.sent(1, "pull"));
-    assert_eq!(actions.checkpointed(1), [plan.root()]);
+    assert_eq!(actions.checkpointed(1), [plan.last()]);
 }
 
 #[test]
@@ -346,7 +346,7 @@ fn the_checkpoint_goes_out_before_what_relies_on_it() {
     assert_eq!(names, ["checkpoint", "assign"]);
     assert_eq!(
         [actions.assigned(0), actions.assigned(1)].concat(),
-        [plan.root()]
+        [plan.last()]
     );
 }
 
@@ -442,14 +442,14 @@ fn a_worker_without_an_operand_says_so_and_gets_it() {
     let mut worker = Solo::following(0, config(3), epoch(1, 2));
     let assign = Message::Assign {
         epoch: epoch(1, 2),
-        operations: vec![plan.root()],
+        operations: vec![plan.last()],
     };
     let actions = worker.receive(2, assign);
     assert_eq!(
         actions.to(2),
         [&Message::Missing {
             epoch: epoch(1, 2),
-            operations: vec![plan.root()]
+            operations: vec![plan.last()]
         }]
     );
 
@@ -461,7 +461,7 @@ fn a_worker_without_an_operand_says_so_and_gets_it() {
         0,
         Message::Missing {
             epoch,
-            operations: vec![plan.root()],
+            operations: vec![plan.last()],
         },
     );
     let actions = if actions.0.is_empty() {
@@ -469,7 +469,7 @@ fn a_worker_without_an_operand_says_so_and_gets_it() {
             1,
             Message::Missing {
                 epoch,
-                operations: vec![plan.root()],
+                operations: vec![plan.last()],
             },
         )
     } else {
@@ -477,7 +477,7 @@ fn a_worker_without_an_operand_says_so_and_gets_it() {
     };
     let receiver = if actions.to(0).is_empty() { 1 } else { 0 };
     assert_eq!(actions.checkpointed(receiver), [plan.leaf(0), plan.leaf(1)]);
-    assert_eq!(actions.assigned(receiver), [plan.root()]);
+    assert_eq!(actions.assigned(receiver), [plan.last()]);
 }
 
 #[test]
@@ -537,7 +537,7 @@ fn an_operation_that_kills_its_workers_fails_its_job_and_spares_the_cluster() {
     });
     cluster.drop_job("deadly.job", "13!");
     cluster.drop_job("good.job", "5!");
-    let deadly = Plan::new(13).root();
+    let deadly = Plan::new(13).last();
     let mut seen = 0;
     while cluster.file(Folder::Failed, "deadly.txt").is_none() {
         cluster.step();
@@ -574,7 +574,7 @@ fn the_last_worker_may_be_the_last_victim_and_the_job_fails_all_the_same() {
         cluster.coordinator() == Some(NodeId(2))
     });
     cluster.drop_job("deadly.job", "13!");
-    let deadly = Plan::new(13).root();
+    let deadly = Plan::new(13).last();
     let mut seen = 0;
     let mut deaths = 0;
     let mut dead = Vec::new();

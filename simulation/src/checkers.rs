@@ -30,7 +30,7 @@ mod doctored;
 
 use std::fmt;
 
-use protocol::plan::{Kind, OperationId, Plan, Shape};
+use protocol::plan::{Kind, OperationId, Shape};
 
 use crate::directory::Change;
 use crate::fact::Fact;
@@ -66,8 +66,9 @@ pub trait Checker {
 /// All properties that hold at every moment.
 pub struct Checkers(Vec<Box<dyn Checker>>);
 
-impl Default for Checkers {
-    fn default() -> Checkers {
+impl Checkers {
+    /// Those of every run, whose plans have this shape.
+    pub fn new(shape: Shape) -> Checkers {
         Checkers(vec![
             Box::<unique_epoch::UniqueEpoch>::default(),
             Box::<obedience::Obedience>::default(),
@@ -76,20 +77,18 @@ impl Default for Checkers {
             Box::<results::Results>::default(),
             Box::<operands::Operands>::default(),
             Box::<coordinator_idle::CoordinatorIdle>::default(),
-            Box::<recomputation::Recomputation>::default(),
+            Box::new(recomputation::Recomputation::new(shape)),
             Box::<forgetting::Forgetting>::default(),
             Box::<assignments::Assignments>::default(),
             Box::<false_deaths::FalseDeaths>::default(),
-            Box::<merge::Merge>::default(),
+            Box::new(merge::Merge::new(shape)),
             Box::<collect::Collect>::default(),
             Box::<job_files::JobFiles>::default(),
             Box::<stopping::Stopping>::default(),
             Box::<damping::Damping>::default(),
         ])
     }
-}
 
-impl Checkers {
     /// Adds a property that holds in some runs only.
     pub fn add(&mut self, checker: impl Checker + 'static) {
         self.0.push(Box::new(checker));
@@ -122,42 +121,16 @@ pub(crate) fn on_change(
     }
 }
 
-/// Whether a product of `by` shows that `id` is done: it is that operation, or was made of it.
-pub(crate) fn covers(by: OperationId, id: OperationId) -> bool {
-    if by.n != id.n {
-        return false;
-    }
-    if by.kind == Kind::Decimal || by == id {
-        return true;
-    }
-    if by.kind != Kind::Multiply || id.kind != Kind::Multiply {
-        return false;
-    }
-    let plan = Plan::new(id.n);
-    let (outer, inner) = (plan.span(by), plan.span(id));
-    by.level > id.level && outer.start <= inner.start && inner.end <= outer.end
-}
-
-/// Whether these products together show that `id` is done: one of them covers it, or all operations
-/// that need it are done.
-pub(crate) fn is_done(held: &[OperationId], id: OperationId) -> bool {
-    if held.iter().any(|&by| covers(by, id)) {
-        return true;
-    }
-    let is_split = |by: &OperationId| by.n == id.n && by.kind > Kind::Decimal;
-    if !held.iter().any(is_split) {
-        return false;
-    }
-    let split = Shape {
-        split_from: Some(0),
-        ..Shape::SINGLE
+/// Whether one of these products shows that `id` is done: it is that operation, or was made of it. A part
+/// of a step shows nothing but itself.
+pub(crate) fn is_done(shape: Shape, held: &[OperationId], id: OperationId) -> bool {
+    let plan = shape.plan(id.n);
+    let made_of = |&id: &OperationId| {
+        let above = plan.needed_by(id).into_iter().next()?;
+        match above.kind {
+            Kind::Part => plan.needed_by(above).into_iter().next(),
+            _ => Some(above),
+        }
     };
-    let plan = split.plan(id.n);
-    let last = if id.kind == Kind::Multiply {
-        plan.root()
-    } else {
-        id
-    };
-    let needed_by = plan.needed_by(last);
-    !needed_by.is_empty() && needed_by.into_iter().all(|next| is_done(held, next))
+    std::iter::successors(Some(id), made_of).any(|above| held.contains(&above))
 }

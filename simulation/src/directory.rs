@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use protocol::file::{FileCall, FilePath, FileReply, Folder, Probe};
+use protocol::file::{Content, FileCall, FilePath, FileReply, Folder, Probe};
 use protocol::job::{is_ignored, is_job};
 
 use crate::chance::Chance;
@@ -271,7 +271,8 @@ impl Directory {
                 ..
             } => {
                 let part = FilePath::new(path.folder, part);
-                let content: Bytes = content.concat().into();
+                let content = content.iter().flat_map(Content::pieces).flatten();
+                let content: Bytes = content.collect();
                 let half = content.slice(..content.len() / 2);
                 changes.push(self.put(part.clone(), half, None, true));
                 return Progress::Next(if self.full {

@@ -6,6 +6,7 @@ use std::ops::AddAssign;
 
 use protocol::event::{Action, Event};
 use protocol::message::Message;
+use protocol::plan::Kind;
 use protocol::trace::{ReassignCause, StepDownCause, Trace};
 
 use crate::fact::{Fact, Step};
@@ -15,6 +16,10 @@ use crate::fact::{Fact, Step};
 pub struct Reached {
     /// A coordinator began to act with finished operations of an open job before it.
     pub takeovers_in_mid_job: u64,
+    /// A coordinator began to act with parts of a step before it.
+    pub takeovers_amid_parts: u64,
+    /// Steps that a coordinator put into the stream.
+    pub steps_of_powers: u64,
     /// A message of a coordinator whose epoch was over was refused.
     pub stale_refused: u64,
     /// A coordinator was brought a product that it had.
@@ -48,6 +53,11 @@ impl Reached {
     pub fn lacking(&self) -> Vec<&'static str> {
         let required = [
             (self.takeovers_in_mid_job, "takeovers in mid-job"),
+            (
+                self.takeovers_amid_parts,
+                "takeovers amid the parts of a step",
+            ),
+            (self.steps_of_powers, "steps of prime powers"),
             (self.stale_refused, "refused stale coordinators"),
             (self.duplicate_results, "duplicate results"),
             (self.hand_overs, "hand-overs"),
@@ -82,7 +92,10 @@ impl Reached {
                 continue;
             };
             match trace {
-                Trace::Checkpointed { .. } => checkpointed += 1,
+                Trace::Checkpointed { op } => {
+                    checkpointed += 1;
+                    self.steps_of_powers += u64::from(op.kind == Kind::Step);
+                }
                 Trace::ElectionStarted { .. } => self.elections += 1,
                 Trace::StaleRefused { .. } => self.stale_refused += 1,
                 Trace::SteppedDown {
@@ -100,7 +113,10 @@ impl Reached {
                 } => self.overdue += 1,
                 Trace::Acting => {
                     self.terms += 1;
-                    self.takeovers_in_mid_job += u64::from(!(step.held)().is_empty());
+                    let held = (step.held)();
+                    self.takeovers_in_mid_job += u64::from(!held.is_empty());
+                    let has_parts = held.iter().any(|id| id.kind == Kind::Part);
+                    self.takeovers_amid_parts += u64::from(has_parts);
                 }
                 _ => {}
             }
@@ -131,6 +147,8 @@ fn is_snapshot(actions: &[Action]) -> bool {
 impl AddAssign for Reached {
     fn add_assign(&mut self, other: Reached) {
         self.takeovers_in_mid_job += other.takeovers_in_mid_job;
+        self.takeovers_amid_parts += other.takeovers_amid_parts;
+        self.steps_of_powers += other.steps_of_powers;
         self.stale_refused += other.stale_refused;
         self.duplicate_results += other.duplicate_results;
         self.hand_overs += other.hand_overs;
@@ -151,10 +169,12 @@ impl fmt::Display for Reached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} takeovers in mid-job, {} refused stale messages, {} duplicate results, {} hand-overs, \
+            "{} takeovers in mid-job, {} amid parts, {} steps of powers, {} refused stale messages, {} duplicate results, {} hand-overs, \
              {} snapshots, {} late file calls, {} ways given, {} damped preemptions, \
              {} overdue operations, {} waiting and {} claimed files saved again, {} lost hints; {} elections, {} coordinatorships",
             self.takeovers_in_mid_job,
+            self.takeovers_amid_parts,
+            self.steps_of_powers,
             self.stale_refused,
             self.duplicate_results,
             self.hand_overs,

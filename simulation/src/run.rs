@@ -136,11 +136,17 @@ fn done(seed: u64, scenario: Scenario, log: EventLog, recording: bool) -> Run {
 }
 
 fn checkers(scenario: &Scenario, has_delays: bool) -> Checkers {
-    let mut checkers = Checkers::default();
+    let mut checkers = Checkers::new(scenario.config.shape);
     checkers.add(WholeFiles::new(scenario.surroundings.mount.leases));
-    checkers.add(Sleepers::new(scenario.config.heartbeat));
+    checkers.add(Sleepers::new(
+        scenario.config.heartbeat,
+        scenario.config.shape,
+    ));
     if scenario.only_deaths() && !has_delays {
-        checkers.add(CoordinatorDeath::new(scenario.asked_once()));
+        checkers.add(CoordinatorDeath::new(
+            scenario.asked_once(),
+            scenario.config.shape,
+        ));
     }
     checkers
 }

@@ -7,8 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol::config::{Config, Preemption};
 use protocol::id::NodeId;
-use protocol::plan::Shape;
-use protocol::plan::conversion::most_digits;
+use protocol::plan::{Method, Shape, most_digits};
 use protocol::time::Time;
 
 use crate::chance::{Chance, Span};
@@ -302,7 +301,8 @@ fn config(chance: &mut Chance, surroundings: &Surroundings) -> Config {
         window: chance.pick(&[256, 16, 4, 1]),
         shape: Shape {
             least_blocks: chance.pick(&[u32::MAX, 16, 4, 1]),
-            split_from: chance.pick(&[None, Some(30), Some(0)]),
+            method: chance.pick(&[Method::Powers, Method::Powers, Method::Tree, Method::Auto]),
+            cut_from: chance.pick(&[u64::MAX, 30, 0]),
         },
         no_echo_bytes: chance.pick(&[0, 20, 16 << 10]),
         preemption: chance.pick(&[

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::collections::BTreeSet;
 
 use protocol::config::{Config, MAX_MAX_N};
-use protocol::plan::conversion::most_digits;
+use protocol::plan::most_digits;
 
 use self::groups::{own_groups, read};
 pub(crate) use self::kills::MemoryKills;

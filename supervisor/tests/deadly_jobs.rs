@@ -86,7 +86,7 @@ fn a_job_for_which_the_memory_is_too_small_is_given_up() {
 fn a_job_for_which_the_address_space_is_too_small_is_given_up() {
     let home = Home::new();
     // Each node takes some of it for the stacks of its threads.
-    let mut command = after(&home, "ulimit -v 400000", &["--nodes", "3"]);
+    let mut command = after(&home, "ulimit -v 260000", &["--nodes", "3"]);
     let cluster = home.launch(&mut command);
     cluster.await_agreement();
     cluster.drop_job("large", "10000000!\n");

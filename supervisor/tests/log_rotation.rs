@@ -105,8 +105,8 @@ fn nothing_is_lost_or_counted_twice_across_the_cuts() {
 
 #[test]
 fn files_and_their_sizes_are_bounded_and_what_is_left_is_no_violation() {
-    let args = ["--log-size", "10kB", "--log-files", "2", "--delay", "10ms"];
-    let trial = Trial::start(&args);
+    let bounds = ["--log-size", "10kB", "--log-files", "2"];
+    let trial = Trial::start(&[&bounds[..], &["--delay", "10ms", "--plan", "tree"]].concat());
     trial.drop_job("first", "3000!\n");
     await_part(&trial, 3);
     let stopped = trial.node_named("worker-0");

@@ -31,7 +31,7 @@ fn an_address_in_use_is_told_in_one_sentence() {
 
 #[test]
 fn what_happened_is_counted_and_what_is_so_is_shown() {
-    let cluster = Cluster::start(&["--trace-operations"]);
+    let cluster = Cluster::start(&["--trace-operations", "--plan", "tree"]);
     let job = invoke(&cluster.home, "submit", &["5000!", "--wait"]);
     assert!(stdout(&job).starts_with("5000!="));
     cluster.await_coordinator();

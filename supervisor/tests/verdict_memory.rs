@@ -60,8 +60,7 @@ impl Log {
             }
             width = width.div_ceil(4);
         }
-        self.operation(n, "decimal", 0, 0);
-        self.tell(3, &json!({"event": "product_done", "n": n}));
+        self.tell(3, &json!({"event": "product_done", "n": n, "plan": "tree"}));
         self.tell(3, &json!({"event": "result_published", "job": job}));
         self.tell(3, &json!({"event": "job_done", "job": job}));
     }

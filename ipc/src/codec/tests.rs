@@ -20,7 +20,7 @@ fn epoch() -> impl Strategy<Value = Epoch> {
 }
 
 fn operation() -> impl Strategy<Value = OperationId> {
-    let kind = prop_oneof![Just(Kind::Multiply), Just(Kind::Decimal)];
+    let kind = prop_oneof![Just(Kind::Multiply), Just(Kind::Step)];
     (any::<u32>(), kind, any::<u8>(), any::<u32>()).prop_map(|(n, kind, level, index)| {
         OperationId {
             n,
@@ -109,7 +109,7 @@ fn large(length: usize) -> Message {
 fn products(values: impl IntoIterator<Item = Vec<u8>>) -> Message {
     let operation = OperationId {
         n: 10,
-        kind: Kind::Decimal,
+        kind: Kind::Step,
         level: 0,
         index: 0,
     };

@@ -118,7 +118,7 @@ fn sized(length: usize) -> Message {
         products: vec![Product {
             operation: OperationId {
                 n: 1,
-                kind: Kind::Decimal,
+                kind: Kind::Step,
                 level: 0,
                 index: 0,
             },

@@ -33,9 +33,9 @@ pub struct Fields(Box<[(Arc<str>, Value)]>);
 pub struct Op {
     /// The factorial that it belongs to.
     pub n: u64,
-    /// What is done: multiply, or a step of the conversion to decimal.
+    /// What is done: multiply, a step of the chain, or a part of one.
     pub kind: Arc<str>,
-    /// Its level in the plan, 0 for the leaves.
+    /// Its level in the plan, 0 for the leaves; of a step or a part, the bit of the exponents.
     pub level: u64,
     /// Its position in the level.
     pub index: u64,
@@ -199,6 +199,19 @@ impl Event {
 }
 
 impl Op {
+    /// What it is called without its n!: its plan, which tells what it multiplies, is not known here.
+    pub(crate) fn name(&self) -> String {
+        let Op {
+            kind, level, index, ..
+        } = self;
+        match &**kind {
+            "step" => format!("step to F{level}"),
+            "part" => format!("part {} of F{level}", index.saturating_add(1)),
+            "multiply" => format!("multiplication {index} of level {level}"),
+            _ => format!("{kind} {index} of level {level}"),
+        }
+    }
+
     fn to_json(&self) -> Value {
         serde_json::json!({
             "n": self.n, "kind": &*self.kind, "level": self.level, "index": self.index,
@@ -206,16 +219,10 @@ impl Op {
     }
 }
 
-/// As in `multiply 3 of level 1 of 1000!`.
+/// As in `multiplication 3 of level 1 of 1000!`.
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Op {
-            n,
-            kind,
-            level,
-            index,
-        } = self;
-        write!(f, "{kind} {index} of level {level} of {n}!")
+        write!(f, "{} of {}!", self.name(), self.n)
     }
 }
 

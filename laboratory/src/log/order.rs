@@ -93,7 +93,7 @@ pub fn acts(name: &str) -> Acts {
         "computing" => ("the assignment had come", "the arithmetic begins"),
         "completed" => ("the arithmetic had ended", "the product is sent"),
         "checkpointed" => ("the coordinator has the product", "its peers are sent it"),
-        "product_done" => ("the product of all had come", "the conversion is assigned"),
+        "product_done" => ("its last product had come", "a text with it is written"),
         "operation_reassigned" => ("its worker was given up", "it is assigned again"),
         "operation_recomputed" | "values_differ" => ("a second product had come", ""),
         // On record before it strikes.

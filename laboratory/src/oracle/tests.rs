@@ -76,7 +76,7 @@ fn each_kind_of_flaw_is_named() {
         spoiled(&|text| text.swap(1_000, 1_003)),
         Some(Flaw::Residue)
     );
-    // Two pieces in each other's place, as a conversion might leave them.
+    // Two pieces in each other's place, as a step might join its parts.
     let pieces = |text: &mut Vec<u8>| {
         let (left, right) = text[500..1_012].split_at_mut(256);
         left.swap_with_slice(right);

@@ -8,8 +8,9 @@ use super::clock::Clock;
 use super::lives::Lives;
 use crate::failovers::Failover;
 use crate::log::{Event, Life, Log, Op};
+use crate::plan::Names;
 
-/// More are not told one by one: each takes some thirty bytes of the page.
+/// More are not told one by one: each takes some sixty bytes of the page.
 const LIMIT: usize = 40_000;
 /// Into how many slices of time the counts are split.
 const SLICES: u64 = 3_000;
@@ -40,6 +41,8 @@ pub(super) struct Operations {
     pub(super) factorial: Vec<usize>,
     pub(super) level: Vec<u64>,
     pub(super) index: Vec<u64>,
+    /// What each does.
+    pub(super) words: Vec<String>,
     /// n and the kind of operation, each pair once.
     pub(super) factorials: Vec<(u64, String)>,
     /// Finished operations by node (as the lanes) and slice, if not all are told one by one; and
@@ -105,8 +108,10 @@ impl Operations {
             ));
         }
         let mut factorials = BTreeMap::new();
+        let mut names = Names::of(log);
         let mut last = 0;
         for course in &kept {
+            told.words.push(names.words(&course.op));
             last = told.push(course, last, clock, lives, &mut factorials);
         }
         (Some(told), left_out)

@@ -225,6 +225,7 @@ fn an_operation_is_told_from_its_assignment_to_the_checkpoint() {
         (5, 4, 5, "completed", operation(0)),
         (6, 5, 6, "checkpointed", operation(0)),
         (7, 4, 5, "computing", operation(1)),
+        (8, 5, 6, "product_done", json!({"n": 10, "plan": "tree"})),
     ]);
     let picture = data(&render(&report(log)));
     let operations = &picture["operations"];
@@ -233,6 +234,10 @@ fn an_operation_is_told_from_its_assignment_to_the_checkpoint() {
     assert_eq!(operations["took"], json!([2_000, -1]));
     assert_eq!(operations["sent"], json!([1_000, -1]));
     assert_eq!(operations["factorials"], json!([[10, "multiply"]]));
+    assert_eq!(
+        operations["words"],
+        json!(["10 × 9 × 8 × 7", "6 × 5 × 4 × 3"])
+    );
 }
 
 #[test]

@@ -47,7 +47,8 @@ function operationTip(index) {
   const [n, kind] = operations.factorials[operations.factorial[index]];
   const from = operationAt[index];
   const lines = [
-    [`${n}! ${kind}`, `level ${operations.level[index]}, position ${operations.index[index]}`],
+    [`${n}!`, operations.words[index]],
+    ["", `${kind}, level ${operations.level[index]}, index ${operations.index[index]}`],
     [momentWords(from), `begun by node ${data.lives[operations.worker[index]][0]}`],
   ];
   const after = (us, words) => us >= 0 && lines.push([lengthWords(us), words]);

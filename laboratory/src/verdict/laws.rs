@@ -27,7 +27,7 @@ const LAWS: [(&str, &str); 15] = [
     ("S4", "one published result a job, and it is right"),
     (
         "S5",
-        "an operation has at most four operands, and the leaves partition 1..n",
+        "an operation has at most four operands, and what was multiplied gives n!",
     ),
     ("S6", "a coordinator computes nothing"),
     (

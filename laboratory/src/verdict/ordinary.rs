@@ -17,8 +17,8 @@
 //! - a single one asks for nothing more: it was assigned, begun and completed by somebody, and nothing was done
 //!   twice;
 //! - a later one is no repetition that S7 may judge if all operations of the factorial had been completed before
-//!   it: whoever needed it may have had it, see `needs`. Nor is it for its own coordinator, if that had digits of
-//!   the factorial since the round before, or was not yet coordinator then: see `recomputation`. Earlier ones are
+//!   it: whoever needed it may have had it, see `needs`. Nor is it for its own coordinator, if that had the
+//!   factorial since the round before, or was not yet coordinator then: see `recomputation`. Earlier ones are
 //!   kept, if there are several.
 //!
 //! What a round is evidence of is kept: where somebody computes the first that its coordinator assigns after
@@ -186,8 +186,8 @@ impl Survey {
         }
         let before = self.ended.get(op);
         if before > 0 {
-            let digits = self.course.work.last_digits(event.life(), op.n);
-            let is_over = before < rounds.since || digits > Some(before);
+            let done = self.course.work.last_done(event.life(), op.n);
+            let is_over = before < rounds.since || done > Some(before);
             if !is_over || event.at() < rounds.latest {
                 return false;
             }

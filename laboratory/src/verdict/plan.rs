@@ -1,8 +1,13 @@
-//! S5: an operation has at most four operands; the leaves partition 1..n.
+//! S5: an operation has at most four operands; what was multiplied gives n!.
 //!
-//! Events name operations and not their operands. The names are those of a tree in which each
-//! operation has at most four below it; and where a product was done, each name of that tree has been
-//! completed by some worker, so the leaves cover 1..n, and no name is outside of it.
+//! Events name operations and not their operands. Those follow from the names: [`crate::plan`] finds out which
+//! numbers or primes a leaf multiplies, and which operations make one value of the leaves. No name is outside of
+//! the plan by which the factorial is made. And where it was done
+//!
+//! - each leaf had been completed by some worker: of all numbers, so the leaves partition 1..n; of prime powers, so
+//!   that the exponents of what they multiply, tens included, are those of n!, by Legendre;
+//! - so had each operation above the leaves, which has at most four of the level below, and each step;
+//! - and both parts of the steps that are cut. Which are is not told, but that they are the lowest.
 //!
 //! Where the lines stand does not matter. A worker writes `completed` before it sends the product, which the
 //! coordinator has when it writes `product_done`: so what was completed by a later clock was not in it.
@@ -13,99 +18,183 @@ use super::Violation;
 use super::charges::{Charge, Lack, Missing};
 use super::work::Work;
 use crate::log::{Event, Op};
+use crate::plan::{Level, Method, PARTS, Plan, Primes, Told};
 
 const NAME: &str = "S5";
 
-/// The trees of factorials.
+/// The plans of factorials.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plans {
-    trees: BTreeMap<u64, Tree>,
-    found: Vec<Violation>,
+    factorials: BTreeMap<u64, Factorial>,
+    primes: Primes,
 }
 
-/// The tree of n!.
+/// What is told of n!.
 #[derive(Clone, Debug)]
-struct Tree {
-    /// How many operations its levels have, leaves first.
-    widths: Vec<u64>,
+struct Factorial {
+    told: Told,
+    /// Which of them it is may be told late.
+    tree: Outside,
+    powers: Outside,
     /// The `product_done` with the earliest clock.
     done: Option<Event>,
 }
 
+/// A plan, and what is told of operations that it does not have.
+#[derive(Clone, Debug)]
+struct Outside {
+    plan: Plan,
+    first: Option<Event>,
+    count: usize,
+}
+
 impl Plans {
     pub(super) fn take(&mut self, event: &Event) {
-        if event.name() == "product_done" {
-            let n = event.number("n");
-            let done = &mut self.trees.entry(n).or_insert_with(|| Tree::of(n)).done;
-            if done.as_ref().is_none_or(|done| event.at() < done.at()) {
-                *done = Some(event.clone());
-            }
-            return;
-        }
-        let Some(op) = event.op().filter(|op| &*op.kind == "multiply") else {
-            return;
+        let n = match event.op() {
+            Some(op) => op.n,
+            None if event.name() == "product_done" => event.number("n"),
+            None => return,
         };
-        let tree = self.trees.entry(op.n).or_insert_with(|| Tree::of(op.n));
-        if !tree.contains(op) {
-            let message = format!(
-                "{}! has no operation {}.{}: its tree has {:?} on its levels",
-                op.n, op.level, op.index, tree.widths
-            );
-            self.found.push(Violation::new(NAME, message, &[event]));
-        }
+        let primes = &mut self.primes;
+        let factorial = self
+            .factorials
+            .entry(n)
+            .or_insert_with(|| Factorial::of(n, primes));
+        factorial.take(event);
     }
 
     pub(super) fn check(&self, work: &Work, missing: &Missing) -> Vec<Violation> {
         // Whether single operations are told of at all.
-        let mut trees = self.trees.keys();
-        let is_traced = trees.any(|&n| work.first_completed(n).next().is_some());
-        let incomplete = self.trees.iter().filter(|_| is_traced);
-        let charges = incomplete.filter_map(|(&n, tree)| tree.incomplete(n, work));
-        let mut violations = self.found.clone();
+        let mut factorials = self.factorials.keys();
+        let is_traced = factorials.any(|&n| work.first_completed(n).next().is_some());
+        let factorials = self.factorials.iter();
+        let mut violations: Vec<Violation> = factorials
+            .clone()
+            .filter_map(|(n, factorial)| factorial.outside(*n))
+            .collect();
+        let charges = factorials
+            .filter(|_| is_traced)
+            .filter_map(|(&n, factorial)| {
+                let done = factorial.done.as_ref()?;
+                factorial.incomplete(n, done, work, &self.primes)
+            });
         violations.extend(missing.sustain(charges.collect()));
         violations
     }
 }
 
-impl Tree {
-    fn of(n: u64) -> Tree {
-        let leaves = n.div_ceil(4).max(1);
-        let above = |&width: &u64| (width > 1).then(|| width.div_ceil(4));
-        // No factorial is larger, so what names one has no operations.
-        let leaves = u32::try_from(n).ok().map(|_| leaves);
-        let widths: Vec<u64> = std::iter::successors(leaves, above).collect();
-        Tree { widths, done: None }
+impl Factorial {
+    fn of(n: u64, primes: &mut Primes) -> Factorial {
+        let mut outside = |method| Outside {
+            plan: Plan::new(n, method, primes),
+            first: None,
+            count: 0,
+        };
+        Factorial {
+            told: Told::default(),
+            tree: outside(Method::Tree),
+            powers: outside(Method::Powers),
+            done: None,
+        }
     }
 
-    fn contains(&self, op: &Op) -> bool {
-        let level = usize::try_from(op.level).unwrap_or(usize::MAX);
-        self.widths
-            .get(level)
-            .is_some_and(|&width| op.index < width)
+    fn take(&mut self, event: &Event) {
+        self.told.take(event);
+        if let Some(op) = event.op() {
+            self.tree.take(op, event);
+            self.powers.take(op, event);
+        } else if self.done.as_ref().is_none_or(|done| event.at() < done.at()) {
+            self.done = Some(event.clone());
+        }
     }
 
-    /// Names of the tree that no worker completed though the product was there.
-    fn incomplete(&self, n: u64, work: &Work) -> Option<Charge> {
-        let done = self.done.as_ref()?;
-        let mut count = 0;
+    /// By which plan it is made; where that is not told, by one that has all of its operations.
+    fn plan(&self) -> &Outside {
+        match self.told.method() {
+            Some(Method::Powers) => &self.powers,
+            None if self.tree.count > 0 && self.powers.count == 0 => &self.powers,
+            _ => &self.tree,
+        }
+    }
+
+    fn outside(&self, n: u64) -> Option<Violation> {
+        let Outside { plan, first, count } = self.plan();
+        let first = first.as_ref()?;
+        let name = first.op().map_or_else(String::new, Op::name);
+        let more = match count - 1 {
+            0 => String::new(),
+            more => format!(" ({more} more lines tell of such)"),
+        };
+        let message = format!("{n}! has no {name}: {}{more}", plan.widths());
+        Some(Violation::new(NAME, message, &[first]))
+    }
+
+    /// What nobody had completed though n! was there.
+    fn incomplete(&self, n: u64, done: &Event, work: &Work, primes: &Primes) -> Option<Charge> {
+        let plan = &self.plan().plan;
+        let mut missing = 0;
         let mut first = None;
-        for (level, &width) in (0..).zip(&self.widths) {
-            let all = work.completed.level(n, "multiply", level);
-            let in_time = all.filter(|&(index, at)| index < width && at > 0 && at <= done.at());
-            let (mut there, mut next) = (0, 0);
-            for (index, _) in in_time {
-                there += 1;
-                next += u64::from(index == next);
-            }
-            count += width - there;
-            if next < width {
-                first = first.or(Some((level, next)));
+        let mut leaves = Vec::new();
+        for level in plan.levels().iter().chain(&parts(n, plan, work)) {
+            let there = completed(n, level, done, work);
+            missing += there.iter().filter(|there| !**there).count();
+            let index = there.iter().position(|there| !there);
+            first = first.or_else(|| Some(level.operation(n, index? as u64)));
+            if level.kind == "multiply" && level.level == 0 {
+                leaves = there;
             }
         }
-        let (level, index) = first?;
-        let message = format!("the product of {n}! is done, and nobody completed {level}.{index}");
+        let mut lacks = Vec::new();
+        if let Some(op) = first {
+            let (name, words) = (
+                op.name(),
+                plan.words(&op, self.told, &plan.primes_of(&op, primes)),
+            );
+            lacks.push(format!("nobody completed {name}"));
+            lacks.extend((words != name).then(|| format!("that is {words}")));
+        }
+        let unequal = plan.unequal(&leaves, primes);
+        lacks.extend(unequal.map(|(prime, multiplied, needed)| {
+            format!("{prime}^{multiplied} was multiplied instead of {prime}^{needed}")
+        }));
+        let message = format!("{n}! is done, and {}", lacks.join(", "));
         let violation = Violation::new(NAME, message, &[done]);
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        Some(Charge::new(violation, Lack::anywhere().times(count)))
+        let charge = Charge::new(violation, Lack::anywhere().times(missing));
+        (!lacks.is_empty()).then_some(charge)
     }
+}
+
+/// Which operations of a level had been completed when n! was there.
+fn completed(n: u64, level: &Level, done: &Event, work: &Work) -> Vec<bool> {
+    let mut there = vec![false; usize::try_from(level.width).unwrap_or(0)];
+    for (index, at) in work.completed.level(n, level.kind, level.level) {
+        let place = usize::try_from(index).ok();
+        if let Some(there) = place.and_then(|place| there.get_mut(place)) {
+            *there = at > 0 && at <= done.at();
+        }
+    }
+    there
+}
+
+impl Outside {
+    fn take(&mut self, op: &Op, event: &Event) {
+        if !self.plan.contains(op) {
+            self.first.get_or_insert_with(|| event.clone());
+            self.count += 1;
+        }
+    }
+}
+
+/// The parts of the steps that are cut, in the order of the bits.
+fn parts(n: u64, plan: &Plan, work: &Work) -> Vec<Level> {
+    let steps = plan.levels().iter().filter(|level| level.kind == "step");
+    let is_cut = |step: &&Level| work.completed.level(n, "part", step.level).next().is_some();
+    let highest = steps.filter(is_cut).map(|step| step.level).max();
+    let bits = highest.into_iter().flat_map(|highest| 0..=highest);
+    bits.map(|level| Level {
+        kind: "part",
+        level,
+        width: PARTS,
+    })
+    .collect()
 }

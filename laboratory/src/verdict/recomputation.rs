@@ -181,7 +181,7 @@ impl Judge<'_, '_> {
     }
 
     /// As its own lines have it: it ended no job between them that needs this, nor can it have found one
-    /// ended by another, since that is by a commit, which it learns at its own: when it has all digits.
+    /// ended by another, since that is by a commit, which it learns at its own: when it has the factorial.
     fn is_open_to_itself(&self, op: &Op, from: &Event, until: &Event) -> bool {
         let life = until.life();
         let words = self.deeds.words.get(&life).map_or(&[][..], Vec::as_slice);
@@ -189,10 +189,10 @@ impl Judge<'_, '_> {
         let mut words = words[first..]
             .iter()
             .take_while(|word| word.line < until.line);
-        let digits = self.work.digits.get(&(life, op.n));
-        let digits = digits.map_or(&[][..], Vec::as_slice);
-        let next = digits.partition_point(|&line| line <= from.line);
-        digits.get(next).is_none_or(|&line| line >= until.line)
+        let done = self.work.done.get(&(life, op.n));
+        let done = done.map_or(&[][..], Vec::as_slice);
+        let next = done.partition_point(|&line| line <= from.line);
+        done.get(next).is_none_or(|&line| line >= until.line)
             && !words.any(|word| self.needs.may_forget(op.n, word))
             && !may_lack(&self.run.log, from, until)
     }

@@ -62,14 +62,21 @@ fn address(op: &Op) -> (Level, u64, usize) {
 pub(super) struct Work {
     /// When each was completed for the first time, by the clock; 0 for what never was.
     pub(super) completed: Table<u64>,
-    /// Where a life says that it has digits of a factorial, as coordinator.
-    pub(super) digits: BTreeMap<(Life, u64), Vec<usize>>,
+    /// Where a life says that it has a factorial, as coordinator.
+    pub(super) done: BTreeMap<(Life, u64), Vec<usize>>,
     /// Who handed out operations of a factorial, with the clock and the line of the first time.
     assigned: BTreeMap<u64, BTreeMap<Epoch, (u64, usize)>>,
 }
 
 impl Work {
     pub(super) fn take(&mut self, event: &Event) {
+        if event.name() == "product_done" {
+            let done = self
+                .done
+                .entry((event.life(), event.number("n")))
+                .or_default();
+            done.push(event.line);
+        }
         let Some(op) = event.op() else {
             return;
         };
@@ -83,10 +90,6 @@ impl Work {
             "completed" => {
                 let (first, at) = (self.completed.entry(op), event.at().max(1));
                 *first = if *first == 0 { at } else { at.min(*first) };
-            }
-            "checkpointed" if ["decimal", "digits"].contains(&&*op.kind) => {
-                let digits = self.digits.entry((event.life(), op.n)).or_default();
-                digits.push(event.line);
             }
             _ => {}
         }
@@ -104,8 +107,8 @@ impl Work {
         by.any(|(&by, &first)| by != epoch(event) && first < now)
     }
 
-    /// Where a life last said that it has digits of a factorial.
-    pub(super) fn last_digits(&self, life: Life, n: u64) -> Option<usize> {
-        self.digits.get(&(life, n))?.last().copied()
+    /// Where a life last said that it has a factorial.
+    pub(super) fn last_done(&self, life: Life, n: u64) -> Option<usize> {
+        self.done.get(&(life, n))?.last().copied()
     }
 }

@@ -21,7 +21,7 @@ pub(crate) const END: u64 = 10_000;
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// A made-up run of three nodes that compute `0!`, to be spoiled.
+/// A made-up run of three nodes that compute `0!`, and `1!` beside it, to be spoiled.
 pub(crate) struct Made {
     folder: TempDir,
     pub(crate) lines: Vec<Value>,
@@ -57,12 +57,12 @@ impl Made {
         made.job(110, "result_published", "bad");
         made.job(120, "job_done", "bad");
         made.job(200, "job_accepted", "none");
-        for (at, kind, worker) in [(300, "multiply", 0), (400, "decimal", 1)] {
-            let assigned = json!({"event": "assigned", "op": op(kind), "worker": worker});
+        for (at, n, worker) in [(300, 0, 0), (400, 1, 1)] {
+            let assigned = json!({"event": "assigned", "op": op(n), "worker": worker});
             made.add(at, 2, 1, assigned);
-            made.operation(at + 10, worker, "computing", kind);
-            made.operation(at + 20, worker, "completed", kind);
-            made.operation(at + 30, 2, "checkpointed", kind);
+            made.operation(at + 10, worker, "computing", n);
+            made.operation(at + 20, worker, "completed", n);
+            made.operation(at + 30, 2, "checkpointed", n);
         }
         made.job(500, "result_published", "none");
         made.job(510, "job_done", "none");
@@ -105,8 +105,8 @@ impl Made {
         self.add(at, 2, 1, json!({"event": event, "job": job}));
     }
 
-    pub(crate) fn operation(&mut self, at: u64, node: u64, event: &str, kind: &str) {
-        self.add(at, node, 1, json!({"event": event, "op": op(kind)}));
+    pub(crate) fn operation(&mut self, at: u64, node: u64, event: &str, n: u64) {
+        self.add(at, node, 1, json!({"event": event, "op": op(n)}));
     }
 
     pub(crate) fn remove(&mut self, matches: impl Fn(&Value) -> bool) {
@@ -149,8 +149,9 @@ impl Made {
     }
 }
 
-pub(crate) fn op(kind: &str) -> Value {
-    json!({"n": 0, "kind": kind, "level": 0, "index": 0})
+/// The only operation of a small factorial.
+pub(crate) fn op(n: u64) -> Value {
+    json!({"n": n, "kind": "multiply", "level": 0, "index": 0})
 }
 
 /// The sound run, spoiled: exactly this invariant is broken.

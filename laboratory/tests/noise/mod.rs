@@ -10,23 +10,35 @@ use tempfile::TempDir;
 /// Node and incarnation.
 type Life = (u64, u64);
 
-/// The factorials.
-const FACTORIALS: [u64; 3] = [3, 20, 60];
+/// The factorials: every other one of prime powers.
+const FACTORIALS: [u64; 4] = [3, 20, 40, 60];
+
+fn plan(n: u64) -> &'static str {
+    if matches!(n, 20 | 60) {
+        "powers"
+    } else {
+        "tree"
+    }
+}
 
 /// The operations of one: kind, level, index.
 fn operations(n: u64) -> Vec<(&'static str, u64, u64)> {
-    let mut width = n.div_ceil(4);
-    let mut all: Vec<_> = (0..width).map(|index| ("multiply", 0, index)).collect();
-    for level in 1.. {
-        if width == 1 {
-            break;
-        }
-        width = width.div_ceil(4);
-        all.extend((0..width).map(|index| ("multiply", level, index)));
+    // How many multiplications each level has, how many steps there are, and how many of them are cut.
+    let (widths, steps, cut): (&[u64], u64, u64) = match n {
+        3 => (&[1], 0, 0),
+        20 => (&[4], 3, 0),
+        40 => (&[10, 3, 1], 0, 0),
+        _ => (&[9, 2], 5, 2),
+    };
+    let levels = (0..).zip(widths);
+    let multiplied =
+        levels.flat_map(|(level, &width)| (0..width).map(move |index| ("multiply", level, index)));
+    let mut all: Vec<_> = multiplied.collect();
+    for bit in (0..steps).rev() {
+        let parts = if bit < cut { 0..2 } else { 0..0 };
+        all.extend(parts.map(|part| ("part", bit, part)));
+        all.push(("step", bit, 0));
     }
-    all.push(("decimal", 0, 0));
-    // Of a small one the digits are found at once.
-    all.extend((0..n / 20).map(|index| ("digits", 0, index)));
     all
 }
 
@@ -182,7 +194,7 @@ impl Noise {
 
     /// A job. Somebody else may take it over, and do again what was done.
     fn job(&mut self) {
-        let n = FACTORIALS[self.below(3) as usize];
+        let n = FACTORIALS[self.below(4) as usize];
         let job = format!("of{n}");
         self.tell(
             self.coordinator,
@@ -214,7 +226,10 @@ impl Noise {
                 }
             }
         }
-        self.tell(self.coordinator, json!({"event": "product_done", "n": n}));
+        self.tell(
+            self.coordinator,
+            json!({"event": "product_done", "n": n, "plan": plan(n)}),
+        );
         self.tell(
             self.coordinator,
             json!({"event": "result_published", "job": job}),

@@ -27,7 +27,13 @@ fn work(story: &mut Story, at: u64, by: Life, term: u64, workers: [Life; 2], lef
 const ALL: &[(u64, u64)] = &[(0, 0), (0, 1), (1, 0)];
 
 fn finish(story: &mut Story, at: u64, by: Life, term: u64) {
-    story.say(at, by, term, json!({"event": "product_done", "n": 5}), &[]);
+    story.say(
+        at,
+        by,
+        term,
+        json!({"event": "product_done", "n": 5, "plan": "tree"}),
+        &[],
+    );
     story.job(
         at + 5,
         by,
@@ -79,7 +85,7 @@ fn stale() -> Story {
         150,
         (2, 3),
         1,
-        json!({"event": "product_done", "n": 5}),
+        json!({"event": "product_done", "n": 5, "plan": "tree"}),
         &[],
     );
     let last = story.last_of((2, 3));

@@ -15,8 +15,8 @@ use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
-pub(crate) use self::parts::{PARTS, join, part};
-pub(crate) use self::primes::{Primes, exponent, tens};
+pub(crate) use self::parts::{join, part};
+pub(crate) use self::primes::Primes;
 
 use self::divide::divide;
 use self::multiply::multiply;

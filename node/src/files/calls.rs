@@ -5,14 +5,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use bytes::Bytes;
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{UnlinkatFlags, unlinkat};
-use protocol::file::{FileCall, FilePath, FileReply, Folder, Probe};
+use protocol::file::{Content, FileCall, FilePath, FileReply, Folder, Probe};
 use protocol::job::{MAX_JOB_BYTES, SMALL_TEXT_BYTES};
 
 use super::progress::Progress;
@@ -288,11 +287,11 @@ fn begin_text(
     folders: &JobsFolder,
     path: FilePath,
     part: Vec<u8>,
-    content: Vec<Bytes>,
+    content: Vec<Content>,
     like: &FilePath,
 ) -> io::Result<Text> {
-    let size: usize = content.iter().map(Bytes::len).sum();
-    if let FileReply::Full(_) = room(folders, size as u64)? {
+    let size = content.iter().map(Content::bytes).sum();
+    if let FileReply::Full(_) = room(folders, size)? {
         return Err(Errno::ENOSPC.into());
     }
     let folder = folders.get(path.folder)?;

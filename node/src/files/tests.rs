@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use bytes::Bytes;
-use protocol::file::{FilePath, Probe};
+use protocol::decimal::Decimal;
+use protocol::file::{Content, FilePath, Probe};
 
 use super::rename::{rename_by_link, rename_over_reservation, sweep_reservation};
 use super::text::AT_ONCE;
@@ -51,7 +51,7 @@ fn rename_to_running(folders: &JobsFolder, name: &str) -> FileReply {
     })
 }
 
-fn write(content: Vec<Bytes>, like: FilePath) -> FileCall {
+fn write(content: Vec<Content>, like: FilePath) -> FileCall {
     FileCall::Write {
         path: running(".text"),
         part: ".text.part".into(),
@@ -297,16 +297,23 @@ fn a_read_takes_one_byte_more_than_the_limit_at_most() {
 #[test]
 fn parts_are_written_one_after_the_other_however_many_and_large() {
     let (directory, folders) = folders();
-    let many = (0..5_000).map(|i| Bytes::from(format!("{i},"))).collect();
+    let text = |text: Vec<u8>| Content::Text(text.into());
+    let many = (0..5_000).map(|i| text(format!("{i},").into())).collect();
     let sizes = [0, 1, AT_ONCE - 1, AT_ONCE, 0, AT_ONCE + 1, 3 * AT_ONCE, 7];
     let large = (b'a'..)
         .zip(sizes)
-        .map(|(byte, size)| vec![byte; size].into());
-    for content in [many, large.collect(), Vec::new()] {
+        .map(|(byte, size)| text(vec![byte; size]));
+    let digits = 1_234_567_890_123_456_u64.to_le_bytes().repeat(AT_ONCE / 8);
+    let number = vec![
+        Content::Number(Decimal::new(digits.into(), 5)),
+        text(b"\n".to_vec()),
+    ];
+    for content in [many, large.collect(), number, Vec::new()] {
         let write = write(content.clone(), running("none.job"));
         assert_eq!(folders.reply(write), FileReply::Ok);
         let written = fs::read(directory.path().join("running/.text")).unwrap();
-        assert!(written == content.concat(), "{} parts", content.len());
+        let expected: Vec<u8> = content.iter().flat_map(Content::pieces).flatten().collect();
+        assert!(written == expected, "{} parts", content.len());
     }
 }
 

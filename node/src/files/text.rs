@@ -2,16 +2,15 @@
 //! call waiting.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use nix::errno::Errno;
 use nix::fcntl::renameat;
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, UnlinkatFlags, fchown, unlinkat};
-use protocol::file::{FilePath, Folder};
+use protocol::file::{Content, FilePath, Folder};
 use protocol::id::Epoch;
 
 use super::calls::{Opened, kind_of, look, open};
@@ -23,10 +22,8 @@ use crate::jobs_folder::JobsFolder;
 /// the kernel, so a large write keeps its supervisor, and with it the peers, from knowing that the
 /// coordinator was stopped.
 pub(super) const AT_ONCE: usize = 256 << 10;
-/// Most parts that the system takes at once.
-const PARTS_AT_ONCE: usize = 1024;
 /// A text that is larger is written beside the other calls.
-const LARGE: usize = 1 << 20;
+const LARGE: u64 = 1 << 20;
 
 /// A text whose file is there, private and empty.
 #[derive(Debug)]
@@ -37,7 +34,7 @@ pub(super) struct Text {
     pub(super) part: Vec<u8>,
     pub(super) name: Vec<u8>,
     /// None once it is written.
-    pub(super) content: Option<Vec<Bytes>>,
+    pub(super) content: Option<Vec<Content>>,
     pub(super) readers: Readers,
     /// Looked at once more before it gets its name: writing may have taken long.
     pub(super) fence: Option<Fence>,
@@ -118,7 +115,7 @@ impl Text {
     /// Whether it is written beside the other calls.
     pub(super) fn is_large(&self) -> bool {
         let parts = self.content.iter().flatten();
-        parts.map(Bytes::len).sum::<usize>() > LARGE
+        parts.map(Content::bytes).sum::<u64>() > LARGE
     }
 
     /// Writes it, lets its readers in, and gives it its name, before it is synced: so that the sync is
@@ -131,7 +128,7 @@ impl Text {
         let Some(content) = self.content.take() else {
             return Ok(());
         };
-        let written = write_parts(&mut self.file, &content, progress);
+        let written = write_content(&mut self.file, &content, progress);
         written
             .and_then(|()| self.readers.admit_to(&self.file))
             .and_then(|()| {
@@ -148,31 +145,21 @@ impl Text {
     }
 }
 
-fn write_parts(file: &mut File, content: &[Bytes], progress: &Progress) -> io::Result<()> {
-    let pieces = content.iter().flat_map(|part| part.chunks(AT_ONCE));
-    let mut parts: Vec<IoSlice<'_>> = pieces.map(IoSlice::new).collect();
-    let mut rest = &mut parts[..];
-    while !rest.is_empty() {
-        let window = window(rest);
-        let written = match file.write_vectored(&rest[..window]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            result => result?,
-        };
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+/// Writes the content by way of a buffer: it may be printed only now, and has small parts and large ones.
+fn write_content(file: &mut File, content: &[Content], progress: &Progress) -> io::Result<()> {
+    let mut buffer = Vec::new();
+    for mut piece in content.iter().flat_map(Content::pieces) {
+        while !piece.is_empty() {
+            let room = (AT_ONCE - buffer.len()).min(piece.len());
+            buffer.extend_from_slice(&piece.split_to(room));
+            if buffer.len() == AT_ONCE {
+                file.write_all(&buffer)?;
+                progress.moved();
+                buffer.clear();
+            }
         }
-        progress.moved();
-        IoSlice::advance_slices(&mut rest, written);
     }
+    file.write_all(&buffer)?;
+    progress.moved();
     Ok(())
-}
-
-/// How many of these parts, each of at most [`AT_ONCE`] bytes, are written at once.
-fn window(parts: &[IoSlice<'_>]) -> usize {
-    let mut bytes = 0;
-    let fit = parts.iter().take(PARTS_AT_ONCE).take_while(|part| {
-        bytes += part.len();
-        bytes <= AT_ONCE
-    });
-    fit.count()
 }

@@ -1,5 +1,18 @@
 use super::*;
 
+/// A number as a product has it.
+fn decimal(digits: &str) -> Decimal {
+    let digits = digits.as_bytes().rchunks(16).map(|digit| {
+        let digit = std::str::from_utf8(digit).unwrap();
+        digit.parse::<u64>().unwrap().to_le_bytes()
+    });
+    Decimal::new(digits.collect::<Vec<_>>().concat().into(), 0)
+}
+
+fn text(content: &[Content]) -> Vec<u8> {
+    content.iter().flat_map(Content::pieces).flatten().collect()
+}
+
 fn reasons(content: &[u8]) -> Vec<String> {
     parse(content, 1_000).unwrap_err()
 }
@@ -63,9 +76,9 @@ fn the_size_of_a_text_is_known_before_it_is_made() {
                 .fold(malachite_nz::natural::Natural::from(1u32), |p, k| {
                     p * malachite_nz::natural::Natural::from(k)
                 });
-            (n, vec![Bytes::from(digits.to_string())])
+            (n, decimal(&digits.to_string()))
         };
-        let text = result_text(factorials.iter().copied().map(value)).concat();
+        let text = text(&result_text(factorials.iter().copied().map(value)));
         let bytes = text_bytes(&factorials);
         let (least, most) = (
             text.len() as u64,
@@ -119,8 +132,9 @@ fn a_job_is_named_after_its_file() {
 
 #[test]
 fn a_text_answers_exactly_its_factorials() {
-    let digits = Bytes::from_static(b"120");
-    let text = result_text([(5, vec![digits.clone()]), (5, vec![digits])].into_iter()).concat();
+    let text = text(&result_text(
+        [(5, decimal("120")), (5, decimal("120"))].into_iter(),
+    ));
     assert_eq!(text, b"5!=120\n5!=120\n");
     assert!(answers(&text, &[5, 5]));
     assert!(!answers(&text, &[5]) && !answers(&text, &[5, 5, 5]) && !answers(&text, &[5, 6]));
@@ -131,16 +145,17 @@ fn a_text_answers_exactly_its_factorials() {
 #[test]
 fn a_long_value_is_cut_in_the_log_line() {
     assert_eq!(
-        log_line(10, &["362", "8800"], 1_000, "ten"),
+        log_line(10, &Content::Number(decimal("3628800")), 1_000, "ten"),
         "10!=3628800\n"
     );
-    let digits: Vec<u8> = (0..100).map(|i| b'0' + i % 10).collect();
-    let line = log_line(70, &[&digits], 99, "big");
+    let digits: String = (1..101).map(|i| char::from(b'0' + i % 10)).collect();
+    let digits = Content::Number(decimal(&digits));
+    let line = log_line(70, &digits, 99, "big");
     assert_eq!(
         line,
-        "70!=01234567890123456789…01234567890123456789 (100 digits, whole in done/big.txt)\n"
+        "70!=12345678901234567890…12345678901234567890 (100 digits, whole in done/big.txt)\n"
     );
-    assert_eq!(log_line(70, &[&digits], 100, "big").len(), 4 + 100 + 1);
-    let line = log_line(70, &[&digits], 99, "b\u{202e}g");
+    assert_eq!(log_line(70, &digits, 100, "big").len(), 4 + 100 + 1);
+    let line = log_line(70, &digits, 99, "b\u{202e}g");
     assert!(line.ends_with(b"whole in done/b\\u{202e}g.txt)\n"));
 }

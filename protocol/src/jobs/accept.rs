@@ -192,7 +192,7 @@ impl Coordinator {
         }
         let missing = distinct
             .into_iter()
-            .filter(|&n| !core.checkpoint.products.has_digits(n));
+            .filter(|&n| !core.checkpoint.products.has_factorial(n));
         let missing: BTreeSet<u32> = missing.collect();
         if let Some(job) = self.jobs.open.get_mut(&key) {
             if job.home == Folder::Running {

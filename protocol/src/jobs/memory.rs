@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::{Job, Stage};
 use crate::coordinator::Coordinator;
 use crate::core::Core;
-use crate::plan::conversion::most_digits;
+use crate::plan::most_digits;
 use crate::trace::WaitCause;
 
 /// A job is small up to this part of the limit, and all small ones together have another such share

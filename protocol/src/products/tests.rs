@@ -3,19 +3,22 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::Method;
 
-const SPLIT: Shape = Shape {
-    split_from: Some(0),
+/// Prime powers, with steps in parts.
+const POWERS: Shape = Shape {
+    method: Method::Powers,
+    cut_from: 10,
     ..Shape::SINGLE
 };
 
 /// All operations of a small factorial.
 fn operations(plan: &Plan) -> Vec<OperationId> {
-    let multiplied = plan.below(plan.root()).flat_map(|names| {
+    let all = plan.below(plan.last()).into_iter().flat_map(|names| {
         let first = names.start;
         (first.index..names.end.index).map(move |index| OperationId { index, ..first })
     });
-    multiplied.chain(plan.conversion()).collect()
+    all.collect()
 }
 
 /// Finishes operations in an order that a cluster might, drawn by `draws`; calls `see` after each.
@@ -38,10 +41,11 @@ fn finish(plan: &Plan, draws: &[usize], mut see: impl FnMut(&BTreeSet<OperationI
 
 proptest! {
     #[test]
-    fn what_is_done_stays_done_and_what_is_needed_stays(n in 1u32..60, draws in proptest::collection::vec(any::<usize>(), 60)) {
-        let plan = SPLIT.plan(n);
+    fn what_is_done_stays_done_and_what_is_needed_stays(n in 1u32..60, powers in any::<bool>(), draws in proptest::collection::vec(any::<usize>(), 60)) {
+        let shape = if powers { POWERS } else { Shape::SINGLE };
+        let plan = shape.plan(n);
         let all = operations(&plan);
-        let mut products = Products::new(SPLIT);
+        let mut products = Products::new(shape);
         finish(&plan, &draws, |done, id| {
             let value = Bytes::from(vec![1; id.index as usize % 7 + 1]);
             assert_eq!(products.insert(id, value.clone()), Insertion::New, "{id:?}");
@@ -50,7 +54,7 @@ proptest! {
             assert_eq!(products.weight(), held.sum::<u64>(), "after {id:?}");
             for &other in &all {
                 assert_eq!(products.covers(other), done.contains(&other), "{other:?} after {id:?}");
-                assert_eq!(!products.evidence(other).is_empty(), done.contains(&other));
+                assert_eq!(products.evidence(other).is_some(), done.contains(&other));
                 let operands = plan.operands(other);
                 if !done.contains(&other) {
                     for operand in operands.products().iter().filter(|id| done.contains(id)) {
@@ -60,8 +64,8 @@ proptest! {
             }
             assert_ne!(products.insert(id, value), Insertion::New);
         });
-        if products.has_digits(n) {
-            prop_assert!(products.ids().eq(plan.digits()), "nothing but the digits is kept");
+        if products.has_factorial(n) {
+            prop_assert!(products.ids().eq([plan.last()]), "nothing but the factorial is kept");
         }
         products.forget(n);
         assert_eq!(products.weight(), 0);
@@ -72,21 +76,15 @@ proptest! {
         n in 1u32..60,
         draws in [proptest::collection::vec(any::<usize>(), 0..60), proptest::collection::vec(any::<usize>(), 0..60)],
     ) {
-        let plan = SPLIT.plan(n);
+        let plan = POWERS.plan(n);
         let value = |id: OperationId| Bytes::from(vec![1; id.index as usize % 7 + 1]);
-        let [mut left, mut right] = [Products::new(SPLIT), Products::new(SPLIT)];
+        let [mut left, mut right] = [Products::new(POWERS), Products::new(POWERS)];
         finish(&plan, &draws[0], |_, id| {
             left.insert(id, value(id));
         });
         finish(&plan, &draws[1], |_, id| {
             right.insert(id, value(id));
         });
-        let mut rest = right.clone();
-        rest.remove_all_covered(&left);
-        prop_assert!(rest.ids().all(|id| !left.covers(id)));
-        let of_frontiers = rest.factorials.values().map(Frontier::weight).sum::<u64>();
-        let held = rest.iter().map(|(_, value)| value.len() as u64).sum::<u64>();
-        prop_assert_eq!((rest.weight(), of_frontiers), (held, held));
         let mut union = left.clone();
         for id in right.ids() {
             union.insert(id, value(id));
@@ -97,19 +95,4 @@ proptest! {
             }
         }
     }
-}
-
-#[test]
-fn the_digits_come_without_the_zeros_before_them() {
-    let plan = SPLIT.plan(4);
-    let mut products = Products::new(SPLIT);
-    for (id, piece) in plan
-        .digits()
-        .zip(["00", "00", "02", "40", "00", "00", "00", "00"])
-    {
-        assert_eq!(products.digits(4), None);
-        products.insert(id, Bytes::from(piece));
-    }
-    let digits = products.digits(4).expect("all are there");
-    assert_eq!(digits.concat(), b"24000000000");
 }

@@ -66,11 +66,6 @@ impl<K: Ord, V: Weight> Weighed<K, V> {
             kept
         });
     }
-
-    pub(super) fn clear(&mut self) {
-        self.map.clear();
-        self.weight = 0;
-    }
 }
 
 impl<K: Ord, V> Weighed<K, V> {
@@ -78,16 +73,8 @@ impl<K: Ord, V> Weighed<K, V> {
         self.map.get(key)
     }
 
-    pub(super) fn contains_key(&self, key: &K) -> bool {
-        self.map.contains_key(key)
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.map.is_empty()
-    }
-
-    pub(super) fn last_key_value(&self) -> Option<(&K, &V)> {
-        self.map.last_key_value()
     }
 
     pub(super) fn first_in(&self, keys: Range<K>) -> Option<(&K, &V)> {

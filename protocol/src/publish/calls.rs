@@ -1,9 +1,7 @@
 //! What each stage of a job asks the file thread for, and the names of its texts.
 
-use bytes::Bytes;
-
 use crate::core::Core;
-use crate::file::{FileCall, FilePath, Folder};
+use crate::file::{Content, FileCall, FilePath, Folder};
 use crate::hidden_text::{TextState, hidden_path};
 use crate::inbox::suffixed;
 use crate::job;
@@ -39,22 +37,18 @@ impl Job {
     pub(super) fn is_text(&self, text: &[u8]) -> bool {
         match (self.home, &self.reasons[..]) {
             (Folder::Failed, []) => true,
-            (Folder::Failed, reasons) => reason_text(reasons).concat() == text,
+            (Folder::Failed, reasons) => reason_text(reasons).as_bytes() == text,
             _ => job::answers(text, &self.factorials),
         }
     }
 
     /// The text that a text file of this job holds.
-    fn content(&self, core: &Core) -> Vec<Bytes> {
+    fn content(&self, core: &Core) -> Vec<Content> {
         if !self.reasons.is_empty() {
-            return reason_text(&self.reasons);
+            return vec![reason_text(&self.reasons).into()];
         }
-        let digits = |n: u32| core.checkpoint.products.digits(n);
-        job::result_text(
-            self.factorials
-                .iter()
-                .filter_map(|&n| Some((n, digits(n)?))),
-        )
+        let value = |&n: &u32| Some((n, core.checkpoint.products.factorial(n)?));
+        job::result_text(self.factorials.iter().filter_map(value))
     }
 
     /// The call that the job's stage waits for.
@@ -116,7 +110,7 @@ impl Job {
     }
 }
 
-fn reason_text(reasons: &[String]) -> Vec<Bytes> {
-    let lines = reasons.iter().map(|reason| format!("{reason}\n").into());
+fn reason_text(reasons: &[String]) -> String {
+    let lines = reasons.iter().map(|reason| format!("{reason}\n"));
     lines.collect()
 }

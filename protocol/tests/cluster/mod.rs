@@ -1,21 +1,22 @@
 //! A cluster of nodes in one thread, with virtual time, links that keep their order, and a jobs
 //! directory in memory. Everything is deterministic.
 
+mod arithmetic;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bytes::Bytes;
-use malachite_nz::natural::Natural;
 use protocol::config::Config;
-use protocol::event::{Action, Event, Task};
-use protocol::file::{FileCall, FilePath, FileReply, Folder, Probe};
+use protocol::event::{Action, Event};
+use protocol::file::{Content, FileCall, FilePath, FileReply, Folder, Probe};
 use protocol::id::{Epoch, Incarnation, NodeId, Term};
 use protocol::message::{Message, Product};
 use protocol::node::Node;
-use protocol::packed::{pack, unpack};
 use protocol::plan::OperationId;
 use protocol::time::Time;
 use protocol::trace::Trace;
+
+pub(crate) use self::arithmetic::{compute, factorial};
 
 const LATENCY: Duration = Duration::from_micros(20);
 const COMPUTE_TIME: Duration = Duration::from_micros(10);
@@ -397,7 +398,8 @@ impl Cluster {
                 None => FileReply::Absent,
             },
             FileCall::Write { path, content, .. } => {
-                self.files.insert(path, content.concat());
+                let content = content.iter().flat_map(Content::pieces).flatten();
+                self.files.insert(path, content.collect());
                 FileReply::Ok
             }
             FileCall::Remove(path) => {
@@ -409,37 +411,6 @@ impl Cluster {
     }
 }
 
-/// Values are decimal digits here: to all but the arithmetic they are opaque anyway.
-pub(crate) fn compute(task: &Task) -> Bytes {
-    let number = |bytes: &[u8]| -> Natural {
-        let digits = std::str::from_utf8(bytes).expect("digits are text");
-        digits.parse().expect("digits are a number")
-    };
-    let products: Vec<Natural> = match task {
-        Task::Numbers(leaves) => {
-            let leaves = leaves.iter().cloned();
-            leaves
-                .map(|numbers| numbers.map(Natural::from).product())
-                .collect()
-        }
-        Task::Products(values) => vec![values.iter().map(|value| number(value)).product()],
-        Task::Block { below, groups } => {
-            let mut values = unpack(below).map(number);
-            let operations = groups.iter();
-            operations
-                .map(|&group| values.by_ref().take(usize::from(group)).product())
-                .collect()
-        }
-        // Nothing is left out here.
-        Task::Decimal { value, .. } => return value.clone(),
-        Task::Convert { .. } => panic!("no factorial of these tests is large enough"),
-    };
-    match &products[..] {
-        [product] => product.to_string().into(),
-        products => pack(products.iter().map(Natural::to_string)),
-    }
-}
-
 /// A config for tests: operations are traced.
 pub(crate) fn config(nodes: u8) -> Config {
     Config {
@@ -447,10 +418,4 @@ pub(crate) fn config(nodes: u8) -> Config {
         trace_operations: true,
         ..Config::default()
     }
-}
-
-/// n! by another way.
-pub(crate) fn factorial(n: u32) -> String {
-    use malachite_base::num::arithmetic::traits::Factorial;
-    Natural::factorial(u64::from(n)).to_string()
 }

@@ -42,26 +42,19 @@ pub(crate) fn operation() -> impl Strategy<Value = OperationId> {
         9 => select(vec![0, 1, 4, 5, 16, 17, MAX_N]),
         1 => prop_oneof![Just(MAX_N + 1), any::<u32>()],
     ];
-    let kind = prop_oneof![3 => Just(Kind::Multiply), 1 => Just(Kind::Decimal)];
+    let kind = prop_oneof![6 => Just(Kind::Multiply), 1 => Just(Kind::Step), 1 => Just(Kind::Part)];
     let level = prop_oneof![9 => 0..3_u8, 1 => any::<u8>()];
     let index = prop_oneof![9 => 0..4_u32, 1 => any::<u32>()];
-    (n, kind, level, index).prop_map(|(n, kind, level, index)| {
-        let level = if kind == Kind::Decimal && level < 3 {
-            0
-        } else {
-            level
-        };
-        let index = if kind == Kind::Decimal && index < 4 {
+    (n, kind, level, index).prop_map(|(n, kind, level, index)| OperationId {
+        n,
+        kind,
+        // The index of a step is always 0.
+        index: if kind == Kind::Step && index < 4 {
             0
         } else {
             index
-        };
-        OperationId {
-            n,
-            kind,
-            level,
-            index,
-        }
+        },
+        level,
     })
 }
 

@@ -1,8 +1,9 @@
 //! Job files, and their names, that nobody thought of.
 
-use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use protocol::decimal::Decimal;
+use protocol::file::Content;
 use protocol::job::{self, MAX_FACTORIALS, MAX_JOB_BYTES};
 
 /// Longest reason that helps anybody.
@@ -111,10 +112,13 @@ proptest! {
     fn a_text_answers_its_job_and_no_other(
         factorials in vec(0..50_u32, 1..6),
         other in vec(0..50_u32, 1..6),
-        digits in "[0-9]{1,60}",
+        digits in vec(1..10_000_000_000_000_000_u64, 1..5),
+        zeros in 0..40_u64,
     ) {
-        let digits = Bytes::from(digits);
-        let text = job::result_text(factorials.iter().map(|&n| (n, vec![digits.clone()]))).concat();
+        let value: Vec<u8> = digits.into_iter().flat_map(u64::to_le_bytes).collect();
+        let value = Decimal::new(value.into(), zeros);
+        let text = job::result_text(factorials.iter().map(|&n| (n, value.clone())));
+        let text: Vec<u8> = text.iter().flat_map(Content::pieces).flatten().collect();
         prop_assert!(job::answers(&text, &factorials));
         prop_assert_eq!(job::answers(&text, &other), factorials == other);
         prop_assert!(!job::answers(&text[..text.len() - 1], &factorials), "it is cut");
@@ -123,6 +127,6 @@ proptest! {
     #[test]
     fn any_text_can_be_held_against_a_job(text in vec(any::<u8>(), 0..300), limit in 0..100_usize) {
         let _ = job::answers(&text, &[4, 5]);
-        let _ = job::log_line(4, &[&text], limit, "job");
+        let _ = job::log_line(4, &Content::Text(text.into()), limit, "job");
     }
 }

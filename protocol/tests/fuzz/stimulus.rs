@@ -12,7 +12,7 @@ use protocol::file::{FileReply, FileTag};
 use protocol::id::{Epoch, Incarnation, NodeId, Term};
 use protocol::message::{Inventory, Message, Product, Update};
 use protocol::node::Node;
-use protocol::plan::OperationId;
+use protocol::plan::{Method, OperationId, Shape};
 use protocol::time::Time;
 use protocol::timer::Timer;
 
@@ -86,6 +86,13 @@ pub(crate) enum Saying {
     Checkpoint(EpochOf, Update),
 }
 
+/// Prime powers, and parts of each step.
+const POWERS: Shape = Shape {
+    method: Method::Powers,
+    least_blocks: 1,
+    cut_from: 0,
+};
+
 pub(crate) fn config() -> impl Strategy<Value = Config> {
     let preemption = select(vec![
         Preemption::Graceful,
@@ -98,17 +105,21 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         any::<bool>(),
         1..4_u32,
         select(vec![1, 256]),
+        select(vec![Shape::default(), POWERS]),
     )
-        .prop_map(|(nodes, preemption, delayed, attempts, window)| Config {
-            nodes,
-            preemption,
-            delay: Duration::from_millis(if delayed { 10 } else { 0 }),
-            attempts,
-            window,
-            max_n: anything::MAX_N,
-            trace_operations: true,
-            ..Config::default()
-        })
+        .prop_map(
+            |(nodes, preemption, delayed, attempts, window, shape)| Config {
+                shape,
+                nodes,
+                preemption,
+                delay: Duration::from_millis(if delayed { 10 } else { 0 }),
+                attempts,
+                window,
+                max_n: anything::MAX_N,
+                trace_operations: true,
+                ..Config::default()
+            },
+        )
 }
 
 fn epoch() -> impl Strategy<Value = EpochOf> {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::event::{Action, Event};
 use protocol::id::{Epoch, NodeId};
 use protocol::message::Message;
-use protocol::plan::OperationId;
+use protocol::plan::{OperationId, Shape};
 
 use super::promises::assigned;
 use super::{Checker, is_done};
@@ -20,6 +20,7 @@ use crate::fact::{Fact, Life, Step};
 /// What every live process holds, of the factorials that only one job asks for.
 #[derive(Debug)]
 pub struct CoordinatorDeath {
+    shape: Shape,
     watched: BTreeSet<u32>,
     held: BTreeMap<Life, Vec<OperationId>>,
     /// The highest epoch that every live process knows.
@@ -31,8 +32,9 @@ pub struct CoordinatorDeath {
 impl CoordinatorDeath {
     /// For a run in which processes die, and nothing else goes wrong. Watches the factorials that a
     /// single job asks for: others may rightly be computed again when they are asked for again.
-    pub fn new(watched: BTreeSet<u32>) -> CoordinatorDeath {
+    pub fn new(watched: BTreeSet<u32>, shape: Shape) -> CoordinatorDeath {
         CoordinatorDeath {
+            shape,
             watched,
             held: BTreeMap::new(),
             highest: BTreeMap::new(),
@@ -75,7 +77,7 @@ impl CoordinatorDeath {
             return Ok(());
         }
         for (holder, held) in &self.held {
-            if is_done(held, op) {
+            if is_done(self.shape, held, op) {
                 return Err(format!(
                     "{life} assigns {op:?} to node {worker} although {holder}, which lives, holds {held:?}, \
                      which show it done, and no fault but deaths was injected"

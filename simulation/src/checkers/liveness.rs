@@ -188,6 +188,7 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
+    use protocol::plan::Shape;
 
     use super::*;
     use crate::checkers::Checkers;
@@ -199,7 +200,7 @@ mod tests {
         let mut cluster = Cluster::new(
             scenario.config.clone(),
             scenario.surroundings.clone(),
-            Checkers::default(),
+            Checkers::new(Shape::SINGLE),
             1,
             false,
         );

@@ -4,14 +4,24 @@
 //! Relies on the order of the winner's own steps, and on what the message of a promise carries; what its
 //! sender kept is known from that one's own steps. Who is asked at all is the matter of `collect.rs`.
 
+use protocol::plan::Shape;
+
 use super::promises::Promises;
 use super::{Checker, is_done};
 use crate::fact::{Fact, Step};
 
 /// What each winner was told while it collects.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Merge {
     promises: Promises,
+}
+
+impl Merge {
+    /// For plans of this shape.
+    pub fn new(shape: Shape) -> Merge {
+        let promises = Promises::new(shape);
+        Merge { promises }
+    }
 }
 
 impl Checker for Merge {
@@ -41,7 +51,7 @@ impl Merge {
         }
         let held = (step.held)();
         for (peer, told) in &owner.told {
-            let lost = |id: &&_| !is_done(&held, **id);
+            let lost = |id: &&_| !is_done(self.promises.shape(), &held, **id);
             if let Some(id) = told.operations.iter().find(lost) {
                 return Err(format!(
                     "{} acts in epoch {} without {id:?}, which node {peer} has",

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use protocol::event::{Action, ChildState, Event};
 use protocol::id::{Epoch, Incarnation, NodeId};
 use protocol::message::{Inventory, Message};
-use protocol::plan::OperationId;
+use protocol::plan::{OperationId, Shape};
 use protocol::timer::Timer;
 use protocol::trace::Trace;
 
@@ -18,8 +18,9 @@ use super::is_done;
 use crate::fact::{Fact, Life, Step};
 
 /// What each owner of an epoch was told by the peers that are still with it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Promises {
+    shape: Shape,
     owners: BTreeMap<Life, Owner>,
     heard: HeardOf,
     kept: Kept,
@@ -47,12 +48,28 @@ pub(super) struct Told {
 pub(super) struct Kept(BTreeMap<Life, Vec<OperationId>>);
 
 impl Promises {
+    /// For plans of this shape.
+    pub(super) fn new(shape: Shape) -> Promises {
+        Promises {
+            shape,
+            owners: BTreeMap::new(),
+            heard: HeardOf::default(),
+            kept: Kept::default(),
+            sent: BTreeMap::new(),
+        }
+    }
+
+    /// What shapes the plans.
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
+    }
+
     /// Takes note of what happened; a checker calls it before it judges.
     pub(super) fn see(&mut self, fact: &Fact<'_>) {
         self.heard.see(fact);
         match fact {
             Fact::Step(step) => {
-                self.kept.step(step);
+                self.kept.step(self.shape, step);
                 self.promise(step);
                 self.collect(step);
             }
@@ -67,6 +84,18 @@ impl Promises {
     /// What a life was told that has won an election and still owns its epoch.
     pub(super) fn owner(&self, life: Life) -> Option<&Owner> {
         self.owners.get(&life)
+    }
+
+    /// A node beside `worker` of which what it told the owner of an epoch to have shows `id` done.
+    pub(super) fn holder<'a>(
+        &self,
+        owner: &'a Owner,
+        id: OperationId,
+        worker: NodeId,
+    ) -> Option<(NodeId, &'a Told)> {
+        let mut others = owner.told.iter().filter(|&(&peer, _)| peer != worker);
+        let holder = others.find(|(_, told)| is_done(self.shape, &told.operations, id))?;
+        Some((*holder.0, holder.1))
     }
 
     /// What a life has to keep.
@@ -157,15 +186,6 @@ impl Promises {
     }
 }
 
-impl Owner {
-    /// A node beside `worker` of which what it has shows `id` done.
-    pub(super) fn holder(&self, id: OperationId, worker: NodeId) -> Option<(NodeId, &Told)> {
-        let mut others = self.told.iter().filter(|&(&peer, _)| peer != worker);
-        let holder = others.find(|(_, told)| is_done(&told.operations, id))?;
-        Some((*holder.0, holder.1))
-    }
-}
-
 impl Told {
     fn new(incarnation: Incarnation, inventory: &Inventory, kept: &[OperationId]) -> Told {
         let said = inventory.held.iter().chain(&inventory.kept);
@@ -181,7 +201,7 @@ impl Kept {
         self.0.get(&life).map(Vec::as_slice).unwrap_or_default()
     }
 
-    fn step(&mut self, step: &Step<'_>) {
+    fn step(&mut self, shape: Shape, step: &Step<'_>) {
         match step.event {
             Event::Received {
                 message: Message::Checkpoint { update, .. },
@@ -189,7 +209,9 @@ impl Kept {
             } => {
                 if let Some(kept) = self.0.get_mut(&step.life) {
                     let shown: Vec<OperationId> = update.finished().collect();
-                    kept.retain(|id| !update.forgotten.contains(&id.n) && !is_done(&shown, *id));
+                    kept.retain(|id| {
+                        !update.forgotten.contains(&id.n) && !is_done(shape, &shown, *id)
+                    });
                 }
             }
             Event::Computed { .. } | Event::Timeout(Timer::Deliver) => {

@@ -8,16 +8,24 @@
 
 use protocol::event::Action;
 use protocol::id::NodeId;
-use protocol::plan::OperationId;
+use protocol::plan::{OperationId, Shape};
 
 use super::promises::{Promises, assigned};
 use super::{Checker, is_done};
 use crate::fact::{Fact, Life, Step};
 
 /// What each owner of an epoch was told by the peers that are still with it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Recomputation {
     promises: Promises,
+}
+
+impl Recomputation {
+    /// For plans of this shape.
+    pub fn new(shape: Shape) -> Recomputation {
+        let promises = Promises::new(shape);
+        Recomputation { promises }
+    }
 }
 
 impl Checker for Recomputation {
@@ -43,7 +51,7 @@ impl Recomputation {
         for action in step.actions {
             if let Action::Compute { operation, .. } = action
                 && let kept = self.promises.kept(life)
-                && is_done(kept, *operation)
+                && is_done(self.promises.shape(), kept, *operation)
             {
                 return Err(format!(
                     "{life} computes {operation:?} although it keeps {kept:?}, which show it done"
@@ -61,7 +69,7 @@ impl Recomputation {
             return Err(format!("{life} assigns {op:?} and owns no epoch"));
         };
         // Its holder answers with what it has, and computes nothing.
-        match owner.holder(op, worker) {
+        match self.promises.holder(owner, op, worker) {
             Some((peer, told)) => Err(format!(
                 "{life} assigns {op:?} to node {worker}, although node {peer} told it to have {:?}, \
                  which show it done",

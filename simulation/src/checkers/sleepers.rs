@@ -7,7 +7,7 @@ use std::time::Duration;
 use protocol::event::{Action, ChildState, Event};
 use protocol::id::NodeId;
 use protocol::message::Message;
-use protocol::plan::OperationId;
+use protocol::plan::{OperationId, Shape};
 use protocol::time::Time;
 use protocol::timer::Timer;
 use protocol::trace::{DownBy, Trace};
@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// The live processes, and what each of them knows of the others.
 #[derive(Debug)]
 pub struct Sleepers {
+    shape: Shape,
     /// A process that stood still, and to which nothing happened for so long, slept.
     sleep: Duration,
     awake: BTreeMap<Life, Awake>,
@@ -41,9 +42,10 @@ struct Awake {
 }
 
 impl Sleepers {
-    /// For nodes whose coordinator is heard of at this interval.
-    pub fn new(heartbeat: Duration) -> Sleepers {
+    /// For nodes whose coordinator is heard of at this interval, and plans of this shape.
+    pub fn new(heartbeat: Duration, shape: Shape) -> Sleepers {
         Sleepers {
+            shape,
             sleep: heartbeat * 2,
             awake: BTreeMap::new(),
         }
@@ -95,7 +97,7 @@ impl Sleepers {
         };
         for other in takeover.others.iter().filter(unheard) {
             let lacks = |id: &&OperationId| {
-                takeover.needed.contains(&id.n) && !is_done(takeover.held, **id)
+                takeover.needed.contains(&id.n) && !is_done(self.shape, takeover.held, **id)
             };
             if let Some(id) = other.held.iter().find(lacks) {
                 return Err(format!(

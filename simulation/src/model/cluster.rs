@@ -8,8 +8,9 @@
 //!
 //! A Pulse is not carried: it says that its sender is there, which no timer asks in this model.
 //!
-//! In mid-job the jobs directory holds one job, of two operations that depend on each other. It is read at
-//! once, and a call that would change it never ends.
+//! In mid-job the jobs directory holds one job, of a step whose primes have been multiplied: two workers
+//! compute a part each, and then one of them puts these together. The directory is read at once, and a call
+//! that would change it never ends.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,11 +21,18 @@ use protocol::config::Config;
 use protocol::id::{Epoch, Incarnation, NodeId, Term};
 use protocol::message::Message;
 use protocol::node::Node;
-use protocol::plan::OperationId;
+use protocol::plan::{Method, OperationId, Shape};
 
 use super::Bounds;
 use super::watch::{Broken, Watch};
 use crate::fact::Life;
+
+/// The plan of the job: prime powers, of which each step is done in two parts.
+pub(super) const SHAPE: Shape = Shape {
+    method: Method::Powers,
+    least_blocks: u32::MAX,
+    cut_from: 0,
+};
 
 /// Where a search begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -33,7 +41,7 @@ pub enum Start {
     Cold,
     /// The highest node coordinates, all have joined, and there is nothing to do.
     Led,
-    /// The same, and a worker computes.
+    /// The same, and workers compute the parts of a step.
     MidJob,
 }
 
@@ -171,6 +179,7 @@ impl Cluster {
         cluster.hints.clear();
         if bounds.start != Start::Cold {
             cluster.run_smoothly();
+            cluster.multiply_primes();
         }
         cluster.crashes = bounds.crashes;
         if bounds.hints {
@@ -213,6 +222,7 @@ impl Cluster {
         let term = self.watch.highest_term();
         let config = Config {
             nodes: self.processes.len() as u8,
+            shape: SHAPE,
             ..Config::default()
         };
         let node = Node::new(config, id, life.incarnation, term);

@@ -8,6 +8,7 @@ use protocol::file::{FileCall, FileReply, Folder, Probe};
 use protocol::id::NodeId;
 use protocol::message::{Message, Product};
 use protocol::node::Node;
+use protocol::plan::Kind;
 use protocol::time::Time;
 
 use super::choice::Choice;
@@ -16,7 +17,7 @@ use crate::fact::{Life, Step, View};
 
 /// Every step happens at this moment: nothing is ever late, and everything may be.
 pub(super) const NOW: Time = Time(1);
-/// The job that is there: 4! has one multiplication, and its digits.
+/// The job that is there: 4! has two leaves, 2 and 2 · 3, and a step, 2 · (2 · 6).
 const JOB: &[u8] = b"4!\n";
 
 impl Cluster {
@@ -30,6 +31,18 @@ impl Cluster {
                 Some(&choice) => self.make(choice),
                 None => return,
             }
+        }
+    }
+
+    /// Lets all products of primes be computed that a job needs, smoothly.
+    pub(super) fn multiply_primes(&mut self) {
+        let multiplies = |process: &Shared<Process>| {
+            let operation = process.running.as_ref()?.computing.front()?;
+            (operation.kind == Kind::Multiply).then_some(process.life.node)
+        };
+        while let Some(id) = self.processes.iter().find_map(multiplies) {
+            self.make(Choice::Compute(id));
+            self.run_smoothly();
         }
     }
 

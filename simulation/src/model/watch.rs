@@ -9,9 +9,10 @@ use protocol::plan::OperationId;
 use protocol::timer::Timer;
 use protocol::trace::Trace;
 
+use super::cluster::SHAPE;
 use crate::checkers::authority::Authority;
 use crate::checkers::obedience::Obedience;
-use crate::checkers::{Checker, covers};
+use crate::checkers::{Checker, is_done};
 use crate::fact::{Fact, Life, Step};
 
 /// What must always hold.
@@ -196,7 +197,7 @@ impl Watch {
         let promises = self.promised.remove(&step.life).unwrap_or_default();
         let held = (step.held)();
         for (peer, (_, named)) in promises {
-            let is_held = |id: &OperationId| held.iter().any(|&by| covers(by, *id));
+            let is_held = |id: &OperationId| is_done(SHAPE, &held, *id);
             if let Some(lost) = named.iter().find(|id| !is_held(id)) {
                 return Err(format!(
                     "{} begins to act in epoch {epoch} without {lost:?}, which node {peer} promised",

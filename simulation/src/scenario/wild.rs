@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::config::{Config, Preemption};
-use protocol::plan::conversion::most_digits;
+use protocol::plan::most_digits;
 use protocol::time::Time;
 
 use super::{Deed, Kinds, Saving, Scenario, config, digits, surroundings, target};

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use node::args::LogFormat;
 use node::faults::FaultConfig;
 use protocol::config::{Config, ConfigError, DEFAULT_WINDOW, Preemption};
-use protocol::plan::Shape;
+use protocol::plan::{Method, Shape};
 
 use crate::cli::faults::FaultArgs;
 use crate::memory;
@@ -98,6 +98,15 @@ pub(crate) struct ClusterArgs {
         hide_possible_values = true
     )]
     blocks: Option<Switch>,
+    /// What a factorial is made of: all numbers by one tree, prime powers, or whichever is faster
+    #[arg(
+        long,
+        value_name = "auto|tree|powers",
+        env = "BULLPEN_PLAN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    plan: PlanArg,
     /// Write each operation's assignment, start, end and checkpoint to the event log
     #[arg(long, env = "BULLPEN_TRACE_OPERATIONS", value_parser = FalseyValueParser::new())]
     trace_operations: bool,
@@ -113,6 +122,16 @@ enum PreemptionArg {
     Immediate,
     /// Stay a worker while the coordinator lives
     Never,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PlanArg {
+    /// Prime powers, for a factorial of some size
+    Auto,
+    /// The product tree of all numbers
+    Tree,
+    /// The prime powers of the factorial, and a chain of steps
+    Powers,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -141,13 +160,15 @@ impl ClusterArgs {
             // A fault drawn for each operation should hit the one that was begun, and lose no more.
             window: if faulty { 1 } else { DEFAULT_WINDOW },
             // Whoever slows operations down, or has faults hit them, means each single one.
-            shape: if blocks {
-                Shape::default()
-            } else {
-                Shape {
-                    split_from: Shape::default().split_from,
-                    ..Shape::SINGLE
+            shape: Shape {
+                method: self.plan.into(),
+                least_blocks: if blocks {
+                    Shape::default()
+                } else {
+                    Shape::SINGLE
                 }
+                .least_blocks,
+                ..Shape::default()
             },
             preemption: self.preemption.into(),
             max_n: memory::default_max_n(self.max_n),
@@ -192,6 +213,16 @@ impl ClusterArgs {
 pub(crate) fn how_to_repeat(faults: &FaultConfig) -> String {
     let seed = faults.seed;
     format!("faults are injected; --seed {seed} repeats the draws")
+}
+
+impl From<PlanArg> for Method {
+    fn from(arg: PlanArg) -> Method {
+        match arg {
+            PlanArg::Auto => Method::Auto,
+            PlanArg::Tree => Method::Tree,
+            PlanArg::Powers => Method::Powers,
+        }
+    }
 }
 
 impl From<PreemptionArg> for Preemption {

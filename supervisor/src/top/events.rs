@@ -165,7 +165,7 @@ mod tests {
             [
                 "5: was killed by SIGKILL",
                 "0-2: follows node 4",
-                "4: gave 9! multiply 0.1 to another worker: worker died, and 2 more",
+                "4: gave multiplication 1 of level 0 of 9! to another worker: worker died, and 2 more",
                 "0: follows node 4",
                 "1: follows node 4",
             ]

@@ -16,9 +16,6 @@ use super::{BASE, Number, bytes_of};
 /// Longer moduli are not believed: joining them would take all memory.
 const MOST_DIGITS: usize = 1 << 26;
 
-/// The parts of a step.
-pub(crate) const PARTS: u8 = 2;
-
 /// Part `index` of F (F P), for [`join`]; empty if there is no such part. A factor P that is missing
 /// is 1.
 ///

@@ -29,12 +29,12 @@ struct Run {
 }
 
 /// The exponent of ten in n!, by which many zeros its text ends.
-pub(crate) fn tens(n: u32) -> u32 {
+pub(super) fn tens(n: u32) -> u32 {
     legendre(n, 5)
 }
 
 /// The exponent of a prime in n! without its tens: 5 has none left, and 2 what no 5 took.
-pub(crate) fn exponent(n: u32, prime: u32) -> u32 {
+pub(super) fn exponent(n: u32, prime: u32) -> u32 {
     match prime {
         2 => legendre(n, 2) - tens(n),
         5 => 0,
@@ -63,7 +63,8 @@ impl Primes {
     }
 
     /// How many primes have the bit in their exponents.
-    pub(crate) fn count(&self, bit: u32) -> usize {
+    #[cfg(test)]
+    pub(super) fn count(&self, bit: u32) -> usize {
         let last = self.runs.get(bit as usize).and_then(|runs| runs.last());
         last.map_or(0, |end| end.rank)
     }

@@ -4,6 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::multiply::SHORT;
+use protocol::plan::PARTS;
+
+use super::primes::{exponent, tens};
 use super::*;
 
 /// n! by the plan: trees of products of four, and the chain.
@@ -57,7 +60,7 @@ fn check(a: &Number, b: &Number) {
 
 fn check_parts(factor: &Number, primes: Option<&Number>) {
     let whole = step(factor, primes);
-    let parts: Vec<Bytes> = (0..PARTS)
+    let parts: Vec<Bytes> = (0..PARTS as u8)
         .map(|index| part(factor, primes, index))
         .collect();
     let lengths = (factor.0.len(), primes.map(|primes| primes.0.len()));
@@ -198,7 +201,7 @@ fn parts_that_do_not_belong_together_come_to_nothing() {
     ] {
         assert_eq!(join(&wrong), Number::default());
     }
-    assert_eq!(part(&nines(9), None, PARTS), Bytes::new());
+    assert_eq!(part(&nines(9), None, PARTS as u8), Bytes::new());
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn s4_a_published_text_that_is_touched_again() {
 #[test]
 fn s7_forgetting_what_a_job_without_a_text_needs() {
     let me = life(2, 3);
-    let root = Plan::new(9).root();
+    let root = Plan::new(9).last();
     let forget = || {
         let update = Update {
             forgotten: vec![9],
@@ -101,7 +101,7 @@ fn s7_forgetting_what_a_job_without_a_text_needs() {
 
 #[test]
 fn s7_what_a_coordinator_fails_it_may_forget_and_no_other_may() {
-    let (me, other, root) = (life(2, 3), life(4, 5), Plan::new(9).root());
+    let (me, other, root) = (life(2, 3), life(4, 5), Plan::new(9).last());
     let forget = |who, fails: Option<&str>| {
         let mut checker = Forgetting::default();
         let job = file("9!\n", Some(0));

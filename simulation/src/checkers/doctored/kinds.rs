@@ -12,7 +12,7 @@ use protocol::event::{Action, Event, Task};
 use protocol::file::{FilePath, Folder};
 use protocol::id::{Epoch, NodeId};
 use protocol::message::{Inventory, Message, Product, Update};
-use protocol::plan::OperationId;
+use protocol::plan::{Method, OperationId, Shape};
 use protocol::timer::Timer;
 use protocol::trace::Trace;
 
@@ -72,11 +72,8 @@ fn term(term: u64) -> Epoch {
 
 impl Story {
     fn new() -> Story {
-        let mut checkers = Checkers::default();
-        checkers.add(WholeFiles::new(true));
-        checkers.add(Sleepers::new(Duration::from_millis(50)));
         Story {
-            checkers,
+            checkers: checkers(Shape::SINGLE),
             said: None,
             goes_on: None,
         }
@@ -141,6 +138,12 @@ impl Story {
         self.step(last.trace(Trace::Acting));
     }
 
+    /// It acts in a cluster that multiplies prime powers.
+    fn led_by_powers(&mut self) {
+        self.checkers = checkers(work::POWERS);
+        self.led();
+    }
+
     /// The coordinator assigns an operation to the first worker, and that computes it.
     fn computes(&mut self, id: OperationId, task: Task) {
         self.assigns(id);
@@ -172,7 +175,8 @@ impl Story {
         let stream = Message::Checkpoint { epoch, update };
         let mut checkpoints = Doctored::acting(BOSS(), 1).gets(FIRST(), products());
         if id == work::root() {
-            checkpoints = checkpoints.trace(Trace::ProductDone { n: id.n });
+            let (n, plan) = (id.n, Method::Tree);
+            checkpoints = checkpoints.trace(Trace::ProductDone { n, plan });
         }
         for worker in [FIRST(), SECOND()] {
             checkpoints = checkpoints.sends(worker.node, stream.clone());
@@ -213,6 +217,13 @@ impl Story {
         self.commits(content, Folder::Done);
         self.delivers_text(Folder::Done, text);
     }
+}
+
+fn checkers(shape: Shape) -> Checkers {
+    let mut checkers = Checkers::new(shape);
+    checkers.add(WholeFiles::new(true));
+    checkers.add(Sleepers::new(Duration::from_millis(50), shape));
+    checkers
 }
 
 fn linked(me: Life, knows: Epoch, peer: Life, told: Epoch) -> Doctored {

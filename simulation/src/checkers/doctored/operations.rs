@@ -7,7 +7,7 @@ use bytes::Bytes;
 use protocol::event::{Action, ChildState, Event, Task};
 use protocol::id::{Epoch, Incarnation, NodeId};
 use protocol::message::{Inventory, Message, Product, Update};
-use protocol::plan::{OperationId, Plan};
+use protocol::plan::{Kind, Method, OperationId, Plan, Shape};
 use protocol::trace::{StepDownCause, Trace};
 
 use super::{Doctored, at, epoch, life};
@@ -18,7 +18,7 @@ use crate::checkers::merge::Merge;
 use crate::checkers::operands::Operands;
 use crate::checkers::recomputation::Recomputation;
 use crate::checkers::sleepers::Sleepers;
-use crate::checkers::{Checker, covers};
+use crate::checkers::{Checker, is_done};
 use crate::fact::{Fact, Life, Standing, Takeover};
 
 fn promise(epoch: Epoch, held: &[OperationId]) -> Message {
@@ -39,14 +39,39 @@ fn compute(operation: OperationId, numbers: RangeInclusive<u32>) -> Action {
 }
 
 #[test]
-fn an_operation_covers_itself_and_what_it_was_made_of() {
+fn an_operation_shows_itself_done_and_what_it_was_made_of() {
     let plan = Plan::new(40);
-    let [leaf, other, root] = [plan.leaf(0), plan.leaf(9), plan.root()];
-    assert!(covers(leaf, leaf) && covers(root, leaf) && covers(plan.decimal(), root));
-    assert!(!covers(leaf, root) && !covers(leaf, other) && !covers(root, plan.decimal()));
-    let parent = plan.parent(leaf).unwrap();
-    assert!(covers(parent, leaf) && !covers(parent, other));
-    assert!(!covers(Plan::new(41).root(), leaf));
+    let shows = |by, id| is_done(Shape::SINGLE, &[by], id);
+    let [leaf, other, root] = [plan.leaf(0), plan.leaf(9), plan.last()];
+    assert!(shows(leaf, leaf) && shows(root, leaf));
+    assert!(!shows(leaf, root) && !shows(leaf, other));
+    let parent = plan.needed_by(leaf)[0];
+    assert!(shows(parent, leaf) && !shows(parent, other));
+    assert!(!shows(Plan::new(41).last(), leaf));
+}
+
+#[test]
+fn a_step_shows_all_done_that_it_was_made_of_and_a_part_itself() {
+    let shape = Shape {
+        method: Method::Powers,
+        cut_from: 0,
+        ..Shape::SINGLE
+    };
+    let plan = shape.plan(40);
+    let step = |kind, level, index| OperationId {
+        kind,
+        level,
+        index,
+        ..plan.last()
+    };
+    let shows = |by, id| is_done(shape, &[by], id);
+    let (first, last) = (plan.leaf(0), plan.leaf(plan.leaves() - 1));
+    let before = step(Kind::Step, 1, 0);
+    assert!(shows(plan.last(), before) && shows(plan.last(), last) && shows(before, first));
+    assert!(!shows(before, plan.last()) && !shows(before, last));
+    let part = step(Kind::Part, 0, 1);
+    assert!(shows(part, part) && shows(plan.last(), part) && shows(before, step(Kind::Part, 1, 0)));
+    assert!(!shows(part, before) && !shows(part, first) && !shows(part, step(Kind::Part, 0, 0)));
 }
 
 #[test]
@@ -54,7 +79,12 @@ fn s5_too_many_operands_and_leaves_that_do_not_partition() {
     let plan = Plan::new(6);
     let me = life(0, 1);
     let step = || Doctored::knowing(me, Epoch::NONE);
-    let done = || step().trace(Trace::ProductDone { n: 6 });
+    let done = || {
+        step().trace(Trace::ProductDone {
+            n: 6,
+            plan: Method::Tree,
+        })
+    };
     let five = step().does(compute(plan.leaf(0), 2..=6));
     assert!(five.shown_to(&mut Operands::default()).is_err());
     let twice = step()
@@ -68,7 +98,7 @@ fn s5_too_many_operands_and_leaves_that_do_not_partition() {
     let second = step().does(compute(plan.leaf(1), 1..=2));
     assert_eq!(second.shown_to(&mut checker), Ok(()));
     assert_eq!(done().shown_to(&mut checker), Ok(()));
-    let differs = step().trace(Trace::ValuesDiffer { op: plan.root() });
+    let differs = step().trace(Trace::ValuesDiffer { op: plan.last() });
     assert!(differs.shown_to(&mut checker).is_err());
 }
 
@@ -104,7 +134,7 @@ fn s7_assigning_what_a_peer_said_that_it_holds() {
         let worker = NodeId(worker);
         Doctored::acting(winner, 1).trace(Trace::Assigned { op, worker })
     };
-    let mut checker = Recomputation::default();
+    let mut checker = Recomputation::new(Shape::SINGLE);
     let (winner, _, leaf) = told(&mut checker);
     assert!(assign(winner, leaf, 1).shown_to(&mut checker).is_err());
     // Its holder answers with the product.
@@ -123,7 +153,7 @@ fn s7_assigning_what_a_peer_said_that_it_holds() {
 #[test]
 fn s7_assigning_what_a_live_node_holds_when_processes_only_die() {
     let (winner, holder, leaf) = (life(2, 3), life(0, 1), Plan::new(40).leaf(0));
-    let mut checker = CoordinatorDeath::new(BTreeSet::from([40]));
+    let mut checker = CoordinatorDeath::new(BTreeSet::from([40]), Shape::SINGLE);
     let update = Message::Checkpoint {
         epoch: epoch(1, life(4, 5)),
         update: Update::default(),
@@ -154,14 +184,14 @@ fn s8_acting_without_what_a_peer_told() {
         step.before.acting = None;
         step
     };
-    let mut checker = Merge::default();
+    let mut checker = Merge::new(Shape::SINGLE);
     let (winner, _, leaf) = told(&mut checker);
     assert!(act(winner).shown_to(&mut checker).is_err());
-    let mut checker = Merge::default();
+    let mut checker = Merge::new(Shape::SINGLE);
     told(&mut checker);
-    let merged = act(winner).holding(&[Plan::new(40).parent(leaf).unwrap()]);
+    let merged = act(winner).holding(&[Plan::new(40).needed_by(leaf)[0]]);
     assert_eq!(merged.shown_to(&mut checker), Ok(()));
-    let mut checker = Merge::default();
+    let mut checker = Merge::new(Shape::SINGLE);
     let (winner, peer, _) = told(&mut checker);
     let down = Doctored::knowing(winner, epoch(1, winner)).event(Event::LinkDown {
         peer: peer.node,
@@ -203,7 +233,7 @@ fn s7_assigning_what_a_worker_has_to_keep() {
         let worker = NodeId(1);
         Doctored::acting(winner, 2).trace(Trace::Assigned { op, worker })
     };
-    let mut checker = Recomputation::default();
+    let mut checker = Recomputation::new(Shape::SINGLE);
     let (winner, worker, leaf) = silent_about_what_it_keeps(&mut checker);
     assert!(assign(winner, leaf).shown_to(&mut checker).is_err());
     let again = || Doctored::knowing(worker, epoch(2, winner)).does(compute(leaf, 37..=40));
@@ -227,7 +257,7 @@ fn s7_assigning_what_a_worker_has_to_keep() {
 
 #[test]
 fn s8_acting_without_what_a_worker_has_to_keep() {
-    let mut checker = Merge::default();
+    let mut checker = Merge::new(Shape::SINGLE);
     let (winner, ..) = silent_about_what_it_keeps(&mut checker);
     let mut act = Doctored::acting(winner, 2).trace(Trace::Acting);
     act.before.acting = None;
@@ -255,7 +285,7 @@ fn s7_a_sleeper_that_acts_without_what_a_live_node_holds() {
         }))
     };
     let woken_after = |ms, stood_still: bool| {
-        let mut checker = Sleepers::new(std::time::Duration::from_millis(50));
+        let mut checker = Sleepers::new(std::time::Duration::from_millis(50), Shape::SINGLE);
         for ms in [10, ms] {
             let mut step = Doctored::knowing(sleeper, own);
             step.at = at(ms);

@@ -35,7 +35,11 @@ pub(super) const ALL: &[Mutation] = &[
         &["S5"],
         |s| {
             let done = *s.named("product_done").last()?;
-            s.insert(done, 1, &[json!({"event": "product_done", "n": 1_999})]);
+            s.insert(
+                done,
+                1,
+                &[json!({"event": "product_done", "n": 1_999, "plan": "tree"})],
+            );
             Some(())
         },
     ),

@@ -1,14 +1,13 @@
 //! S5 to S7: what is computed, by whom, and what is not computed again.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use bytes::Bytes;
 use protocol::event::{Action, Event, Task};
 use protocol::id::NodeId;
 use protocol::message::{Message, Update};
 use protocol::packed;
-use protocol::plan::conversion::Cut;
-use protocol::plan::{Kind as What, OperationId, Plan};
+use protocol::plan::{Kind as What, Method, OperationId, Plan, Shape};
 use protocol::trace::{StepDownCause, Trace};
 
 use super::{
@@ -78,7 +77,7 @@ pub(super) const KINDS: &[Kind] = &[
     ),
     ("S5", "an operation on five products", |story| {
         story.led();
-        story.computes(root(), Task::Products(vec![Bytes::from_static(b"2"); 5]));
+        story.computes(root(), Task::Products(twos(5)));
     }),
     ("S5", "an operation on five products of a block", |story| {
         story.led();
@@ -88,26 +87,56 @@ pub(super) const KINDS: &[Kind] = &[
         story.led();
         story.computes(root(), block(5, vec![4]));
     }),
+    ("S5", "a step on five values", |story| {
+        story.led_by_powers();
+        // The first counts twice.
+        story.computes(chain(What::Step, 0), Task::Step(twos(4)));
+    }),
+    ("S5", "a part of a step on five values", |story| {
+        story.led_by_powers();
+        story.computes(chain(What::Part, 0), part(4, 0));
+    }),
+    ("S5", "a part beyond the last", |story| {
+        story.led_by_powers();
+        story.computes(chain(What::Part, 2), part(2, 2));
+    }),
+    ("S5", "five parts that make a step", |story| {
+        story.led_by_powers();
+        story.computes(chain(What::Step, 0), Task::Join(twos(5)));
+    }),
+    ("S5", "a prime in two leaves", |story| {
+        story.led_by_powers();
+        story.computes(of_powers(0), primes(14, 1, 0..1));
+        story.computes(of_powers(1), primes(14, 1, 0..1));
+    }),
+    ("S5", "a leaf without a prime", |story| {
+        story.led_by_powers();
+        story.computes(of_powers(0), primes(14, 1, 1..2));
+    }),
+    ("S5", "primes of another factorial", |story| {
+        story.led_by_powers();
+        story.computes(of_powers(0), primes(13, 1, 0..1));
+    }),
+    ("S5", "other primes when it is computed again", |story| {
+        story.led_by_powers();
+        story.computes(of_powers(0), primes(14, 1, 0..1));
+        story.computes(of_powers(0), primes(14, 0, 0..1));
+    }),
+    ("S5", "prime powers of which one is left out", |story| {
+        story.led_by_powers();
+        // 14! = 10^2 · 2^9 · 3^5 · 7^2 · 11 · 13.
+        for (leaf, bit) in [3, 2, 1].into_iter().enumerate() {
+            story.computes(of_powers(leaf as u32), primes(14, bit, 0..1));
+        }
+        story.step(done(14, Method::Powers));
+    }),
     (
         "S5",
-        "an operation of a conversion on five values",
+        "prime powers of another plan than was told",
         |story| {
             story.led();
-            let operation = OperationId {
-                n: 6,
-                kind: What::Digits,
-                level: 0,
-                index: 0,
-            };
-            let (cut, operands) = (Cut::of(6), vec![Bytes::from_static(b"2"); 5]);
-            story.computes(
-                operation,
-                Task::Convert {
-                    operation,
-                    cut,
-                    operands,
-                },
-            );
+            story.computes_all_of_six();
+            story.step(done(6, Method::Powers));
         },
     ),
     ("S5", "a number that is in two leaves", |story| {
@@ -138,20 +167,20 @@ pub(super) const KINDS: &[Kind] = &[
     ("S5", "a product without one of its leaves", |story| {
         story.led();
         story.computes(leaf(0), numbers(&[3..=6]));
-        story.step(Doctored::acting(BOSS(), 1).trace(Trace::ProductDone { n: 6 }));
+        story.step(done(6, Method::Tree));
     }),
     (
         "S5",
         "a product of nothing, which nobody computed",
         |story| {
             story.led();
-            story.step(Doctored::acting(BOSS(), 1).trace(Trace::ProductDone { n: 0 }));
+            story.step(done(0, Method::Tree));
         },
     ),
     ("S5", "a product that is done twice", |story| {
         story.led();
         story.computes_all_of_six();
-        story.step(Doctored::acting(BOSS(), 1).trace(Trace::ProductDone { n: 6 }));
+        story.step(done(6, Method::Tree));
     }),
     (
         "S5",
@@ -170,7 +199,7 @@ pub(super) const KINDS: &[Kind] = &[
             for worker in [FIRST(), SECOND()] {
                 story.step(Doctored::knowing(worker, term(1)).gets(BOSS(), forget.clone()));
             }
-            story.step(Doctored::acting(BOSS(), 1).trace(Trace::ProductDone { n: 6 }));
+            story.step(done(6, Method::Tree));
         },
     ),
     ("S5", "two values for one operation", |story| {
@@ -214,12 +243,12 @@ pub(super) fn leaf(index: u32) -> OperationId {
 }
 
 pub(super) fn root() -> OperationId {
-    Plan::new(6).root()
+    Plan::new(6).last()
 }
 
 /// The operations of 6!, in order.
 pub(super) fn all_of_six() -> [(OperationId, Task); 3] {
-    let products = Task::Products(vec![Bytes::from_static(b"2"); 2]);
+    let products = Task::Products(twos(2));
     [
         (leaf(0), numbers(&[3..=6])),
         (leaf(1), numbers(&[1..=2])),
@@ -229,6 +258,45 @@ pub(super) fn all_of_six() -> [(OperationId, Task); 3] {
 
 fn numbers(leaves: &[RangeInclusive<u32>]) -> Task {
     Task::Numbers(leaves.to_vec())
+}
+
+/// Prime powers, with parts of each step.
+pub(super) const POWERS: Shape = Shape {
+    method: Method::Powers,
+    least_blocks: u32::MAX,
+    cut_from: 0,
+};
+
+/// A leaf of 14! by prime powers: each bit has one, the highest first.
+fn of_powers(index: u32) -> OperationId {
+    POWERS.plan(14).leaf(index)
+}
+
+/// The last step of 14!, or a part of it.
+fn chain(kind: What, index: u32) -> OperationId {
+    let last = POWERS.plan(14).last();
+    OperationId {
+        kind,
+        index,
+        ..last
+    }
+}
+
+fn primes(n: u32, bit: u8, leaves: Range<u32>) -> Task {
+    Task::Primes { n, bit, leaves }
+}
+
+fn part(values: usize, index: u8) -> Task {
+    let step = twos(values);
+    Task::Part { step, index }
+}
+
+fn twos(values: usize) -> Vec<Bytes> {
+    vec![Bytes::from_static(b"2"); values]
+}
+
+fn done(n: u32, plan: Method) -> Doctored {
+    Doctored::acting(BOSS(), 1).trace(Trace::ProductDone { n, plan })
 }
 
 fn compute(operation: OperationId, task: Task) -> Action {
