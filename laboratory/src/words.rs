@@ -1,17 +1,23 @@
 //! Events in words.
 
-use crate::log::Event;
+use crate::log::{Event, Op};
+pub use crate::plan::Names;
 
 /// What happened to the node that an event tells of, as what follows its name: `node 5` … `was
 /// killed by SIGKILL`.
 pub fn words(event: &Event) -> String {
+    told(event, ToString::to_string)
+}
+
+/// As [`words`], with operations called by what they do: `computes 10 × 9 × 8 × 7 of 10!`.
+pub fn words_by(event: &Event, names: &mut Names) -> String {
+    told(event, |op| format!("{} of {}!", names.words(op), op.n))
+}
+
+fn told(event: &Event, operation: impl FnOnce(&Op) -> String) -> String {
     let text = |field: &str| event.text(field).replace('_', " ");
     let number = |field: &str| event.fields[field].as_u64().unwrap_or(0);
-    let operation = || {
-        event.op().map_or_else(String::new, |op| {
-            format!("{}! {} {}.{}", op.n, op.kind, op.level, op.index)
-        })
-    };
+    let operation = || event.op().map_or_else(String::new, operation);
     // Two nodes may win the same term: the epoch tells which it is.
     let in_epoch = |node: u64| {
         let term = event.told_term();
@@ -58,6 +64,10 @@ pub fn words(event: &Event) -> String {
         "folder_replaced" => format!("found another folder in the place of {}", text("folder")),
         "result_published" => format!("published the result of job {}", event.text("job")),
         "job_done" => format!("is done with job {}", event.text("job")),
+        "assigned" => format!("gives node {} {}", number("worker"), operation()),
+        "computing" => format!("computes {}", operation()),
+        "completed" => format!("has computed {}", operation()),
+        "checkpointed" => format!("tells everybody {}", operation()),
         "product_done" => format!("has the product of {}!", number("n")),
         "operation_reassigned" => {
             format!("gave {} to another worker: {}", operation(), text("why"))

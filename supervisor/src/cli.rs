@@ -330,6 +330,9 @@ pub(crate) struct TimelineArgs {
     /// Write a page for a browser to FILE, or to standard output with -
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Tell each operation too, by what it does, where the run was traced with --trace-operations
+    #[arg(long, conflicts_with = "html")]
+    pub(crate) operations: bool,
     /// Run directory of the cluster [default: as for up]
     #[arg(long, value_name = "DIR", env = "BULLPEN_RUN_DIR")]
     pub(crate) run_dir: Option<PathBuf>,

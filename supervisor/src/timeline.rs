@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use laboratory::failovers::Failover;
 use laboratory::figures::Figures;
 use laboratory::log::{Event, Log};
+use laboratory::page;
 use laboratory::report::Report;
 use laboratory::verdict::Run;
-use laboratory::{page, words};
+use laboratory::words::{self, Names};
 use node::event_log::FILE_NAME;
 use protocol::printable::printable;
 
@@ -75,7 +76,7 @@ pub(crate) fn run(args: &TimelineArgs) -> Result<(), Failure> {
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
     let log = read(&run_dir)?;
     match &args.html {
-        None => results::say(&lines(&log))?,
+        None => results::say(&lines(&log, args.operations))?,
         Some(path) => {
             let page = page::render(&report(&run_dir, log));
             if path.as_os_str() == "-" {
@@ -144,16 +145,18 @@ fn report(run_dir: &Path, log: Log) -> Report {
 }
 
 /// A line an event: seconds from the start of the run, the node, what happened to it. Traced
-/// operations are left out: there are too many to read.
-fn lines(log: &Log) -> String {
+/// operations only if they are asked for: there are too many to read.
+fn lines(log: &Log, operations: bool) -> String {
+    let mut names = Names::of(log);
     let start = log.events.first().map_or(0, Event::at);
     let mut text = String::new();
     if log.is_cut {
         text.push_str("the first files of this run's log are gone\n");
     }
-    for event in log.events.iter().filter(|event| !event.is_traced()) {
+    let is_told = |event: &&Event| operations || !event.is_traced();
+    for event in log.events.iter().filter(is_told) {
         let seconds = event.at().saturating_sub(start) as f64 / 1e9;
-        let words = words::words(event);
+        let words = words::words_by(event, &mut names);
         let words = printable(&words);
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{seconds:12.6} s  node {:<2} {words}", event.node());
@@ -186,12 +189,33 @@ mod tests {
     #[test]
     fn each_event_is_a_line_that_a_terminal_does_not_obey() {
         assert_eq!(
-            lines(&Log::parse(LOG.as_bytes())),
+            lines(&Log::parse(LOG.as_bytes()), false),
             "    0.000000 s  node 5  acts as coordinator in epoch 1.5\n    \
              0.200000 s  node 5  accepted job a\\u{1b}[2J\n    \
              0.541000 s  node 5  was killed by SIGKILL\n\
              torn lines of the log, left out: 1\n"
         );
+    }
+
+    #[test]
+    fn operations_are_told_by_what_they_do_when_they_are_asked_for() {
+        let line = |event: &str, index: u64| {
+            format!(
+                "{{\"mono_ns\":1,\"node\":0,\"incarnation\":1,\"event\":{event},\"op\":{{\"n\":10,\"kind\":\"multiply\",\"level\":0,\"index\":{index}}}}}\n"
+            )
+        };
+        let done =
+            r#"{"mono_ns":1,"node":5,"incarnation":6,"event":"product_done","n":10,"plan":"tree"}"#;
+        let log = line("\"assigned\",\"worker\":3", 0) + &line("\"completed\"", 2) + done + "\n";
+        let told = lines(&Log::parse(log.as_bytes()), true);
+        for expected in [
+            "gives node 3 10 × 9 × 8 × 7 of 10!",
+            "has computed 2 × 1 of 10!",
+            "has the product of 10!",
+        ] {
+            assert!(told.contains(expected), "{expected}: {told}");
+        }
+        assert_eq!(lines(&Log::parse(log.as_bytes()), false).lines().count(), 1);
     }
 
     #[test]
