@@ -16,6 +16,7 @@ SCRATCH = TARGET / "bench"
 BULLPEN = TARGET / "release/bullpen"
 TREE = TARGET / "release/tree"
 GMPY2 = "gmpy2==2.3.2"
+FLINT = "python-flint==0.9.0"
 
 GMP = """
 import hashlib, os, sys, gmpy2
@@ -62,6 +63,12 @@ def venv(name, *pins):
 def gmp(what, n=0):
     """The command of a process that computes n! with GMP."""
     return [venv("gmp", GMPY2), "-c", GMP, what, str(n)]
+
+
+def flint(n):
+    """The command of a process that computes n! with FLINT."""
+    code = f"import flint; print('{n}!=' + flint.fmpz.fac_ui({n}).str())"
+    return [venv("flint", FLINT), "-c", code]
 
 
 def gmp_says(what, n=0):

@@ -9,7 +9,7 @@ from . import common
 from .cluster import Memory, Run, Service
 from .peers import operations
 
-GOALS_MB = {1_000_000: 400, 10_000_000: 3_000}
+GOALS_MB = {1_000_000: 120, 10_000_000: 900}
 FRONTIER_SIZES = (10_000, 100_000, 1_000_000)
 HELD_SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 # Nodes report what they hold twice a second.
@@ -34,15 +34,15 @@ def measure(rounds, frontier_sizes=FRONTIER_SIZES):
         summed, largest = (common.median([getattr(p, of) for p in peaks]) / MB for of in ("sum", "largest"))
         rows.append((f"{n:,}", f"{summed:,.0f}", f"{largest:,.0f}", f"at most {goal:,}", f"{sum(p.samples for p in peaks):,}"))
     common.table(("N", "all nodes, MB", "the largest node, MB", "goal, MB", "samples"), rows)
-    print("What a node holds in its copy of the checkpoint at its peak, as `bullpen status --json` tells: products, what the")
-    print("conversion makes of them, and at the end the digits, which alone are 2.4 times as many bytes as n!.\n")
+    print("What a node holds in its copy of the checkpoint at its peak, as `bullpen status --json` tells: products, and parts of")
+    print("large ones; and what a worker has read from the coordinator by the end of the job (`rchar` of `/proc/PID/io`).\n")
     rows = []
     for n in HELD_SIZES:
-        most, result = held(n), factorial_bytes(n)
-        rows.append((f"{n:,}", f"{most / MB:.3f}", f"{result / MB:.3f}", f"{most / result:.2f}"))
-    common.table(("n", "most bytes, MB", "n! itself, MB", "times n!"), rows)
-    print("Of that, multiplications alone, replayed from the `checkpointed` events of a traced run: products that no held one")
-    print("covers, each with the bytes that its numbers multiply to. Not counted: operations of the conversion to decimal.")
+        (most, read), result = held(n), factorial_bytes(n)
+        rows.append((f"{n:,}", f"{most / MB:.3f}", f"{result / MB:.3f}", f"{most / result:.2f}", f"{read / MB:.1f}"))
+    common.table(("n", "most bytes, MB", "n! itself, MB", "times n!", "read by a worker, MB"), rows)
+    print("By `--plan tree`, replayed from the `checkpointed` events of a traced run: products that no held one covers, each with")
+    print("the bytes that its numbers multiply to.")
     print("A traced run of 10,000,000! writes gigabytes of events: `--frontier 10000000` asks for it.\n")
     rows = []
     for n in frontier_sizes:
@@ -56,10 +56,12 @@ def factorial_bytes(n):
 
 
 def held(n):
-    """The most bytes that any node has held of n!."""
+    """The most bytes that any node has held of n!, and the median of what workers have read meanwhile."""
     with Service() as service:
+        before = service.read_bytes()
         service.drop("one", f"{n}!\n")
         service.done.wait("one.txt", limit=300)
+        read = common.median([after - before[pid] for pid, after in service.read_bytes().items()])
         common.check_line(n, service.result("one"), "bullpen")
         end = time.monotonic() + REPORTED_WITHIN
         command = [common.BULLPEN, "status", "--json", "--run-dir", service.run_dir]
@@ -67,7 +69,7 @@ def held(n):
             nodes = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)["nodes"]
             peaks = [node["peak_held_bytes"] for node in nodes]
             if all(peaks) or time.monotonic() >= end:
-                return max(peaks)
+                return max(peaks), read
             time.sleep(0.1)
 
 
@@ -89,7 +91,7 @@ def frontier(n):
         return math.ceil((math.lgamma(top + 1) - math.lgamma(bottom + 1)) / math.log(2) / 8)
 
     held, total, seen, most_products, most_bytes = {}, 0, 0, 0, 0
-    with Run(n, "--trace-operations") as run:
+    with Run(n, "--plan", "tree", "--trace-operations") as run:
         common.check_line(n, run.output, "bullpen")
         for event in run.events("checkpointed"):
             op = event["op"]

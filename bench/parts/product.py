@@ -1,4 +1,4 @@
-"""The product alone against the same tree in one process and one thread, with the same library."""
+"""The tree of all numbers against the same in one process and one thread, in binary, with the same library."""
 
 import json
 import subprocess
@@ -21,14 +21,14 @@ def tree(n):
 
 
 def measure(rounds):
-    common.heading("The product alone: the cluster against the same tree in one process, one thread, the same library")
+    common.heading("The product tree: the cluster with `--plan tree` against the same tree in one process and thread, in binary")
     print("The cluster from `job_accepted` to `product_done` (the first `assigned` follows within the turn; it is on record")
     print("only where operations are traced, which costs). No digits, no start in either.\n")
     rows = []
     for n in SIZES:
         ours, theirs = [], []
         for _ in range(rounds):
-            with Run(n) as run:
+            with Run(n, "--plan", "tree") as run:
                 ours.append(run.product_seconds())
                 common.check_line(n, run.output, "bullpen")
             operations, seconds = tree(n)
