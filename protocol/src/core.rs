@@ -52,6 +52,8 @@ pub(crate) struct Core {
     /// Since when a file call of this node has not come any further, while it is told to be slow.
     pub(crate) slow_since: Option<Untimed>,
     pub(crate) damping: Damping,
+    /// How often it was told of an epoch whose owner it cannot hear, since it last followed anybody.
+    pub(crate) deposed: u8,
     /// When this node last woke from a time in which nothing happened to it; the origin of time if
     /// it never did.
     pub(crate) woke: Untimed,

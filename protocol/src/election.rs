@@ -233,6 +233,7 @@ impl Node {
             && !std::mem::replace(synced, true)
         {
             self.core.role_name = RoleName::Worker;
+            self.core.deposed = 0;
             self.core.trace(Trace::Following {
                 coordinator: epoch.node,
             });
@@ -269,9 +270,14 @@ impl Node {
             Role::Leaderless { .. } => {}
             Role::Winner(_) | Role::Coordinator(_) | Role::Follower { .. } => {
                 self.step_down(StepDownCause::Stale);
-                // The highest first, so that the others need only answer it.
+                // The highest first, so that the others need only answer it. Two that a third hears, but not
+                // each other, must not depose each other all the time.
                 let above = u32::from(self.core.config.nodes - 1 - self.core.id.0);
-                let back_off = self.core.config.heartbeat * (1 + above);
+                let longer = 1_u32 << self.core.deposed;
+                let most = self.core.config.suspect_after;
+                let back_off = (self.core.config.heartbeat * longer).min(most)
+                    + self.core.config.heartbeat * above;
+                self.core.deposed = (self.core.deposed + 1).min(MOST_DOUBLINGS);
                 self.lose_coordinator(ElectionCause::NoCoordinator, back_off);
             }
         }

@@ -85,6 +85,7 @@ impl Node {
                 troubles: BTreeSet::new(),
                 slow_since: None,
                 damping: Damping::default(),
+                deposed: 0,
                 woke: Untimed::default(),
                 role_name: RoleName::Recovering,
                 outbox: Vec::new(),

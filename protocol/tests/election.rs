@@ -314,6 +314,25 @@ fn told_of_a_higher_epoch_whose_owner_is_dead_it_elects_after_a_back_off() {
     assert_eq!(node.node.highest().term, Term(10));
 }
 
+/// Two that a third hears, but not each other, would depose each other ten times a second.
+#[test]
+fn deposed_again_and_again_by_somebody_whom_it_cannot_hear_it_backs_off_longer() {
+    let mut node = Solo::coordinating(2, config(4));
+    let mut deposed = |term| {
+        let highest = epoch(term, 3);
+        node.receive(1, Message::Stale { highest });
+        let wins = |actions: Actions| actions.traced(|trace| *trace == Trace::ElectionWon);
+        let tries = (1..40).find(|_| wins(node.pass(Duration::from_millis(50))));
+        tries.expect("an election")
+    };
+    let waits: Vec<u32> = (1..8).map(|round| deposed(10 * round)).collect();
+    assert!(waits.is_sorted() && waits[0] <= 2, "{waits:?}");
+    assert!(
+        (9..=12).contains(&waits[6]),
+        "as long as a suspicion: {waits:?}"
+    );
+}
+
 #[test]
 fn what_claims_authority_for_an_epoch_that_is_over_changes_nothing() {
     let mut node = Solo::following(1, config(4), epoch(5, 3));
