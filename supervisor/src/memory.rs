@@ -26,15 +26,11 @@ pub(crate) use self::kills::MemoryKills;
 const DEFAULT_MAX_N: u32 = 10_000_000;
 /// A node that has nothing to do, in bytes.
 const IDLE_NODE: u64 = 10 << 20;
-/// Bytes of each node for each digit of a result: the product, the digits, and what is on its way
-/// to or from others.
-const EACH_NODE: u64 = 4;
-/// Bytes of each node for each digit that its allocator keeps for the next numbers, up to [`KEPT_AT_MOST`].
-const KEPT: u64 = 4;
-/// As much unused memory is kept (`node`: `arithmetic.rs`).
-const KEPT_AT_MOST: u64 = 64 << 20;
-/// Bytes more for each digit, at the node that converts the product to decimal.
-const CONVERSION: u64 = 8;
+/// Bytes of each node for each digit of a result: the products, two digits a byte, what is on its way to or
+/// from others, and what it keeps for the next numbers.
+const EACH_NODE: u64 = 3;
+/// Bytes more for each digit, at the two nodes together that compute the parts of the last step.
+const COMPUTING: u64 = 6;
 /// Most digits of one job, whatever the memory: a node that joins is sent all that is held at once,
 /// and a link keeps 1 GiB at most for a peer (`ipc`: `link.rs`).
 const MOST_DIGITS: u64 = 700_000_000;
@@ -164,8 +160,7 @@ fn choose(
 /// Bytes that a cluster needs to compute results of `digits` digits and keep them.
 fn needed(nodes: u8, digits: u64) -> u64 {
     let nodes = u64::from(nodes);
-    let kept = (KEPT * digits).min(KEPT_AT_MOST);
-    nodes * (IDLE_NODE + kept + EACH_NODE * digits) + CONVERSION * digits
+    nodes * (IDLE_NODE + EACH_NODE * digits) + COMPUTING * digits
 }
 
 /// The largest N that fits into `bytes`; 0 if the nodes alone do not.
