@@ -113,13 +113,6 @@ class Service:
         hidden.rename(self.jobs / f"{name}.job")
         return begun
 
-    def read_bytes(self):
-        """What each node has read from its sockets and files so far, by pid."""
-        command = [BULLPEN, "status", "--json", "--run-dir", self.run_dir]
-        nodes = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)["nodes"]
-        lines = {node["pid"]: pathlib.Path(f"/proc/{node['pid']}/io").read_text() for node in nodes}
-        return {pid: int(text.split()[1]) for pid, text in lines.items()}
-
     def result(self, name):
         return self.jobs / "done" / f"{name}.txt"
 

@@ -35,12 +35,12 @@ def measure(rounds, frontier_sizes=FRONTIER_SIZES):
         rows.append((f"{n:,}", f"{summed:,.0f}", f"{largest:,.0f}", f"at most {goal:,}", f"{sum(p.samples for p in peaks):,}"))
     common.table(("N", "all nodes, MB", "the largest node, MB", "goal, MB", "samples"), rows)
     print("What a node holds in its copy of the checkpoint at its peak, as `bullpen status --json` tells: products, and parts of")
-    print("large ones; and what a worker has read from the coordinator by the end of the job (`rchar` of `/proc/PID/io`).\n")
+    print("large ones.\n")
     rows = []
     for n in HELD_SIZES:
-        (most, read), result = held(n), factorial_bytes(n)
-        rows.append((f"{n:,}", f"{most / MB:.3f}", f"{result / MB:.3f}", f"{most / result:.2f}", f"{read / MB:.1f}"))
-    common.table(("n", "most bytes, MB", "n! itself, MB", "times n!", "read by a worker, MB"), rows)
+        most, result = held(n), factorial_bytes(n)
+        rows.append((f"{n:,}", f"{most / MB:.3f}", f"{result / MB:.3f}", f"{most / result:.2f}"))
+    common.table(("n", "most bytes, MB", "n! itself, MB", "times n!"), rows)
     print("By `--plan tree`, replayed from the `checkpointed` events of a traced run: products that no held one covers, each with")
     print("the bytes that its numbers multiply to.")
     print("A traced run of 10,000,000! writes gigabytes of events: `--frontier 10000000` asks for it.\n")
@@ -56,12 +56,10 @@ def factorial_bytes(n):
 
 
 def held(n):
-    """The most bytes that any node has held of n!, and the median of what workers have read meanwhile."""
+    """The most bytes that any node has held of n!."""
     with Service() as service:
-        before = service.read_bytes()
         service.drop("one", f"{n}!\n")
         service.done.wait("one.txt", limit=300)
-        read = common.median([after - before[pid] for pid, after in service.read_bytes().items()])
         common.check_line(n, service.result("one"), "bullpen")
         end = time.monotonic() + REPORTED_WITHIN
         command = [common.BULLPEN, "status", "--json", "--run-dir", service.run_dir]
@@ -69,7 +67,7 @@ def held(n):
             nodes = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)["nodes"]
             peaks = [node["peak_held_bytes"] for node in nodes]
             if all(peaks) or time.monotonic() >= end:
-                return max(peaks), read
+                return max(peaks)
             time.sleep(0.1)
 
 
