@@ -2,14 +2,14 @@
 //!
 //! A small factorial is the 4-ary product tree of its numbers. Leaf `i` multiplies four consecutive
 //! numbers, counted from the top: for 10! these are `10·9·8·7`, `6·5·4·3` and `2·1`. A large one is made of
-//! prime powers, which is a quarter of the work: of each bit of the exponents there is a [tree] of the
+//! prime powers, which is a quarter of the work: of each bit of the exponents there is a tree of the
 //! primes that have it, four to a leaf, and its product is P_b; a chain makes n! of these:
 //!
 //! ```text
 //!   P4 ─▶ F3 = P4 · (P4 · P3) ─▶ F2 = F3 · (F3 · P2) ─▶ F1 = F2 · (F2 · P1) ─▶ F0 = F1 · (F1 · P0)
 //! ```
 //!
-//! F0 is n! without the zeros at its end, see [`powers`]. Large steps of the chain are cut into parts, which
+//! F0 is n! without the zeros at its end, see `powers.rs`. Large steps of the chain are cut into parts, which
 //! workers do side by side; then the step itself puts its parts together.
 //!
 //! All leaves of a factorial stand side by side, those of the highest bit first, and each operation stands
