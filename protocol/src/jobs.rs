@@ -77,6 +77,8 @@ pub(crate) struct Job {
     pub(crate) charge: Charge,
     /// It was running at the takeover: others may have computed much of it.
     pub(crate) is_found: bool,
+    /// Its text was found by the number in its name, and may be what another job of that name has left.
+    pub(crate) has_doubtful_text: bool,
     /// Digits that it counts for while its results are computed and written.
     digits: u64,
     /// The size of its text, if that is large.
@@ -267,6 +269,7 @@ impl Jobs {
                 still: None,
                 charge: Charge::default(),
                 is_found: false,
+                has_doubtful_text: false,
                 digits: 0,
                 text_bytes: 0,
             },

@@ -270,6 +270,11 @@ impl Coordinator {
                 }
                 self.advance(core, key, Stage::Naming);
             }
+            // Else a job whose results were delivered, and taken out, would get them again.
+            FileReply::Content(_) if job.has_doubtful_text => {
+                self.sweep_text(core, key);
+                self.drop_job(core, key);
+            }
             // It has its final name by a late call of its writer; or it was swept.
             FileReply::Absent => {
                 self.recover_jobs(core);

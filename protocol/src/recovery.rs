@@ -248,7 +248,11 @@ impl Coordinator {
                 && !open.contains(name)
             {
                 let name = name.to_owned();
-                self.finish_commit(core, name, Folder::Done, Some(text.path), BTreeSet::new());
+                let text = Some(text.path);
+                let key = self.finish_commit(core, name, Folder::Done, text, BTreeSet::new());
+                if let Some(job) = self.jobs.get_mut(key) {
+                    job.has_doubtful_text = true;
+                }
             }
         }
     }
@@ -260,7 +264,7 @@ impl Coordinator {
         home: Folder,
         text: Option<FilePath>,
         others: BTreeSet<FilePath>,
-    ) {
+    ) -> u64 {
         let key = self.jobs.add_found(name, home);
         if let Some(job) = self.jobs.get_mut(key) {
             job.text = text;
@@ -272,6 +276,7 @@ impl Coordinator {
             }
         }
         self.issue(core, key);
+        key
     }
 
     /// Once all that was found has been read: what no job needs is forgotten, and intake begins.

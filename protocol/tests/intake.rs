@@ -156,6 +156,35 @@ fn a_commit_is_finished_if_a_hidden_file_says_that_it_has_no_text_yet() {
     }
 }
 
+/// The text may be that of a committed job which was about to get this number; or what is left of another
+/// job that had it.
+#[test]
+fn a_text_with_a_number_is_of_the_job_without_it_only_if_it_answers_that() {
+    for (text, expected) in [("5!=120\n", Some("5!=120\n")), ("6!=720\n", None)] {
+        let mut cluster = Cluster::new(config(3));
+        for (path, content) in [
+            (FilePath::new(Folder::Done, "job.job"), "5!"),
+            (
+                FilePath::new(Folder::Running, ".job.2.run.1.2.9.done.txt"),
+                text,
+            ),
+        ] {
+            cluster.files.insert(path, content.into());
+        }
+        cluster.run_for(Duration::from_secs(5));
+        let names = ["job.txt", "job.2.txt"];
+        let delivered = names
+            .iter()
+            .find_map(|name| cluster.file(Folder::Done, name));
+        assert_eq!(delivered.as_deref(), expected, "{:?}", cluster.files.keys());
+        let left = cluster
+            .files
+            .keys()
+            .filter(|path| path.folder == Folder::Running);
+        assert_eq!(left.count(), 0, "{:?}", cluster.files.keys());
+    }
+}
+
 #[test]
 fn a_rejection_is_finished_with_the_reasons_that_were_written() {
     let mut cluster = Cluster::new(config(3));
