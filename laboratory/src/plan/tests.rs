@@ -100,13 +100,13 @@ fn a_plan_has_the_levels_that_others_have_computed() {
     assert_eq!(widths(&powers, "multiply"), [3]);
     assert_eq!(widths(&powers, "step"), [1; 3]);
     assert!(powers.contains(&op(12, "step", 1, 0)));
-    assert!(powers.contains(&op(12, "part", 2, 3)));
+    assert!(powers.contains(&op(12, "part", 2, 1)));
     for beyond in [
         op(12, "multiply", 0, 3),
         op(12, "multiply", 1, 0),
         op(12, "step", 3, 0),
         op(12, "step", 0, 1),
-        op(12, "part", 0, 4),
+        op(12, "part", 0, 2),
         op(12, "part", 3, 0),
         op(12, "decimal", 0, 0),
     ] {
