@@ -34,7 +34,7 @@ pub const LONG: usize = 64 << 10;
 
 /// Longest message, pieces joined, in bytes: 1 GiB.
 ///
-/// The largest value that a cluster can be asked for, the digits of 100,000,000!, has 757 MB;
+/// The largest value that a cluster can be asked for, 100,000,000!, has 366 MB;
 /// each value of a snapshot is a message of its own. The limit bounds what a peer can make us hold,
 /// not what a link costs.
 pub const MAX_MESSAGE: usize = 1 << 30;

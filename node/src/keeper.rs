@@ -95,7 +95,7 @@ extern "C" fn keep(plan: *mut c_void) -> c_int {
         libc::syscall(libc::SYS_close_range, 0, pipe - 1, 0);
         libc::syscall(libc::SYS_close_range, pipe + 1, libc::c_uint::MAX, 0);
         libc::prctl(libc::PR_SET_NAME, name.as_ptr());
-        libc::read(*pipe, (&raw mut byte).cast(), 1);
+        libc::syscall(libc::SYS_read, *pipe, &raw mut byte, 1);
         libc::_exit(0)
     }
 }

@@ -26,6 +26,7 @@ mod powers;
 mod shape;
 mod tree;
 
+pub use powers::exponent;
 pub use shape::{Method, Shape};
 
 use std::ops::{Range, RangeInclusive};
@@ -212,9 +213,9 @@ impl Plan {
                         self.tree(place.bit).block(id.level, place.index).start == place.index
                     })
                 }
-                Kind::Step => id.level + 1 < self.bits && id.index == 0,
+                Kind::Step => id.level < self.bits - 1 && id.index == 0,
                 Kind::Part => {
-                    id.level + 1 < self.bits && self.part_names(id.level).any(|part| part == id)
+                    id.level < self.bits - 1 && self.part_names(id.level).any(|part| part == id)
                 }
             }
     }
@@ -258,9 +259,8 @@ impl Plan {
         }
     }
 
-    /// The operations that need the product of `id`; none needs that of the last one.
+    /// The blocks that need the product of `id`, any operation of a block; none needs that of the last one.
     pub fn needed_by(&self, id: OperationId) -> Vec<OperationId> {
-        debug_assert!(self.contains(id));
         let needed_by_step = |bit: u8| match self.cuts(bit) {
             true => self.part_names(bit).collect(),
             false => vec![self.name(Kind::Step, bit, 0)],

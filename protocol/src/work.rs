@@ -175,15 +175,18 @@ impl Factorial {
     }
 
     fn put_back(&mut self, id: OperationId, done: &Products<Bytes>) {
-        if done.covers(id) {
-            return;
-        }
-        if !is_ready(&self.plan, id, done) {
-            for &operand in self.plan.operands(id).products() {
-                self.put_back(operand, done);
+        let mut lost = vec![id];
+        // Both parts of a step need the same.
+        let mut seen = BTreeSet::new();
+        while let Some(id) = lost.pop() {
+            if done.covers(id) || !seen.insert(id) {
+                continue;
             }
-        } else if id.level > 0 || id.kind != Kind::Multiply || !self.is_fresh(id.index) {
-            self.put(id);
+            if !is_ready(&self.plan, id, done) {
+                lost.extend(self.plan.operands(id).products());
+            } else if id.level > 0 || id.kind != Kind::Multiply || !self.is_fresh(id.index) {
+                self.put(id);
+            }
         }
     }
 

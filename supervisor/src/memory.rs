@@ -31,8 +31,8 @@ const IDLE_NODE: u64 = 10 << 20;
 const EACH_NODE: u64 = 3;
 /// Bytes more for each digit, at the two nodes together that compute the parts of the last step.
 const COMPUTING: u64 = 6;
-/// Most digits of one job, whatever the memory: a node that joins is sent all that is held at once,
-/// and a link keeps 1 GiB at most for a peer (`ipc`: `link.rs`).
+/// Most digits of one job, whatever the memory, so that all its results, two digits a byte, are far from the
+/// 1 GiB that a link keeps for a peer (`ipc`: `link.rs`): one that joins is sent all that is held at once.
 const MOST_DIGITS: u64 = 700_000_000;
 
 /// A limit that is too high for the memory. Displays as one sentence with the numbers.

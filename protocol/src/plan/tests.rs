@@ -262,6 +262,14 @@ fn the_largest_plans_fit() {
         ..plan.leaf(0)
     });
     assert!(!names.into_iter().any(|id| plan.contains(id)));
+    for plan in [plan, Plan::new(100)] {
+        let names = [Kind::Step, Kind::Part].map(|kind| OperationId {
+            kind,
+            level: u8::MAX,
+            ..plan.leaf(0)
+        });
+        assert!(!names.into_iter().any(|id| plan.contains(id)));
+    }
 }
 
 proptest! {

@@ -43,7 +43,7 @@ pub(crate) fn operation() -> impl Strategy<Value = OperationId> {
         1 => prop_oneof![Just(MAX_N + 1), any::<u32>()],
     ];
     let kind = prop_oneof![6 => Just(Kind::Multiply), 1 => Just(Kind::Step), 1 => Just(Kind::Part)];
-    let level = prop_oneof![9 => 0..3_u8, 1 => any::<u8>()];
+    let level = prop_oneof![9 => 0..3_u8, 1 => any::<u8>(), 1 => Just(u8::MAX)];
     let index = prop_oneof![9 => 0..4_u32, 1 => any::<u32>()];
     (n, kind, level, index).prop_map(|(n, kind, level, index)| OperationId {
         n,

@@ -26,7 +26,8 @@ pub(crate) struct FaultArgs {
     stall: Duration,
     /// A fault at one exact place, such as node=5,at=mid-checkpoint,after=100,do=kill
     ///
-    /// at=POINT,do=kill|stop|stall, with node=ID|any, after=PASSES, n=, level= and index= as wanted.
+    /// at=POINT,do=kill|stop|stall, with node=ID|any, after=PASSES, n=, level= and index= as wanted: the
+    /// level of steps and parts of prime powers is their bit.
     /// POINT is before-compute, before-send, before-checkpoint, mid-checkpoint, before-commit,
     /// after-commit or in-election. Fires once; one for any node that selects an operation fires in
     /// every process that comes to it. May be given several times.

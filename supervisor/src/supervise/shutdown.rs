@@ -1,9 +1,11 @@
 //! The end of a cluster: asked for, after a grace forced, and in any case complete.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollTimeout, poll};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::{SuperviseError, Supervisor, Turn};
 use crate::held;
@@ -151,11 +153,42 @@ impl Supervisor<'_> {
             life.signal(Signal::SIGKILL);
         }
     }
+
+    /// Ends the keepers of dead nodes, which were handed to this process: also one that was stopped.
+    fn end_keepers(&mut self) {
+        let leave_at = Instant::now() + DEATH;
+        while self.reap().is_ok() && Instant::now() < leave_at {
+            let keepers = adopted_keepers();
+            if keepers.is_empty() {
+                return;
+            }
+            for keeper in keepers {
+                // It may have ended meanwhile, and then it is there until it is reaped.
+                let _ = kill(keeper, Signal::SIGKILL);
+            }
+            let _ = poll(&mut [], PollTimeout::from(1_u8));
+        }
+    }
 }
 
 impl Drop for Supervisor<'_> {
     fn drop(&mut self) {
         self.kill();
         self.await_end();
+        self.end_keepers();
     }
+}
+
+/// The children of this process that are keepers. There may be others: of whatever became this process.
+fn adopted_keepers() -> Vec<Pid> {
+    // Where the system does not tell, keepers end by themselves.
+    let children = fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    let pids = children
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok());
+    let is_keeper = |pid: &i32| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name.starts_with("keeper-"))
+    };
+    pids.filter(is_keeper).map(Pid::from_raw).collect()
 }

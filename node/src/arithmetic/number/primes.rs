@@ -3,11 +3,9 @@
 use std::ops::Range;
 
 use primal::Sieve;
+use protocol::plan::{self, ARITY};
 
 use super::{Number, product_of_primes};
-
-/// Primes that one leaf multiplies.
-const FAN_IN: usize = 4;
 
 /// The primes up to n, kept as long as the same n is asked for: two bits a number.
 #[derive(Debug, Default)]
@@ -30,23 +28,16 @@ struct Run {
 
 /// The exponent of ten in n!, by which many zeros its text ends.
 pub(super) fn tens(n: u32) -> u32 {
-    legendre(n, 5)
+    plan::exponent(n, 5)
 }
 
 /// The exponent of a prime in n! without its tens: 5 has none left, and 2 what no 5 took.
 pub(super) fn exponent(n: u32, prime: u32) -> u32 {
     match prime {
-        2 => legendre(n, 2) - tens(n),
+        2 => plan::exponent(n, 2) - tens(n),
         5 => 0,
-        _ => legendre(n, prime),
+        _ => plan::exponent(n, prime),
     }
-}
-
-/// The exponent of a prime in n!, by Legendre.
-fn legendre(n: u32, prime: u32) -> u32 {
-    std::iter::successors(Some(n / prime), |&quotient| Some(quotient / prime))
-        .take_while(|&quotient| quotient > 0)
-        .sum()
 }
 
 impl Primes {
@@ -72,9 +63,9 @@ impl Primes {
     /// The products of leaves: that of leaf i multiplies the primes of ranks 4 i to 4 i + 3 among those
     /// that have the bit, as far as there are any.
     pub(crate) fn leaves(&self, bit: u32, leaves: Range<u32>) -> impl Iterator<Item = Number> {
-        let first = leaves.start as usize * FAN_IN;
+        let first = leaves.start as usize * ARITY as usize;
         let mut primes = self.beginning_at(bit, first);
-        leaves.map(move |_| product_of_primes(primes.by_ref().take(FAN_IN)))
+        leaves.map(move |_| product_of_primes(primes.by_ref().take(ARITY as usize)))
     }
 
     /// The primes with the bit, from that of a rank on.

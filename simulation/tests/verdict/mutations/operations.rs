@@ -208,7 +208,8 @@ fn quietly_completed(s: &Spoilt) -> Option<(usize, Value)> {
             && quiet.contains(&s.life(kept))
             && s.life(assigned) == s.life(kept)
             && s.named("operation_reassigned").is_empty()
-            && s.next(kept, |line| line["event"] == "product_done")
+            // After the last operation of all the job may be over.
+            && s.next(kept, |line| line["event"] == "completed" && line["op"]["n"] == op["n"])
                 .is_some()
     });
     found.map(|at| (at, s.lines[at]["op"].clone()))
