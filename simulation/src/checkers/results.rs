@@ -45,6 +45,8 @@ impl Checker for Results {
                     Some(((path.folder, name.to_vec()), file.content.clone()))
                 });
                 self.committed = jobs.collect();
+                // A name that was never on the disk comes back as it was before.
+                self.collected.clear();
                 Ok(())
             }
             _ => on_change(fact, |change| self.changed(change)),
@@ -95,9 +97,9 @@ impl Results {
         let key = (path.folder, name.to_vec());
         let epoch = epoch_of(from);
         let before = self.delivered.insert(key.clone(), epoch.clone());
-        // A coordinator that went on after its successor had delivered may leave a text of its own, and
-        // the successor die before it finds that: nobody can tell it from one that was not delivered.
-        let is_left_over = before.is_some_and(|before| epoch < before);
+        // A coordinator that went on after another had delivered may leave a text of its own, and
+        // the other die before it finds that: nobody can tell it from one that was not delivered.
+        let is_left_over = before.is_some_and(|before| epoch != before);
         if self.collected.contains(&key) && !is_left_over {
             return Err(format!("{} was collected, and came back", show(path)));
         }
