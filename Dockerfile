@@ -27,8 +27,9 @@ RUN for crate in protocol ipc node supervisor laboratory simulation bench/tree; 
         && printf '//! Stands in.\nfn main() {}\n' > "$crate/src/main.rs" \
         || exit 1; \
     done \
-    && mkdir protocol/benches protocol/tests ipc/benches \
-    && touch protocol/benches/plan.rs protocol/benches/step.rs protocol/tests/all.rs ipc/benches/codec.rs \
+    && mkdir protocol/benches protocol/tests ipc/benches node/benches \
+    && touch protocol/benches/plan.rs protocol/benches/step.rs protocol/tests/all.rs \
+        ipc/benches/codec.rs ipc/benches/link.rs node/benches/factorial.rs \
     && cargo build --release --locked -p supervisor \
     && rm -r protocol/src ipc/src node/src supervisor/src laboratory/src simulation/src
 
