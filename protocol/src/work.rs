@@ -37,14 +37,7 @@ struct Factorial {
 }
 
 /// What more depends on first: the chain, then higher levels.
-type ReadyKey = (Reverse<(Rank, u8)>, OperationId);
-
-/// When an operation should be assigned, compared with others of its factorial; the last first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Rank {
-    Multiplication,
-    Chain,
-}
+type ReadyKey = (Reverse<u8>, OperationId);
 
 impl Work {
     /// Whether a factorial is open.
@@ -170,8 +163,12 @@ impl Work {
 }
 
 impl Factorial {
+    fn key(&self, id: OperationId) -> ReadyKey {
+        (Reverse(self.plan.height(id)), id)
+    }
+
     fn put(&mut self, id: OperationId) {
-        self.ready.insert(key(id));
+        self.ready.insert(self.key(id));
     }
 
     fn put_back(&mut self, id: OperationId, done: &Products<Bytes>) {
@@ -196,7 +193,7 @@ impl Factorial {
     }
 
     fn take(&mut self, id: OperationId) {
-        self.ready.remove(&key(id));
+        self.ready.remove(&self.key(id));
         if id.kind == Kind::Part {
             return;
         }
@@ -233,14 +230,6 @@ impl Factorial {
         }
         Some(leaf)
     }
-}
-
-fn key(id: OperationId) -> ReadyKey {
-    let rank = match id.kind {
-        Kind::Multiply => Rank::Multiplication,
-        Kind::Step | Kind::Part => Rank::Chain,
-    };
-    (Reverse((rank, id.level)), id)
 }
 
 fn is_ready(plan: &Plan, id: OperationId, done: &Products<Bytes>) -> bool {

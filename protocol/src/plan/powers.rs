@@ -28,7 +28,7 @@ pub(super) fn counts(n: u32) -> Vec<u32> {
     })
 }
 
-/// The exponent of a prime in n!, by Legendre.
+/// The exponent of a prime, which is 2 at least, in n!, by Legendre.
 pub fn exponent(n: u32, prime: u32) -> u32 {
     let powers = std::iter::successors(Some(n / prime), |&n| Some(n / prime));
     powers.take_while(|&multiples| multiples > 0).sum()
