@@ -33,7 +33,7 @@ pub(crate) struct Candidate {
     /// The coordinator lives, and is obeyed until the election is won: it is held only because
     /// this node has the higher ID.
     preempting: bool,
-    /// How often it has claimed the office of that one in vain.
+    /// How often in a row a better node answered and none became coordinator.
     claims: u8,
 }
 
@@ -106,13 +106,16 @@ impl Node {
 
     /// A higher node answered and no victory came of it.
     pub(crate) fn start_over(&mut self) {
-        let claims = match &self.role {
-            Role::Candidate(candidate) if candidate.obeys() => candidate.claims.saturating_add(1),
-            _ => return self.start_election(ElectionCause::NoVictory),
+        let (why, claims) = match &self.role {
+            Role::Candidate(candidate) if candidate.obeys() => {
+                (ElectionCause::Preemption, candidate.claims)
+            }
+            Role::Candidate(candidate) => (ElectionCause::NoVictory, candidate.claims),
+            _ => (ElectionCause::NoVictory, 0),
         };
-        self.start_election(ElectionCause::Preemption);
+        self.start_election(why);
         if let Role::Candidate(candidate) = &mut self.role {
-            candidate.claims = claims;
+            candidate.claims = claims.saturating_add(1);
         }
     }
 

@@ -143,6 +143,30 @@ fn an_answered_candidate_waits_and_starts_over_without_a_victory() {
     assert_eq!(actions.receivers("election"), [2]);
 }
 
+/// The coordinator is beyond a link that does not come back, and a third says that it follows it.
+#[test]
+fn who_is_answered_again_and_again_without_a_victory_waits_longer_each_time() {
+    let mut node = Solo::following(1, config(4), epoch(1, 3));
+    node.link_down(3, FIRST);
+    let highest = epoch(1, 3);
+    for doublings in 0..5 {
+        let patience = SUSPECT
+            .saturating_mul(1 << doublings)
+            .min(Duration::from_secs(10));
+        node.receive(
+            2,
+            Message::Answer {
+                highest,
+                hangs: false,
+            },
+        );
+        let early = node.pass(patience - Duration::from_millis(1));
+        assert!(early.receivers("election").is_empty(), "{doublings}");
+        let due = node.pass(Duration::from_millis(1));
+        assert_eq!(due.receivers("election"), [2], "{doublings}");
+    }
+}
+
 #[test]
 fn a_candidate_wins_when_the_one_that_answered_dies() {
     let mut node = Solo::following(1, config(4), epoch(1, 3));
