@@ -222,6 +222,8 @@ impl Node {
         };
         let returns = std::mem::replace(&mut peer.silent, false);
         if returns {
+            // Silent for so long and heard again, it runs: the news that a signal stopped it is old.
+            peer.stopped = false;
             let peer_incarnation = peer.incarnation;
             self.core.trace(Trace::PeerUp {
                 peer: from,

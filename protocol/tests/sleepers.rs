@@ -106,6 +106,23 @@ fn a_peer_that_is_heard_again_is_asked() {
     assert!(node.node.acting().is_some());
 }
 
+/// The hint that it was stopped came late: it fell silent, was said to be stopped, and speaks.
+#[test]
+fn a_peer_that_is_heard_again_is_not_stopped_any_more() {
+    let highest = epoch(1, 3);
+    let mut node = Solo::following(1, config(4), highest);
+    node.pass(Duration::from_millis(500));
+    node.hint(3, ChildState::Stopped);
+    node.receive(
+        3,
+        Message::Election {
+            highest,
+            hangs: false,
+        },
+    );
+    assert_eq!(node.link_down(2, FIRST).receivers("collect"), [0, 3]);
+}
+
 /// A node in a new life knows of the others by hints at first; who greets it goes on, and may hold
 /// all there is.
 #[test]
