@@ -4,7 +4,8 @@
 #![allow(missing_docs, reason = "the macros of criterion make public items")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ipc::mesh::{Mesh, MeshConfig, MeshEvent};
+use ipc::unix::{MeshConfig, UnixMesh};
+use protocol::event::Event;
 use protocol::id::{Incarnation, NodeId};
 use protocol::message::{Message, Product};
 use protocol::plan::Plan;
@@ -22,7 +23,7 @@ fn product(bytes: usize) -> Message {
 }
 
 /// Lets the meshes work until so many events were of that kind.
-async fn wait_for(meshes: &mut [Mesh], mut count: usize, kind: fn(&MeshEvent) -> bool) {
+async fn wait_for(meshes: &mut [UnixMesh], mut count: usize, kind: fn(&Event) -> bool) {
     let mut events = Vec::new();
     while count > 0 {
         for mesh in &mut *meshes {
@@ -41,7 +42,7 @@ fn link(criterion: &mut Criterion) {
     let _entered = runtime.enter();
     let run_dir = tempfile::tempdir().expect("there is a folder for temporary files");
     let mesh = |id| {
-        let mut mesh = Mesh::bind(MeshConfig {
+        let mut mesh = UnixMesh::bind(MeshConfig {
             run_dir: run_dir.path().to_owned(),
             nodes: PEERS + 1,
             id: NodeId(id),
@@ -51,10 +52,10 @@ fn link(criterion: &mut Criterion) {
         mesh.dial_all();
         mesh
     };
-    let mut meshes: Vec<Mesh> = (0..=PEERS).map(mesh).collect();
+    let mut meshes: Vec<UnixMesh> = (0..=PEERS).map(mesh).collect();
     let links = usize::from(PEERS) * meshes.len();
     runtime.block_on(wait_for(&mut meshes, links, |event| {
-        matches!(event, MeshEvent::LinkUp { .. })
+        matches!(event, Event::LinkUp { .. })
     }));
     let peers: Vec<NodeId> = (1..=PEERS).map(NodeId).collect();
     for (name, bytes) in [("256 KiB", 256 << 10), ("4 MiB", 4 << 20)] {
@@ -66,7 +67,7 @@ fn link(criterion: &mut Criterion) {
                 bencher.iter(|| {
                     meshes[0].send(to, &message);
                     runtime.block_on(wait_for(&mut meshes, to.len(), |event| {
-                        matches!(event, MeshEvent::Received { .. })
+                        matches!(event, Event::Received { .. })
                     }));
                 });
             });

@@ -25,12 +25,29 @@ pub(crate) use encoder::{Frames, Rest};
 /// Version of what is said on links; peers of another version are refused.
 pub const VERSION: u16 = 3;
 
-/// Longest payload of a frame that is accepted, in bytes, and most bytes of a message in one piece:
-/// 1 MiB.
+/// Longest payload of a frame that is accepted, in bytes: 1 MiB.
 pub const MAX_FRAME: usize = 1 << 20;
 
-/// A message that takes about so many bytes travels in pieces: 64 KiB.
+/// A message that takes about so many bytes travels in pieces, unless [`Pieces`] say else: 64 KiB.
 pub const LONG: usize = 64 << 10;
+
+/// How long messages travel.
+#[derive(Clone, Copy, Debug)]
+pub struct Pieces {
+    /// A message that takes about so many bytes travels in pieces.
+    pub from: usize,
+    /// Most bytes of a message in one piece, at most [`MAX_FRAME`].
+    pub most: usize,
+}
+
+impl Default for Pieces {
+    fn default() -> Pieces {
+        Pieces {
+            from: LONG,
+            most: MAX_FRAME,
+        }
+    }
+}
 
 /// Longest message, pieces joined, in bytes: 1 GiB.
 ///

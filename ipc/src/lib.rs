@@ -10,15 +10,15 @@
 //!     └── ControlLink ──────── supervisor ──────── ControlLink ┘
 //! ```
 //!
-//! [`codec`] is pure: frames out of bytes and back. [`mesh`] holds all links of one node and does
-//! its input and output while the node waits for events; there are no tasks and no channels in
-//! it. [`control`] is the link between the supervisor and each node. [`bind_private`] makes the sockets of
+//! [`codec`] is pure: frames out of bytes and back. So is [`mesh`], the link machine, which holds all links of
+//! one node over whatever carries their bytes. [`unix`] is what carries them here, and does its input and
+//! output while the node waits for events; there are no tasks and no channels in it. [`control`] is the link between the supervisor and each node. [`bind_private`] makes the sockets of
 //! both, for their user alone.
 
 pub mod codec;
 pub mod control;
-mod link;
 pub mod mesh;
 mod private_socket;
+pub mod unix;
 
 pub use private_socket::{UNFINISHED, bind_private};

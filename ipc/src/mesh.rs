@@ -1,109 +1,92 @@
-//! All links of one node.
+//! The link machine: all links of one node.
 //!
 //! Each node dials every peer and sends on the link that it dialled; it receives on those that
-//! it accepted. A mesh has no tasks: its input and output happen while its owner waits in
-//! [`Mesh::recv_many`], so what is sent in one turn goes out in one write, and a node that does
-//! not take events stops reading its sockets.
+//! it accepted. The end of the link that a node dialled is what tells death from being cut off: it dials
+//! again at once, and only a living process welcomes it.
+//!
+//! Pure: it knows no clock, and of what carries its bytes no more than a [`Wire`] does for it. The node's
+//! process drives it over Unix sockets ([`crate::unix`]), the simulation over a network of its own.
 
-mod event;
+mod link;
 mod peer;
-mod receive;
+mod queue;
 mod strangers;
-#[cfg(test)]
-mod tests;
+mod wire;
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use protocol::event::Event;
 use protocol::id::{Epoch, Incarnation, NodeId};
 use protocol::message::Message;
-use tokio::net::UnixListener;
-use tokio::time::{Instant, Sleep, sleep_until};
+use protocol::time::Time;
 
-use crate::codec::{CodecError, Encoder, Hello, VERSION};
-use crate::link::{Inbound, socket};
-pub use event::MeshEvent;
+use crate::codec::{CodecError, Encoder, Hello, Pieces, VERSION};
+pub use link::{STALL_LIMIT, UNSENT_PATIENCE};
+pub use wire::{DialError, Wire};
 
-use event::Batch;
+use link::Inbound;
 use peer::Peer;
 use strangers::GREETING_LIMIT;
 
 /// Longest sleep while a peer or a stranger is being timed.
-const TICK: Duration = Duration::from_secs(1);
+pub const TICK: Duration = Duration::from_secs(1);
 /// A turn that comes so long after the last one finds that this node was not there.
 const GAP: Duration = Duration::from_secs(2);
 
-/// Who this node is, and where its peers are.
-#[derive(Clone, Debug)]
-pub struct MeshConfig {
-    /// Folder of the sockets, `node-ID.sock` each.
-    pub run_dir: PathBuf,
-    /// Number of nodes; static IDs are 0..nodes.
-    pub nodes: u8,
-    /// This node.
-    pub id: NodeId,
-    /// Its life.
-    pub incarnation: Incarnation,
+/// Sizes that a mesh goes by, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// How long messages travel.
+    pub pieces: Pieces,
+    /// Read from a link at a time, where messages come; then it is another link's turn.
+    pub read: usize,
+    /// Written to a link at a time; where so much waits, it is written without waiting for the end of the turn.
+    pub write: usize,
+    /// Frames are committed to the wire, and nothing overtakes them, while fewer bytes than this are.
+    pub staged: usize,
+    /// Most that waits behind the message in progress, for a peer that takes nothing for
+    /// [`UNSENT_PATIENCE`]. A snapshot, queued in one turn, may be longer and is no fault of the peer.
+    pub unsent: usize,
+    /// Most that waits behind the message in progress, whatever the peer takes.
+    pub backlog: usize,
 }
 
-/// Why a mesh cannot be bound.
-#[derive(Debug, thiserror::Error)]
-pub enum MeshError {
-    /// The path does not fit into a socket's address.
-    #[error(
-        "the socket path {} has {} bytes, more than the 107 that a Unix socket can have: give a shorter --run-dir",
-        .0.display(), .0.as_os_str().len()
-    )]
-    PathTooLong(PathBuf),
-    /// The static ID is not one of the cluster's.
-    #[error("node {id} is not one of {nodes} nodes, whose IDs count from 0")]
-    NoSuchNode {
-        /// The refused ID.
-        id: NodeId,
-        /// Number of nodes.
-        nodes: u8,
-    },
-    /// The socket cannot be bound.
-    #[error("cannot bind the socket {}: {source}", .path.display())]
-    Bind {
-        /// Its path.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+impl Default for Sizes {
+    fn default() -> Sizes {
+        Sizes {
+            pieces: Pieces::default(),
+            // Of a long message comes what a socket holds, a few hundred KiB, so that its sender is woken
+            // less often.
+            read: 64 << 10,
+            write: 1 << 20,
+            staged: 256 << 10,
+            unsent: 64 << 20,
+            backlog: 1 << 30,
+        }
+    }
 }
 
-/// All links of one node: see [the module](self).
+/// All links of one node, over connections of type `C`: see [the module](self).
 #[derive(Debug)]
-pub struct Mesh {
-    path: PathBuf,
-    listener: UnixListener,
-    /// The one before it: who looked the path up before it was bound again may still knock here, and
-    /// to be turned away would mean that nobody lives here.
-    former: Option<UnixListener>,
+pub struct Mesh<C> {
     local: Local,
     /// By static ID; this node's own place is never linked.
-    peers: Vec<Peer>,
+    peers: Vec<Peer<C>>,
     /// Accepted connections that have not said who they are, and until when they must.
-    greetings: Vec<(Inbound, Instant)>,
+    greetings: Vec<(Inbound<C>, Time)>,
     /// Links that came up or went down, not handed out yet.
-    changes: VecDeque<MeshEvent>,
+    changes: VecDeque<Event>,
     /// The peer whose link is read first, so that a busy one does not starve the others.
     first: usize,
-    accept_at: Instant,
+    accept_at: Time,
     /// No connection can be accepted, and somebody was told.
     accept_told: bool,
-    last_turn: Instant,
-    alarm: Pin<Box<Sleep>>,
+    last_turn: Time,
 }
 
-/// What this node says of itself.
+/// What this node says of itself, and how it sends.
 #[derive(Debug)]
 struct Local {
     id: NodeId,
@@ -112,6 +95,7 @@ struct Local {
     /// Number of the last link that was dialled.
     serial: u64,
     encoder: Encoder,
+    sizes: Sizes,
 }
 
 impl Local {
@@ -126,72 +110,42 @@ impl Local {
     }
 }
 
-impl Mesh {
-    /// Binds `RUN_DIR/node-ID.sock`, in place of a socket that an earlier life has left, and
-    /// accepts from then on. Dials nobody.
-    ///
-    /// # Errors
-    ///
-    /// The path is too long for a socket, or cannot be bound.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime with input, output and time.
-    pub fn bind(config: MeshConfig) -> Result<Mesh, MeshError> {
-        let MeshConfig {
-            run_dir,
-            nodes,
-            id,
-            incarnation,
-        } = config;
-        if id.0 >= nodes {
-            return Err(MeshError::NoSuchNode { id, nodes });
-        }
-        let path = socket_path(&run_dir, id);
-        if !socket::fits(&path) {
-            return Err(MeshError::PathTooLong(path));
-        }
-        let listener = listen(&path)?;
-        let now = Instant::now();
-        Ok(Mesh {
-            path,
-            listener,
-            former: None,
+/// Where events go: the caller's vector, and how long it may get.
+struct Batch<'a> {
+    into: &'a mut Vec<Event>,
+    end: usize,
+}
+
+impl Batch<'_> {
+    fn has_room(&self) -> bool {
+        self.into.len() < self.end
+    }
+}
+
+impl<C> Mesh<C> {
+    /// The links of node `id` in its life `incarnation`, among `nodes`. Dials nobody.
+    pub fn new(nodes: u8, id: NodeId, incarnation: Incarnation, sizes: Sizes, now: Time) -> Self {
+        Mesh {
             local: Local {
                 id,
                 incarnation,
                 highest: Epoch::NONE,
                 serial: 0,
-                encoder: Encoder::new(),
+                encoder: Encoder::with_pieces(sizes.pieces),
+                sizes,
             },
-            peers: (0..nodes)
-                .map(|id| Peer::new(NodeId(id), socket_path(&run_dir, NodeId(id)), now))
-                .collect(),
+            peers: (0..nodes).map(|id| Peer::new(NodeId(id), now)).collect(),
             greetings: Vec::new(),
             changes: VecDeque::new(),
             first: 0,
             accept_at: now,
             accept_told: false,
             last_turn: now,
-            alarm: Box::pin(sleep_until(now)),
-        })
-    }
-
-    /// Binds the socket again, under the same path, which may be missing or lead to something else by
-    /// now. Links stay, and so does the present socket if that fails.
-    ///
-    /// # Errors
-    ///
-    /// The path cannot be bound.
-    pub fn bind_again(&mut self) -> Result<(), MeshError> {
-        let listener = listen(&self.path)?;
-        self.former = Some(std::mem::replace(&mut self.listener, listener));
-        Ok(())
+        }
     }
 
     /// Dials every peer that is not linked; a peer that is not there is dialled again and again.
-    pub fn dial_all(&mut self) {
-        let now = Instant::now();
+    pub fn dial_all(&mut self, now: Time) {
         for peer in &mut self.peers {
             if peer.id() != self.local.id {
                 peer.dial_soon(now);
@@ -199,48 +153,71 @@ impl Mesh {
         }
     }
 
-    /// Appends up to `limit` events to `into` and returns how many; waits for the first.
+    /// Tells new links of this epoch from now on.
+    pub fn set_highest(&mut self, highest: Epoch) {
+        self.local.highest = highest;
+    }
+
+    /// Appends up to `limit` events to `into` and returns how many.
     ///
     /// Writes what was sent before it reads. A LinkUp is the first event of its call, so that
-    /// what is sent in answer to earlier events does not get onto the new link. Cancel safe.
-    pub async fn recv_many(&mut self, into: &mut Vec<MeshEvent>, limit: usize) -> usize {
-        poll_fn(|cx| {
-            loop {
-                let count = self.poll_events(cx, into, limit);
-                if count > 0 || limit == 0 {
-                    return Poll::Ready(count);
-                }
-                let Some(due) = self.next_deadline() else {
-                    return Poll::Pending;
-                };
-                if self.alarm.deadline() != due {
-                    self.alarm.as_mut().reset(due);
-                }
-                if self.alarm.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
+    /// what is sent in answer to earlier events does not get onto the new link.
+    pub fn poll(
+        &mut self,
+        now: Time,
+        wire: &mut impl Wire<Connection = C>,
+        into: &mut Vec<Event>,
+        limit: usize,
+    ) -> usize {
+        let start = into.len();
+        let mut batch = Batch {
+            into,
+            end: start.saturating_add(limit),
+        };
+        self.forgive_own_gap(now);
+        self.poll_strangers(now, wire);
+        self.flush(now, wire);
+        self.hand_out(start, &mut batch);
+        if self.changes.is_empty() {
+            let count = self.peers.len();
+            for offset in 0..count {
+                let peer = &mut self.peers[(self.first + offset) % count];
+                peer.poll_inbound(wire, &self.local.sizes, &mut batch, &mut self.changes);
             }
-        })
-        .await
+            self.first = (self.first + 1) % count;
+            self.hand_out(start, &mut batch);
+        }
+        batch.into.len() - start
     }
 
-    /// Like [`Mesh::recv_many`], but does not wait: 0 when nothing happened.
-    pub fn try_recv_many(&mut self, into: &mut Vec<MeshEvent>, limit: usize) -> usize {
-        self.poll_events(&mut Context::from_waker(Waker::noop()), into, limit)
+    /// When it is to be polled, though nothing happens before.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let now = self.last_turn;
+        let tick = !self.greetings.is_empty() || self.peers.iter().any(Peer::is_timed);
+        let greetings = self.greetings.iter().map(|(_, deadline)| *deadline);
+        self.peers
+            .iter()
+            .filter_map(Peer::dial_at)
+            .chain(greetings)
+            .chain((self.accept_at > now).then_some(self.accept_at))
+            .chain(tick.then_some(now + TICK))
+            .min()
     }
 
-    /// Sends a message to each of `to` that is linked; for the others it is lost. Never waits.
+    /// Sends a message to each of `to` that is linked; for the others it is lost.
     ///
-    /// It is encoded once and queued; [`Mesh::recv_many`] and [`Mesh::flush`] write it.
-    pub fn send(&mut self, to: &[NodeId], message: &Message) {
+    /// It is encoded once and queued; [`Mesh::poll`] and [`Mesh::flush`] write it.
+    pub fn send(
+        &mut self,
+        now: Time,
+        wire: &mut impl Wire<Connection = C>,
+        to: &[NodeId],
+        message: &Message,
+    ) {
         let mut encoded = None;
-        let now = Instant::now();
         for id in to {
-            let Some(link) = self
-                .peers
-                .get_mut(usize::from(id.0))
-                .and_then(Peer::open_link)
-            else {
+            let peer = self.peers.get_mut(usize::from(id.0));
+            let Some(link) = peer.and_then(Peer::open_link) else {
                 continue;
             };
             if encoded.is_none() {
@@ -253,60 +230,41 @@ impl Mesh {
                 }
             }
             if let Some(encoded) = &encoded {
-                link.push(encoded.clone(), now);
+                link.push(encoded.clone(), now, wire, &self.local.sizes);
             }
         }
     }
 
-    /// Writes what was sent, as far as the sockets take it. For an owner that will not wait in
-    /// [`Mesh::recv_many`] soon.
-    pub fn flush(&mut self) {
-        self.poll_peers(&mut Context::from_waker(Waker::noop()), Instant::now());
+    /// Writes what was sent, as far as the wire takes it. For an owner that will not poll soon.
+    pub fn flush(&mut self, now: Time, wire: &mut impl Wire<Connection = C>) {
+        for peer in &mut self.peers {
+            peer.poll_outbound(now, wire, &mut self.local, &mut self.changes);
+        }
+    }
+
+    /// Writes what was sent to one peer, as [`Mesh::flush`] does to one after the other.
+    pub fn flush_to(&mut self, now: Time, wire: &mut impl Wire<Connection = C>, peer: NodeId) {
+        if let Some(peer) = self.peers.get_mut(usize::from(peer.0)) {
+            peer.poll_outbound(now, wire, &mut self.local, &mut self.changes);
+        }
     }
 
     /// Takes from the supervisor that this life, and every earlier one, is over: drops its
     /// links, what they brought included, and announces LinkDown if it was up.
-    pub fn peer_gone(&mut self, peer: NodeId, incarnation: Incarnation) {
-        if let Some(peer) = self.peers.get_mut(usize::from(peer.0)) {
-            peer.gone(incarnation, Instant::now(), &mut self.changes);
-        }
-    }
-
-    /// Tells new links of this epoch from now on.
-    pub fn set_highest(&mut self, highest: Epoch) {
-        self.local.highest = highest;
-    }
-
-    fn poll_events(
+    pub fn peer_gone(
         &mut self,
-        cx: &mut Context<'_>,
-        into: &mut Vec<MeshEvent>,
-        limit: usize,
-    ) -> usize {
-        let start = into.len();
-        let mut batch = Batch {
-            into,
-            end: start.saturating_add(limit),
-        };
-        let now = Instant::now();
-        self.forgive_own_gap(now);
-        self.poll_strangers(cx, now);
-        self.poll_peers(cx, now);
-        self.hand_out(start, &mut batch);
-        if self.changes.is_empty() {
-            let count = self.peers.len();
-            for offset in 0..count {
-                let peer = &mut self.peers[(self.first + offset) % count];
-                peer.poll_inbound(cx, &mut batch, &mut self.changes);
-            }
-            self.first = (self.first + 1) % count;
-            self.hand_out(start, &mut batch);
+        now: Time,
+        wire: &mut impl Wire<Connection = C>,
+        peer: NodeId,
+        incarnation: Incarnation,
+    ) {
+        if let Some(peer) = self.peers.get_mut(usize::from(peer.0)) {
+            peer.gone(incarnation, now, wire, &mut self.changes);
         }
-        batch.into.len() - start
     }
 
-    fn forgive_own_gap(&mut self, now: Instant) {
-        if now - self.last_turn >= GAP {
+    fn forgive_own_gap(&mut self, now: Time) {
+        if now.since(self.last_turn) >= GAP {
             for peer in &mut self.peers {
                 peer.forgive(now);
             }
@@ -317,24 +275,19 @@ impl Mesh {
         self.last_turn = now;
     }
 
-    fn poll_peers(&mut self, cx: &mut Context<'_>, now: Instant) {
-        for peer in &mut self.peers {
-            peer.poll_outbound(cx, now, &mut self.local, &mut self.changes);
-        }
-    }
-
     fn hand_out(&mut self, start: usize, batch: &mut Batch<'_>) {
         while let Some(change) = self.changes.front()
             && batch.has_room()
         {
             let up = match *change {
-                MeshEvent::LinkUp { .. } if batch.into.len() > start => return,
-                MeshEvent::LinkUp { peer, .. } => Some(peer),
+                Event::LinkUp { .. } if batch.into.len() > start => return,
+                Event::LinkUp { peer, .. } => Some(peer),
                 _ => None,
             };
             batch.into.extend(self.changes.pop_front());
             // A link that ended and was made again since opens with its own LinkUp.
-            let is_peer = |change: &MeshEvent| matches!(change, MeshEvent::LinkUp { peer, .. } if Some(*peer) == up);
+            let is_peer =
+                |change: &Event| matches!(change, Event::LinkUp { peer, .. } if Some(*peer) == up);
             if let Some(peer) = up
                 && !self.changes.iter().any(is_peer)
             {
@@ -342,29 +295,21 @@ impl Mesh {
             }
         }
     }
+}
 
-    fn next_deadline(&self) -> Option<Instant> {
-        let now = self.last_turn;
-        let tick = !self.greetings.is_empty() || self.peers.iter().any(Peer::is_timed);
-        let greetings = self.greetings.iter().map(|(_, deadline)| *deadline);
-        self.peers
-            .iter()
-            .filter_map(Peer::dial_at)
-            .chain(greetings)
-            .chain((self.accept_at > now).then_some(self.accept_at))
-            .chain(tick.then_some(now + TICK))
-            .min()
+#[cfg(test)]
+impl<C> Mesh<C> {
+    /// Ends the link that we dialled to a peer, as if the peer had.
+    pub(crate) fn cut(&mut self, peer: u8) {
+        self.peers[usize::from(peer)].cut();
     }
-}
 
-fn listen(path: &Path) -> Result<UnixListener, MeshError> {
-    socket::listen(path).map_err(|source| MeshError::Bind {
-        path: path.to_owned(),
-        source,
-    })
-}
+    pub(crate) fn is_standing(&self, peer: u8) -> bool {
+        self.peers[usize::from(peer)].is_standing()
+    }
 
-/// Where a node's socket is.
-pub fn socket_path(run_dir: &Path, id: NodeId) -> PathBuf {
-    run_dir.join(format!("node-{id}.sock"))
+    /// Admits who says who it is, and reads from nobody.
+    pub(crate) fn only_admit(&mut self, now: Time, wire: &mut impl Wire<Connection = C>) {
+        self.poll_strangers(now, wire);
+    }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use ipc::control::{ControlError, News, NodeEnd, Received, ToSupervisor};
-use ipc::mesh::{Mesh, MeshEvent};
+use ipc::unix::UnixMesh;
 use protocol::event::{Action, ChildState, Event};
 use protocol::node::Node;
 use protocol::status::RoleName;
@@ -35,7 +35,7 @@ const TIMERS_WAIT: Duration = Duration::from_millis(25);
 /// Everything that a node's process has beside the protocol.
 pub(crate) struct Driver {
     pub(crate) node: Node,
-    pub(crate) mesh: Mesh,
+    pub(crate) mesh: UnixMesh,
     pub(crate) control: AsyncFd<NodeEnd>,
     pub(crate) arithmetic: Arithmetic,
     pub(crate) files: Files,
@@ -127,7 +127,7 @@ impl Driver {
 
     async fn wait(
         &mut self,
-        mail: &mut Vec<MeshEvent>,
+        mail: &mut Vec<Event>,
         terminate: &mut tokio::signal::unix::Signal,
     ) -> Wake {
         let due = self
@@ -155,8 +155,8 @@ impl Driver {
         }
     }
 
-    /// Handles what waits; tells whether there was a full turn of it, so that there may be more.
-    fn drain(&mut self, mail: &mut Vec<MeshEvent>) -> bool {
+    /// Handles what waits; tells whether there may be more: of a link comes a part at a time.
+    fn drain(&mut self, mail: &mut Vec<Event>) -> bool {
         let received = self.mesh.try_recv_many(mail, TURN);
         self.handle_mail(mail);
         let mut others = 0;
@@ -174,7 +174,7 @@ impl Driver {
             self.files_told(told);
         }
         self.mesh.flush();
-        received == TURN || others == TURN_OF_OTHERS || told_by_files == TURN_OF_OTHERS
+        received > 0 || others == TURN_OF_OTHERS || told_by_files == TURN_OF_OTHERS
     }
 
     fn files_told(&mut self, told: Told) {
@@ -191,30 +191,9 @@ impl Driver {
         }
     }
 
-    fn handle_mail(&mut self, mail: &mut Vec<MeshEvent>) {
+    fn handle_mail(&mut self, mail: &mut Vec<Event>) {
         for event in mail.drain(..) {
-            self.step(match event {
-                MeshEvent::LinkUp {
-                    peer,
-                    incarnation,
-                    highest,
-                } => Event::LinkUp {
-                    peer,
-                    incarnation,
-                    highest,
-                },
-                MeshEvent::LinkDown { peer, incarnation } => Event::LinkDown { peer, incarnation },
-                MeshEvent::Received {
-                    from,
-                    incarnation,
-                    message,
-                } => Event::Received {
-                    from,
-                    incarnation,
-                    message,
-                },
-                MeshEvent::Alive { from, incarnation } => Event::Alive { from, incarnation },
-            });
+            self.step(event);
         }
     }
 

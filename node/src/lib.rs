@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use ipc::control::{ControlLink, NodeEnd, ToSupervisor};
-use ipc::mesh::{Mesh, MeshConfig, MeshError};
+use ipc::unix::{MeshConfig, MeshError, UnixMesh};
 use protocol::id::{Incarnation, NodeId, Term};
 use protocol::node::Node;
 use tokio::io::unix::AsyncFd;
@@ -138,8 +138,8 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
 }
 
 /// What needs the run directory, which may be gone or closed to this user.
-fn make_mesh_and_log(args: &NodeArgs) -> Result<(Mesh, EventLog), NodeError> {
-    let mesh = Mesh::bind(MeshConfig {
+fn make_mesh_and_log(args: &NodeArgs) -> Result<(UnixMesh, EventLog), NodeError> {
+    let mesh = UnixMesh::bind(MeshConfig {
         run_dir: args.run_dir.clone(),
         nodes: args.config.nodes,
         id: NodeId(args.id),

@@ -8,7 +8,7 @@ use protocol::message::Message;
 use serde::Serialize;
 
 use super::{
-    CodecError, Hello, LENGTH, LONG, MAX_FRAME, MAX_MESSAGE, PIECE_BIT, PIECE_HEAD, products,
+    CodecError, Hello, LENGTH, LONG, MAX_MESSAGE, PIECE_BIT, PIECE_HEAD, Pieces, products,
     products_mut,
 };
 
@@ -22,6 +22,7 @@ const LONG_VALUE: usize = 4 << 10;
 #[derive(Debug, Default)]
 pub struct Encoder {
     arena: BytesMut,
+    pieces: Pieces,
 }
 
 /// An encoded message: encoded once, shared by all links that it is queued on.
@@ -46,6 +47,8 @@ pub(crate) enum Frames {
 pub(crate) struct Rest {
     parts: VecDeque<Bytes>,
     length: usize,
+    /// Most bytes of a piece.
+    most: usize,
 }
 
 /// [`super::Frame`] for what is only lent to the encoder.
@@ -61,6 +64,14 @@ impl Encoder {
         Encoder::default()
     }
 
+    /// One whose long messages travel in such pieces.
+    pub fn with_pieces(pieces: Pieces) -> Encoder {
+        Encoder {
+            pieces,
+            ..Encoder::default()
+        }
+    }
+
     /// Encodes a message.
     ///
     /// # Errors
@@ -68,13 +79,13 @@ impl Encoder {
     /// [`CodecError::MessageTooLong`] over [`MAX_MESSAGE`].
     pub fn message(&mut self, message: &Message) -> Result<Encoded, CodecError> {
         let estimate = estimate(message);
-        let frames = if estimate < LONG {
+        let frames = if estimate < self.pieces.from {
             if self.arena.capacity() < estimate {
                 self.arena.reserve(ARENA);
             }
             Frames::Whole(encode(&mut self.arena, &Frame::Message(message))?)
         } else {
-            Frames::Pieces(Rest::of(message, estimate)?)
+            Frames::Pieces(Rest::of(message, estimate, self.pieces.most)?)
         };
         Ok(Encoded {
             frames,
@@ -118,7 +129,7 @@ impl Encoded {
 }
 
 impl Rest {
-    fn of(message: &Message, estimate: usize) -> Result<Rest, CodecError> {
+    fn of(message: &Message, estimate: usize, most: usize) -> Result<Rest, CodecError> {
         let products = products(message);
         let sum: usize = products.iter().map(|product| product.value.len()).sum();
         if sum > MAX_MESSAGE {
@@ -139,7 +150,11 @@ impl Rest {
             return Err(CodecError::MessageTooLong { length });
         }
         let parts = [head.into()].into_iter().chain(values).collect();
-        Ok(Rest { parts, length })
+        Ok(Rest {
+            parts,
+            length,
+            most,
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -152,7 +167,7 @@ impl Rest {
 
     /// Takes the next piece off: the parts of its frame.
     pub(crate) fn next_piece(&mut self) -> Vec<Bytes> {
-        let mut missing = self.length.min(MAX_FRAME);
+        let mut missing = self.length.min(self.most);
         self.length -= missing;
         let mut head = BytesMut::with_capacity(PIECE_HEAD);
         head.put_u32(missing as u32 | PIECE_BIT);

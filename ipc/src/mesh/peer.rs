@@ -1,22 +1,16 @@
 //! What a node knows of one peer, and its two links with it.
-//!
-//! The end of the link that we dialled is what tells death from being cut off: we dial again at
-//! once, and only a living process welcomes us.
 
 use std::collections::VecDeque;
-use std::io;
-use std::path::PathBuf;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
+use protocol::event::Event;
 use protocol::id::{Incarnation, NodeId};
-use tokio::time::Instant;
+use protocol::time::Time;
 
-use super::event::Batch;
-use super::receive::{self, Sender};
-use super::{Local, MeshEvent};
+use super::link::{Inbound, LinkEnd, Outbound, Sender};
+use super::{Batch, DialError, Local, Sizes, Wire};
 use crate::codec::Hello;
-use crate::link::{Inbound, LinkEnd, Outbound, socket};
 
 /// Interval at which a peer is dialled that is not there, so that a lost race cannot leave two
 /// live nodes without a link.
@@ -27,9 +21,8 @@ const PACE: Duration = Duration::from_millis(10);
 
 /// One peer.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(super) struct Peer<C> {
     id: NodeId,
-    path: PathBuf,
     /// The latest life that was heard of; frames of earlier ones are dropped.
     known: Incarnation,
     /// This life and all before it are over: the supervisor said so.
@@ -38,38 +31,37 @@ pub(super) struct Peer {
     up: Option<Incarnation>,
     /// The life in `up` is over; announced when what it still sent has been read.
     dying: bool,
-    outbound: Link,
+    outbound: Link<C>,
     /// The link that we accepted, of the life `known`.
-    inbound: Option<Inbound>,
+    inbound: Option<Inbound<C>>,
     /// Number of the latest link that the life `known` has made to us.
     serial: u64,
-    dialled_at: Instant,
+    dialled_at: Time,
 }
 
 /// The link that we dial.
 #[derive(Debug)]
-enum Link {
+enum Link<C> {
     Down {
-        dial_at: Option<Instant>,
+        dial_at: Option<Time>,
     },
     /// Our Hello is sent, the welcome has not come.
     Greeting {
-        link: Outbound,
+        link: Outbound<C>,
         /// A newer life appeared since the dial, which may have reached the older one.
         doubtful: bool,
     },
     Standing {
-        link: Outbound,
+        link: Outbound<C>,
         /// Its LinkUp was handed out.
         open: bool,
     },
 }
 
-impl Peer {
-    pub(super) fn new(id: NodeId, path: PathBuf, now: Instant) -> Peer {
+impl<C> Peer<C> {
+    pub(super) fn new(id: NodeId, now: Time) -> Peer<C> {
         Peer {
             id,
-            path,
             known: Incarnation(0),
             gone: Incarnation(0),
             up: None,
@@ -86,7 +78,7 @@ impl Peer {
     }
 
     /// When the peer is to be dialled next.
-    pub(super) fn dial_at(&self) -> Option<Instant> {
+    pub(super) fn dial_at(&self) -> Option<Time> {
         match self.outbound {
             Link::Down { dial_at } => dial_at,
             Link::Greeting { .. } | Link::Standing { .. } => None,
@@ -99,7 +91,7 @@ impl Peer {
     }
 
     /// The link to send on, once its LinkUp was handed out.
-    pub(super) fn open_link(&mut self) -> Option<&mut Outbound> {
+    pub(super) fn open_link(&mut self) -> Option<&mut Outbound<C>> {
         match &mut self.outbound {
             Link::Standing { link, open: true } => Some(link),
             _ => None,
@@ -113,14 +105,14 @@ impl Peer {
         }
     }
 
-    pub(super) fn forgive(&mut self, now: Instant) {
+    pub(super) fn forgive(&mut self, now: Time) {
         if let Link::Standing { link, .. } = &mut self.outbound {
             link.forgive(now);
         }
     }
 
     /// Dials at the next turn, unless a link stands or is being made.
-    pub(super) fn dial_soon(&mut self, now: Instant) {
+    pub(super) fn dial_soon(&mut self, now: Time) {
         if let Link::Down { dial_at } = &mut self.outbound {
             *dial_at = Some(now);
         }
@@ -136,22 +128,24 @@ impl Peer {
     pub(super) fn admit(
         &mut self,
         hello: &Hello,
-        link: Inbound,
-        now: Instant,
-        changes: &mut VecDeque<MeshEvent>,
+        link: Inbound<C>,
+        now: Time,
+        wire: &mut impl Wire<Connection = C>,
+        changes: &mut VecDeque<Event>,
     ) {
         if self.dying {
             self.announce_down(changes);
         }
         if hello.incarnation > self.known {
-            self.meet(hello.incarnation, changes);
+            self.meet(hello.incarnation, wire, changes);
             match &mut self.outbound {
-                Link::Standing { .. } => self.outbound = Link::Down { dial_at: None },
+                Link::Standing { .. } => self.hang_up(None, wire),
                 Link::Greeting { doubtful, .. } => *doubtful = true,
                 Link::Down { .. } => {}
             }
         }
         self.serial = hello.serial;
+        self.drop_inbound(wire);
         self.inbound = Some(link);
         self.dial_soon(now);
     }
@@ -160,55 +154,52 @@ impl Peer {
     pub(super) fn gone(
         &mut self,
         incarnation: Incarnation,
-        now: Instant,
-        changes: &mut VecDeque<MeshEvent>,
+        now: Time,
+        wire: &mut impl Wire<Connection = C>,
+        changes: &mut VecDeque<Event>,
     ) {
         self.gone = self.gone.max(incarnation);
         if self.known > self.gone {
             return;
         }
-        self.inbound = None;
+        self.drop_inbound(wire);
         self.announce_down(changes);
         // A dial under way may have reached the next life.
         if let Link::Standing { .. } = self.outbound {
-            self.outbound = Link::Down {
-                dial_at: Some(now + RETRY),
-            };
+            self.hang_up(Some(now + RETRY), wire);
         }
     }
 
     /// Dials, greets, writes, and sees ends.
     pub(super) fn poll_outbound(
         &mut self,
-        cx: &mut Context<'_>,
-        now: Instant,
+        now: Time,
+        wire: &mut impl Wire<Connection = C>,
         local: &mut Local,
-        changes: &mut VecDeque<MeshEvent>,
+        changes: &mut VecDeque<Event>,
     ) {
         // Each state leads at most to the next one; an end leads to a dial in the future, or to
         // one at once, whose welcome takes another turn.
         loop {
             match &mut self.outbound {
                 Link::Down { dial_at } if dial_at.is_some_and(|at| at <= now) => {
-                    self.dial(now, local);
+                    self.dial(now, wire, local);
                 }
                 Link::Down { .. } => return,
                 Link::Greeting { link, doubtful } => {
                     let doubtful = *doubtful;
-                    match link.poll_welcome(cx) {
+                    match link.poll_welcome(wire) {
                         Poll::Pending => return,
-                        Poll::Ready(Ok(hello)) => self.welcomed(&hello, now, changes),
-                        Poll::Ready(Err(end)) => self.greeting_ended(&end, doubtful, now),
+                        Poll::Ready(Ok(hello)) => self.welcomed(&hello, now, wire, changes),
+                        Poll::Ready(Err(end)) => self.greeting_ended(&end, doubtful, now, wire),
                     }
                 }
                 Link::Standing { link, .. } => {
-                    let Poll::Ready(end) = link.poll(cx, now) else {
+                    let Poll::Ready(end) = link.poll(now, wire, &local.sizes) else {
                         return;
                     };
                     tracing::debug!(peer = self.id.0, %end, "link ended");
-                    self.outbound = Link::Down {
-                        dial_at: Some(now.max(self.dialled_at + PACE)),
-                    };
+                    self.hang_up(Some(now.max(self.dialled_at + PACE)), wire);
                 }
             }
         }
@@ -217,24 +208,25 @@ impl Peer {
     /// Reads once and hands out what is complete.
     pub(super) fn poll_inbound(
         &mut self,
-        cx: &mut Context<'_>,
+        wire: &mut impl Wire<Connection = C>,
+        sizes: &Sizes,
         batch: &mut Batch<'_>,
-        changes: &mut VecDeque<MeshEvent>,
+        changes: &mut VecDeque<Event>,
     ) {
-        let heard = match self.up {
-            Some(incarnation) => {
+        let heard = match (self.up, &mut self.inbound) {
+            (Some(incarnation), Some(link)) => {
                 let from = Sender {
                     peer: self.id,
                     incarnation,
                 };
-                match &mut self.inbound {
-                    Some(link) if self.dying => receive::drain(link, from, batch),
-                    Some(link) => receive::read(link, from, batch, cx),
-                    None => Ok(()),
+                if self.dying {
+                    link.drain(from, wire, sizes, batch)
+                } else {
+                    link.read(from, wire, sizes, batch)
                 }
             }
             // Its frames wait until our own link to that life stands.
-            None => Ok(()),
+            _ => Ok(()),
         };
         if let Err(end) = heard {
             match end {
@@ -243,7 +235,7 @@ impl Peer {
                 }
                 _ => tracing::warn!(peer = self.id.0, %end, "link from peer closed"),
             }
-            self.inbound = None;
+            self.drop_inbound(wire);
         }
         if self.dying && self.inbound.is_none() {
             self.announce_down(changes);
@@ -263,100 +255,122 @@ impl Peer {
         matches!(self.outbound, Link::Standing { .. })
     }
 
-    fn dial(&mut self, now: Instant, local: &mut Local) {
+    fn dial(&mut self, now: Time, wire: &mut impl Wire<Connection = C>, local: &mut Local) {
         local.serial += 1;
         self.dialled_at = now;
-        let dialled = local
-            .hello(local.serial)
-            .map_err(io::Error::other)
-            .and_then(|hello| socket::dial(&self.path, &hello));
+        let dialled = match local.hello(local.serial) {
+            Ok(hello) => wire.dial(self.id, &hello),
+            Err(error) => {
+                tracing::error!(%error, "no Hello");
+                Err(DialError::Failed)
+            }
+        };
         match dialled {
-            Ok(stream) => {
+            Ok(connection) => {
                 self.outbound = Link::Greeting {
-                    link: Outbound::new(stream, now),
+                    link: Outbound::new(connection, now),
                     doubtful: false,
                 };
             }
-            Err(error) if socket::means_death(&error) => self.found_dead(now),
-            Err(error) => {
-                tracing::debug!(peer = self.id.0, %error, "cannot dial");
-                let pause = match error.kind() {
-                    io::ErrorKind::WouldBlock => PACE,
-                    _ => RETRY,
-                };
-                self.outbound = Link::Down {
-                    dial_at: Some(now + pause),
-                };
-            }
+            Err(DialError::Dead) => self.found_dead(now, wire),
+            Err(DialError::Full) => self.hang_up(Some(now + PACE), wire),
+            Err(DialError::Failed) => self.hang_up(Some(now + RETRY), wire),
         }
     }
 
-    fn welcomed(&mut self, hello: &Hello, now: Instant, changes: &mut VecDeque<MeshEvent>) {
-        let pause = match self.outbound {
-            Link::Greeting { doubtful: true, .. } => PACE,
-            _ => RETRY,
-        };
-        let down = Link::Down {
-            dial_at: Some(now + pause),
-        };
-        let Link::Greeting { link, .. } = std::mem::replace(&mut self.outbound, down) else {
-            return;
-        };
+    fn welcomed(
+        &mut self,
+        hello: &Hello,
+        now: Time,
+        wire: &mut impl Wire<Connection = C>,
+        changes: &mut VecDeque<Event>,
+    ) {
         let stale = hello.incarnation < self.known || hello.incarnation <= self.gone;
         if hello.node != self.id || stale {
             tracing::debug!(?hello, "welcome of somebody else");
+            let pause = match self.outbound {
+                Link::Greeting { doubtful: true, .. } => PACE,
+                _ => RETRY,
+            };
+            self.hang_up(Some(now + pause), wire);
             return;
         }
+        let down = Link::Down { dial_at: None };
+        let Link::Greeting { link, .. } = std::mem::replace(&mut self.outbound, down) else {
+            return;
+        };
         if hello.incarnation > self.known {
-            self.meet(hello.incarnation, changes);
+            self.meet(hello.incarnation, wire, changes);
         }
         self.dying = false;
         self.up = Some(hello.incarnation);
         self.outbound = Link::Standing { link, open: false };
-        changes.push_back(MeshEvent::LinkUp {
+        changes.push_back(Event::LinkUp {
             peer: self.id,
             incarnation: hello.incarnation,
             highest: hello.highest,
         });
     }
 
-    fn greeting_ended(&mut self, end: &LinkEnd, doubtful: bool, now: Instant) {
+    fn greeting_ended(
+        &mut self,
+        end: &LinkEnd,
+        doubtful: bool,
+        now: Time,
+        wire: &mut impl Wire<Connection = C>,
+    ) {
         tracing::debug!(peer = self.id.0, %end, "link ended before its welcome");
         match end {
-            _ if doubtful => self.outbound = Link::Down { dial_at: Some(now) },
-            LinkEnd::Closed | LinkEnd::Io(_) => self.found_dead(now),
-            _ => {
-                self.outbound = Link::Down {
-                    dial_at: Some(now + RETRY),
-                };
-            }
+            _ if doubtful => self.hang_up(Some(now), wire),
+            end if end.is_of_the_peer() => self.found_dead(now, wire),
+            LinkEnd::Io(_) => self.hang_up(Some(now + PACE), wire),
+            _ => self.hang_up(Some(now + RETRY), wire),
         }
     }
 
     /// Nobody lives there: the life that was up is over, and one that only dialled us is too.
-    fn found_dead(&mut self, now: Instant) {
-        self.outbound = Link::Down {
-            dial_at: Some(now + RETRY),
-        };
+    fn found_dead(&mut self, now: Time, wire: &mut impl Wire<Connection = C>) {
+        self.hang_up(Some(now + RETRY), wire);
         if self.up.is_some() {
             self.dying = true;
         } else {
-            self.inbound = None;
+            self.drop_inbound(wire);
         }
     }
 
     /// A newer life: the older one is over, and so are its links to us.
-    fn meet(&mut self, incarnation: Incarnation, changes: &mut VecDeque<MeshEvent>) {
+    fn meet(
+        &mut self,
+        incarnation: Incarnation,
+        wire: &mut impl Wire<Connection = C>,
+        changes: &mut VecDeque<Event>,
+    ) {
         self.announce_down(changes);
         self.known = incarnation;
         self.serial = 0;
-        self.inbound = None;
+        self.drop_inbound(wire);
     }
 
-    fn announce_down(&mut self, changes: &mut VecDeque<MeshEvent>) {
+    /// Ends the link that we dial, and dials again then.
+    fn hang_up(&mut self, dial_at: Option<Time>, wire: &mut impl Wire<Connection = C>) {
+        match std::mem::replace(&mut self.outbound, Link::Down { dial_at }) {
+            Link::Down { .. } => {}
+            Link::Greeting { link, .. } | Link::Standing { link, .. } => {
+                wire.close(link.connection);
+            }
+        }
+    }
+
+    fn drop_inbound(&mut self, wire: &mut impl Wire<Connection = C>) {
+        if let Some(link) = self.inbound.take() {
+            wire.close(link.connection);
+        }
+    }
+
+    fn announce_down(&mut self, changes: &mut VecDeque<Event>) {
         self.dying = false;
         if let Some(incarnation) = self.up.take() {
-            changes.push_back(MeshEvent::LinkDown {
+            changes.push_back(Event::LinkDown {
                 peer: self.id,
                 incarnation,
             });

@@ -1,48 +1,41 @@
 //! Connections that were accepted and have not said who they are.
 
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use protocol::time::Time;
 
-use super::Mesh;
-use crate::codec::{Hello, MAX_FRAME};
-use crate::link::{Inbound, socket};
+use super::link::Inbound;
+use super::{Mesh, Wire};
+use crate::codec::Hello;
 
 /// Time that a stranger has for its first frame.
 pub(super) const GREETING_LIMIT: Duration = Duration::from_secs(1);
-/// Accepted connections that have not said who they are; more wait in the backlog.
+/// Accepted connections that have not said who they are; more wait to be accepted.
 const MAX_GREETINGS: usize = 64;
 /// Pause after a failed accept, which would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-impl Mesh {
+impl<C> Mesh<C> {
     /// Accepts connections, and takes those in that say who they are.
-    pub(super) fn poll_strangers(&mut self, cx: &mut Context<'_>, now: Instant) {
-        self.poll_accept(cx, now);
+    pub(super) fn poll_strangers(&mut self, now: Time, wire: &mut impl Wire<Connection = C>) {
+        self.poll_accept(now, wire);
         let full = self.greetings.len() >= MAX_GREETINGS;
-        self.poll_greetings(cx, now);
+        self.poll_greetings(now, wire);
         if full && self.greetings.len() < MAX_GREETINGS {
-            cx.waker().wake_by_ref();
+            wire.poll_again();
         }
     }
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>, now: Instant) {
+    fn poll_accept(&mut self, now: Time, wire: &mut impl Wire<Connection = C>) {
         while self.greetings.len() < MAX_GREETINGS && self.accept_at <= now {
-            let mut accepted = self.listener.poll_accept(cx);
-            if let (Poll::Pending, Some(former)) = (&accepted, &self.former) {
-                accepted = former.poll_accept(cx);
-            }
-            match accepted {
+            match wire.accept() {
                 Poll::Pending => return,
-                Poll::Ready(Ok((stream, _))) => match socket::check_user(&stream) {
-                    Ok(()) => {
-                        self.accept_told = false;
-                        let link = Inbound::new(stream);
-                        self.greetings.push((link, now + GREETING_LIMIT));
-                    }
-                    Err(error) => tracing::warn!(%error, "connection refused"),
-                },
+                Poll::Ready(Ok(connection)) => {
+                    self.accept_told = false;
+                    let link = Inbound::new(connection);
+                    self.greetings.push((link, now + GREETING_LIMIT));
+                }
                 Poll::Ready(Err(error)) => {
                     if !std::mem::replace(&mut self.accept_told, true) {
                         tracing::warn!(%error, "cannot accept connections, trying again");
@@ -53,52 +46,76 @@ impl Mesh {
         }
     }
 
-    fn poll_greetings(&mut self, cx: &mut Context<'_>, now: Instant) {
+    fn poll_greetings(&mut self, now: Time, wire: &mut impl Wire<Connection = C>) {
         let mut index = 0;
         while let Some((link, deadline)) = self.greetings.get_mut(index) {
-            match link.poll_hello(cx) {
-                Poll::Pending if *deadline > now => index += 1,
+            let said = match link.poll_hello(wire) {
+                Poll::Pending if *deadline > now => {
+                    index += 1;
+                    continue;
+                }
+                said => said,
+            };
+            let (link, _) = self.greetings.swap_remove(index);
+            match said {
                 Poll::Pending => {
                     tracing::warn!("connection closed: it did not say who it is");
-                    self.greetings.swap_remove(index);
+                    wire.close(link.connection);
                 }
                 Poll::Ready(Err(error)) => {
                     tracing::warn!(%error, "connection closed before it said who it is");
-                    self.greetings.swap_remove(index);
+                    wire.close(link.connection);
                 }
-                Poll::Ready(Ok(hello)) => {
-                    let (link, _) = self.greetings.swap_remove(index);
-                    self.admit(&hello, link, now);
-                }
+                Poll::Ready(Ok(hello)) => self.admit(&hello, link, now, wire),
             }
         }
     }
 
-    fn admit(&mut self, hello: &Hello, mut link: Inbound, now: Instant) {
+    fn admit(
+        &mut self,
+        hello: &Hello,
+        mut link: Inbound<C>,
+        now: Time,
+        wire: &mut impl Wire<Connection = C>,
+    ) {
+        if self.welcome(hello, &mut link, wire) {
+            let peer = &mut self.peers[usize::from(hello.node.0)];
+            peer.admit(hello, link, now, wire, &mut self.changes);
+        } else {
+            wire.close(link.connection);
+        }
+    }
+
+    /// Answers a Hello that is newer than all before it; tells whether the link stands.
+    fn welcome(
+        &mut self,
+        hello: &Hello,
+        link: &mut Inbound<C>,
+        wire: &mut impl Wire<Connection = C>,
+    ) -> bool {
         if hello.node == self.local.id {
             tracing::warn!("connection closed: it claims to be this node");
-            return;
+            return false;
         }
-        let Some(peer) = self.peers.get_mut(usize::from(hello.node.0)) else {
+        let Some(peer) = self.peers.get(usize::from(hello.node.0)) else {
             tracing::warn!(peer = hello.node.0, "connection closed: no such node");
-            return;
+            return false;
         };
         if !peer.admits(hello) {
             tracing::debug!(?hello, "connection closed: an older link or life");
-            return;
+            return false;
         }
         let welcome = match self.local.hello(hello.serial) {
             Ok(welcome) => welcome,
             Err(error) => {
                 tracing::error!(%error, "connection closed: no welcome");
-                return;
+                return false;
             }
         };
-        if let Err(error) = socket::send_whole(&link.stream, &welcome) {
+        if let Err(error) = wire.welcome(&mut link.connection, &welcome) {
             tracing::debug!(?hello, %error, "connection closed: it ended before its welcome");
-            return;
+            return false;
         }
-        link.decoder.set_max_frame(MAX_FRAME);
-        peer.admit(hello, link, now, &mut self.changes);
+        true
     }
 }

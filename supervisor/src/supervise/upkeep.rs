@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use ipc::mesh::socket_path;
+use ipc::unix::socket_path;
 use protocol::event::ChildState;
 
 use super::{SuperviseError, Supervisor};

@@ -3,7 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
+use std::task::Poll;
 
+use bytes::BufMut;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, send, socket,
@@ -38,14 +40,20 @@ pub(crate) fn send_whole(socket: &impl AsFd, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// What is in the socket now, asked of the kernel and not of a poll that may be behind; 0 at
+/// Appends what is in the socket now, asked of the kernel and not of a poll that may be behind; 0 at
 /// the end.
-pub(crate) fn receive_now(socket: &impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
-    Ok(recv(
-        socket.as_fd().as_raw_fd(),
-        buffer,
-        MsgFlags::MSG_DONTWAIT,
-    )?)
+pub(crate) fn receive_now(socket: &impl AsFd, into: &mut impl BufMut) -> Poll<io::Result<usize>> {
+    let mut buffer = [0; 16 << 10];
+    let room = buffer.len().min(into.remaining_mut());
+    let fd = socket.as_fd().as_raw_fd();
+    match recv(fd, &mut buffer[..room], MsgFlags::MSG_DONTWAIT) {
+        Ok(n) => {
+            into.put_slice(&buffer[..n]);
+            Poll::Ready(Ok(n))
+        }
+        Err(Errno::EAGAIN) => Poll::Pending,
+        Err(error) => Poll::Ready(Err(error.into())),
+    }
 }
 
 /// Whether the process at the other end is one of ours, or root's.

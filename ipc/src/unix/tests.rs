@@ -1,6 +1,6 @@
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
-use std::pin::pin;
+use std::time::Duration;
 
 use protocol::id::Term;
 use protocol::message::Product;
@@ -9,14 +9,15 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
-use crate::codec::{Decoder, Incoming, MAX_FRAME};
+use crate::codec::{Decoder, Encoder, Hello, Incoming, MAX_FRAME, VERSION};
+use crate::mesh::{STALL_LIMIT, TICK};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A mesh and all that it has told.
 struct Node {
-    mesh: Mesh,
-    events: Vec<MeshEvent>,
+    mesh: UnixMesh,
+    events: Vec<Event>,
 }
 
 impl Node {
@@ -28,7 +29,7 @@ impl Node {
 
     /// One that dials nobody of its own accord.
     fn quiet(dir: &TempDir, id: u8, incarnation: u64) -> Node {
-        let mesh = Mesh::bind(MeshConfig {
+        let mesh = UnixMesh::bind(MeshConfig {
             run_dir: dir.path().to_owned(),
             nodes: 4,
             id: NodeId(id),
@@ -42,15 +43,15 @@ impl Node {
     }
 
     fn ups(&self, peer: u8, incarnation: u64) -> usize {
-        let is_up = |event: &&MeshEvent| {
-            matches!(event, MeshEvent::LinkUp { peer: p, incarnation: i, .. }
+        let is_up = |event: &&Event| {
+            matches!(event, Event::LinkUp { peer: p, incarnation: i, .. }
                 if *p == NodeId(peer) && *i == Incarnation(incarnation))
         };
         self.events.iter().filter(is_up).count()
     }
 
     fn downs(&self, peer: u8, incarnation: u64) -> usize {
-        let down = MeshEvent::LinkDown {
+        let down = Event::LinkDown {
             peer: NodeId(peer),
             incarnation: Incarnation(incarnation),
         };
@@ -59,8 +60,8 @@ impl Node {
 
     /// The terms of the elections received from a peer, in order.
     fn terms(&self, peer: u8) -> Vec<u64> {
-        let term = |event: &MeshEvent| match event {
-            MeshEvent::Received {
+        let term = |event: &Event| match event {
+            Event::Received {
                 from,
                 message:
                     Message::Election {
@@ -83,21 +84,22 @@ impl Node {
         let mut up = [None; 256];
         for event in &self.events {
             match *event {
-                MeshEvent::LinkUp {
+                Event::LinkUp {
                     peer, incarnation, ..
                 } => {
                     let was = up[usize::from(peer.0)].replace(incarnation);
                     assert!(was.is_none_or(|was| was == incarnation), "{event:?}");
                 }
-                MeshEvent::LinkDown { peer, incarnation } => {
+                Event::LinkDown { peer, incarnation } => {
                     assert_eq!(up[usize::from(peer.0)].take(), Some(incarnation));
                 }
-                MeshEvent::Received {
+                Event::Received {
                     from, incarnation, ..
                 }
-                | MeshEvent::Alive { from, incarnation } => {
+                | Event::Alive { from, incarnation } => {
                     assert_eq!(up[usize::from(from.0)], Some(incarnation));
                 }
+                _ => unreachable!("{event:?}"),
             }
         }
     }
@@ -274,7 +276,7 @@ async fn the_highest_epoch_goes_into_hellos() {
     b.mesh.set_highest(seen);
     b.mesh.dial_all();
     pump(&mut [&mut a, &mut b], "the link", |n| n[0].ups(1, 2) == 1).await;
-    assert!(a.events.contains(&MeshEvent::LinkUp {
+    assert!(a.events.contains(&Event::LinkUp {
         peer: NodeId(1),
         incarnation: Incarnation(2),
         highest: seen,
@@ -391,7 +393,7 @@ async fn a_cut_link_is_made_again_with_the_same_life() {
     let dir = TempDir::new().unwrap();
     let (mut a, mut b) = two(&dir).await;
     for round in 1..=5 {
-        a.mesh.peers[1].cut();
+        a.mesh.mesh.cut(1);
         pump(&mut [&mut a, &mut b], "the second link", |n| {
             n[0].ups(1, 2) == 1 + round
         })
@@ -411,9 +413,9 @@ async fn a_cut_link_is_made_again_with_the_same_life() {
 async fn nothing_is_sent_on_a_link_before_its_owner_knows_of_it() {
     let dir = TempDir::new().unwrap();
     let (mut a, mut b) = two(&dir).await;
-    a.mesh.peers[1].cut();
+    a.mesh.mesh.cut(1);
     let made = async {
-        while !a.mesh.peers[1].is_standing() {
+        while !a.mesh.mesh.is_standing(1) {
             a.mesh.flush();
             b.mesh.try_recv_many(&mut b.events, 16);
             tokio::task::yield_now().await;
@@ -454,8 +456,7 @@ async fn a_newer_link_retires_the_older_one_with_its_unread_frames() {
     let second = stranger(&dir, 0, &second);
     let admitted = async {
         while !is_closed(&first) {
-            let mut cx = Context::from_waker(Waker::noop());
-            a.mesh.poll_strangers(&mut cx, Instant::now());
+            a.mesh.on_wire(|mesh, now, wire| mesh.only_admit(now, wire));
             tokio::task::yield_now().await;
         }
     };
@@ -619,11 +620,11 @@ async fn a_long_value_arrives_whole_while_heartbeats_go_between_its_pieces() {
     let long = sized(100_000_000);
     a.mesh.send(&[NodeId(1)], &long);
     let arrived = |node: &Node| {
-        node.events.iter().position(
-            |event| matches!(event, MeshEvent::Received { message, .. } if *message == long),
-        )
+        node.events
+            .iter()
+            .position(|event| matches!(event, Event::Received { message, .. } if *message == long))
     };
-    let count = |events: &[MeshEvent], wanted: fn(&MeshEvent) -> bool| {
+    let count = |events: &[Event], wanted: fn(&Event) -> bool| {
         events.iter().filter(|event| wanted(event)).count()
     };
     let mut finished = None;
@@ -643,13 +644,13 @@ async fn a_long_value_arrives_whole_while_heartbeats_go_between_its_pieces() {
     let heartbeats = count(before, |event| {
         matches!(
             event,
-            MeshEvent::Received {
+            Event::Received {
                 message: Message::Heartbeat { .. },
                 ..
             }
         )
     });
-    let alive = count(before, |event| matches!(event, MeshEvent::Alive { .. }));
+    let alive = count(before, |event| matches!(event, Event::Alive { .. }));
     assert!(heartbeats >= 20, "{heartbeats}");
     assert!(alive >= 20, "{alive}");
     b.check_order();
@@ -679,10 +680,10 @@ async fn a_receiver_that_takes_nothing_is_cut_off_and_blocks_nobody() {
         n[1].terms(0) == [6]
     })
     .await;
-    assert!(a.mesh.peers[1].is_standing());
+    assert!(a.mesh.mesh.is_standing(1));
     let since = Instant::now();
-    pump_beside(&mut a, "the cut", |a| !a.mesh.peers[1].is_standing()).await;
-    assert!(since.elapsed() < crate::link::STALL_LIMIT / 2);
+    pump_beside(&mut a, "the cut", |a| !a.mesh.mesh.is_standing(1)).await;
+    assert!(since.elapsed() < STALL_LIMIT / 2);
     // It is dialled again: a new link, and what was queued is gone.
     pump_beside(&mut a, "the new link", |a| {
         puppet.serve();
@@ -706,10 +707,10 @@ async fn five_seconds_without_progress_are_the_end() {
     a.mesh.send(&[NodeId(1)], &sized(MAX_FRAME));
     a.mesh.flush();
     let since = Instant::now();
-    pump_beside(&mut a, "the cut", |a| !a.mesh.peers[1].is_standing()).await;
+    pump_beside(&mut a, "the cut", |a| !a.mesh.mesh.is_standing(1)).await;
     let after = since.elapsed();
-    assert!(after >= crate::link::STALL_LIMIT, "{after:?}");
-    assert!(after < crate::link::STALL_LIMIT + 2 * TICK, "{after:?}");
+    assert!(after >= STALL_LIMIT, "{after:?}");
+    assert!(after < STALL_LIMIT + 2 * TICK, "{after:?}");
 }
 
 #[tokio::test]
@@ -725,9 +726,9 @@ async fn a_node_that_was_away_blames_nobody() {
     a.mesh.send(&[NodeId(1)], &sized(MAX_FRAME));
     a.mesh.flush();
     tokio::time::pause();
-    tokio::time::advance(2 * crate::link::STALL_LIMIT).await;
+    tokio::time::advance(2 * STALL_LIMIT).await;
     a.mesh.try_recv_many(&mut a.events, 16);
-    assert!(a.mesh.peers[1].is_standing());
+    assert!(a.mesh.mesh.is_standing(1));
 }
 
 #[tokio::test]
@@ -740,17 +741,17 @@ async fn what_cannot_be_bound_is_told() {
         incarnation: Incarnation(1),
     };
     let long = dir.path().join("d".repeat(100));
-    let error = Mesh::bind(config(long, 0)).unwrap_err();
+    let error = UnixMesh::bind(config(long, 0)).unwrap_err();
     assert!(
         error.to_string().contains("give a shorter --run-dir"),
         "{error}"
     );
-    let error = Mesh::bind(config(dir.path().to_owned(), 4)).unwrap_err();
+    let error = UnixMesh::bind(config(dir.path().to_owned(), 4)).unwrap_err();
     assert!(matches!(error, MeshError::NoSuchNode { .. }));
     std::fs::write(socket_path(dir.path(), NodeId(2)), "mine").unwrap();
-    let error = Mesh::bind(config(dir.path().to_owned(), 2)).unwrap_err();
+    let error = UnixMesh::bind(config(dir.path().to_owned(), 2)).unwrap_err();
     assert!(matches!(error, MeshError::Bind { .. }));
-    assert!(Mesh::bind(config(dir.path().join("absent"), 0)).is_err());
+    assert!(UnixMesh::bind(config(dir.path().join("absent"), 0)).is_err());
 
     let left = Node::start(&dir, 0, 1);
     drop(left);
@@ -795,8 +796,8 @@ async fn a_missing_path_is_no_death_and_binding_again_ends_it() {
     let path = socket_path(dir.path(), NodeId(1));
     std::fs::remove_file(&path).unwrap();
     // Both of its links with the other have to be made anew.
-    a.mesh.peers[1].cut();
-    b.mesh.peers[0].cut();
+    a.mesh.mesh.cut(1);
+    b.mesh.mesh.cut(0);
     pump(&mut [&mut a, &mut b], "the other way is found", |nodes| {
         nodes[1].ups(0, 1) == 2
     })

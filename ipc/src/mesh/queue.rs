@@ -10,9 +10,6 @@ use crate::codec::{Encoded, Frames, Rest};
 /// Most buffers that one write takes.
 pub(super) const SLICES: usize = 128;
 
-/// Frames are committed to the wire while fewer bytes than this are.
-const STAGE: usize = 256 << 10;
-
 /// Messages in the order in which they go out, save that a heartbeat overtakes the pieces of the
 /// long message right in front of it.
 #[derive(Debug, Default)]
@@ -46,12 +43,13 @@ impl SendQueue {
         self.staged_bytes + self.long.len() + self.waiting_bytes
     }
 
-    /// What to write next. Empty only if the queue is.
+    /// What to write next, of which about `staged` bytes are committed to the wire. Empty only if the queue is.
     pub(super) fn slices<'a, 'b>(
         &'a mut self,
         slices: &'b mut [IoSlice<'a>; SLICES],
+        staged: usize,
     ) -> &'b [IoSlice<'a>] {
-        self.stage();
+        self.stage(staged);
         let mut count = 0;
         for (slice, bytes) in slices.iter_mut().zip(&self.staged) {
             *slice = IoSlice::new(bytes);
@@ -76,8 +74,9 @@ impl SendQueue {
         }
     }
 
-    fn stage(&mut self) {
-        while self.staged_bytes < STAGE {
+    /// Commits frames to the wire while fewer bytes than `staged` are.
+    fn stage(&mut self, staged: usize) {
+        while self.staged_bytes < staged {
             let overtakes = self.waiting.front().is_some_and(|next| next.urgent);
             if !self.long.is_empty() && !overtakes {
                 for part in self.long.next_piece() {
@@ -138,7 +137,7 @@ mod tests {
     fn write(queue: &mut SendQueue, limit: usize) -> Vec<u8> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut sent = Vec::new();
-        for slice in queue.slices(&mut slices) {
+        for slice in queue.slices(&mut slices, 256 << 10) {
             sent.extend_from_slice(&slice[..slice.len().min(limit - sent.len())]);
         }
         queue.consume(sent.len());
