@@ -20,6 +20,7 @@ mod writing;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ipc::mesh::Sizes;
 use protocol::config::Config;
 use protocol::file::{FilePath, Folder};
 use protocol::id::{Incarnation, NodeId};
@@ -32,12 +33,12 @@ use crate::checkers::{Checkers, Violation};
 use crate::directory::{Change, Directory, File, Mount};
 use crate::event_log::EventLog;
 use crate::fact::{Fact, Life};
-use crate::mesh::Wire;
-use crate::network::{End, Network};
+use crate::network::Network;
 use crate::process::Process;
 use crate::reached::Reached;
 use crate::record::{Lane, Record};
 use crate::supervisor::{Report, Supervisor};
+use crate::wire::{Awaited, Rouse, SimulatedWire};
 
 /// What surrounds the nodes: how long things take, what the machine offers.
 #[derive(Clone, Debug)]
@@ -56,10 +57,10 @@ pub struct Surroundings {
     pub supervision: Span,
     /// Whether the supervisor gives hints.
     pub hints: bool,
-    /// Chunks that a socket holds.
+    /// Bytes that a socket holds.
     pub socket_room: usize,
-    /// Bytes that may wait for a peer that takes nothing before it is cut off.
-    pub most_unsent: usize,
+    /// By what links go.
+    pub sizes: Sizes,
     /// The file system of the jobs directory.
     pub mount: Mount,
     /// Whoever is killed is killed for want of memory.
@@ -90,7 +91,7 @@ pub struct Cluster {
     /// Jobs whose texts a person took away, and where they had ended.
     pub(crate) collected: BTreeMap<usize, Folder>,
     agenda: Agenda<Happening>,
-    roused: Vec<(NodeId, Time)>,
+    roused: Vec<Rouse>,
     changes: Vec<Change>,
 }
 
@@ -261,14 +262,15 @@ impl Cluster {
         Ok(())
     }
 
-    fn wire(&mut self) -> Wire<'_> {
-        Wire {
+    fn wire<'a>(&'a mut self, node: NodeId, awaited: &'a mut Awaited) -> SimulatedWire<'a> {
+        SimulatedWire {
             now: self.now,
+            node,
             network: &mut self.network,
             chance: &mut self.chance,
             latency: self.surroundings.latency,
             socket_room: self.surroundings.socket_room,
-            most_unsent: self.surroundings.most_unsent,
+            awaited,
             roused: &mut self.roused,
         }
     }
@@ -333,26 +335,19 @@ impl Cluster {
         self.check(&Fact::PowerLost(&files))
     }
 
-    /// The connection from one node to another breaks, with what it carries. Be it a greeting: that is
-    /// lost, and nobody is dead.
+    /// The network loses the connection from one node to another, with what it carries.
     pub(crate) fn cut(&mut self, from: NodeId, to: NodeId) {
-        let process = self.processes[usize::from(from.0)].as_mut();
-        let mesh = process.map(|process| &mut process.mesh);
-        let Some((mesh, connection)) = mesh.and_then(|mesh| {
-            let connection = mesh.connection_to(to)?;
-            Some((mesh, connection))
-        }) else {
+        let Some(socket) = self.network.dialled(from, to) else {
             return;
         };
-        mesh.doubt(to);
-        let carried = self.network.unread(connection, End::Dialler);
+        let carried = self.network.chunks(socket);
         let kept = self.chance.below(carried + 1);
         let text =
             || format!("the link to node {to} breaks; {kept} of {carried} chunks get through");
         self.record.note(self.now, Some(from), text);
-        self.network.break_off(connection, kept, self.now);
-        self.roused.push((from, self.now));
-        self.roused.push((to, self.now));
+        self.network.lose(socket, kept, self.now);
+        self.rouse_reader(socket);
+        self.rouse_reader(socket.other());
         self.rouse_all();
     }
 

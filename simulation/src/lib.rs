@@ -1,8 +1,7 @@
 //! A whole cluster in one thread, with virtual time, driven by one seed.
 //!
-//! The same `Node` as in production runs here, and every message goes through the real codec.
-//! Modelled is what surrounds it: sockets, threads, the supervisor, the jobs directory, and all
-//! that can happen to them. See [`cluster`] for how it goes round, [`scenario`] for what a seed
+//! The same `Node` as in production runs here, and the same link machine with its codec. Modelled is what
+//! surrounds them: sockets, threads, the supervisor, the jobs directory, and all that can happen to them. See [`cluster`] for how it goes round, [`scenario`] for what a seed
 //! decides, [`checkers`] for what must hold.
 
 mod agenda;
@@ -17,7 +16,6 @@ pub mod event_log;
 pub mod fact;
 mod file_thread;
 pub mod job;
-mod mesh;
 pub mod model;
 mod network;
 mod process;
@@ -26,3 +24,4 @@ pub mod record;
 pub mod run;
 pub mod scenario;
 mod supervisor;
+mod wire;

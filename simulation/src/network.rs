@@ -1,5 +1,5 @@
-//! Unix sockets: connections of two pipes each, first in first out, every byte with the moment at
-//! which the other end can read it.
+//! Connections of two pipes each, first in first out, every byte with the moment at which the other end can read
+//! it; and the names by which nodes are dialled.
 
 use std::collections::VecDeque;
 
@@ -15,7 +15,7 @@ const BACKLOG: usize = 128;
 pub(crate) struct Network {
     connections: Vec<Connection>,
     /// By static ID: what has the name of its socket.
-    sockets: Vec<Socket>,
+    names: Vec<Name>,
     /// The names of all sockets are gone until then, save of those that are bound meanwhile.
     nameless_until: Vec<Time>,
     /// By sender and receiver: nothing gets through before.
@@ -23,15 +23,28 @@ pub(crate) struct Network {
     nodes: usize,
 }
 
-/// A connection, by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ConnectionId(usize);
-
 /// One of the two ends of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) struct Socket {
+    connection: usize,
+    end: End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
     Dialler,
     Acceptor,
+}
+
+impl Socket {
+    /// The other end of its connection.
+    pub(crate) fn other(self) -> Socket {
+        let end = match self.end {
+            End::Dialler => End::Acceptor,
+            End::Acceptor => End::Dialler,
+        };
+        Socket { end, ..self }
+    }
 }
 
 #[derive(Debug)]
@@ -46,6 +59,8 @@ struct Connection {
 struct Pipe {
     /// What is on its way or waits to be read, with the moment from which it can be.
     chunks: VecDeque<(Time, Chunk)>,
+    /// Bytes of these.
+    unread: usize,
     /// Nothing arrives before what was sent before it.
     last_arrival: Time,
     /// The writing end is closed; its end is among the chunks.
@@ -60,22 +75,33 @@ pub(crate) enum Chunk {
     Bytes(Bytes),
     /// The other end is closed.
     End,
+    /// The network has lost the connection.
+    Lost,
+}
+
+impl Chunk {
+    fn length(&self) -> usize {
+        match self {
+            Chunk::Bytes(bytes) => bytes.len(),
+            Chunk::End | Chunk::Lost => 0,
+        }
+    }
 }
 
 /// What a process that dials a node finds.
 #[derive(Clone, Debug)]
-enum Socket {
+enum Name {
     /// Nothing has the name: no process has bound it yet.
     Missing,
     /// The socket of a process that has ended.
     Left,
     /// A process is bound to it; what waits to be accepted.
-    Bound(VecDeque<(Time, ConnectionId)>),
+    Bound(VecDeque<(Time, Socket)>),
 }
 
 /// Why a dial failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DialError {
+pub(crate) enum Refusal {
     /// There is no socket.
     Missing,
     /// No process is bound to the socket.
@@ -89,7 +115,7 @@ impl Network {
         let nodes = usize::from(nodes);
         Network {
             connections: Vec::new(),
-            sockets: vec![Socket::Missing; nodes],
+            names: vec![Name::Missing; nodes],
             nameless_until: vec![Time(0); nodes],
             frozen_until: vec![Time(0); nodes * nodes],
             nodes,
@@ -98,7 +124,7 @@ impl Network {
 
     /// A process binds its socket.
     pub(crate) fn bind(&mut self, id: NodeId) {
-        *self.socket(id) = Socket::Bound(VecDeque::new());
+        *self.name(id) = Name::Bound(VecDeque::new());
         self.nameless_until[usize::from(id.0)] = Time(0);
     }
 
@@ -107,20 +133,22 @@ impl Network {
         self.nameless_until.fill(until);
     }
 
-    /// A process ended: whoever waits at its socket is told.
-    pub(crate) fn unbind(&mut self, id: NodeId, now: Time) -> Vec<ConnectionId> {
-        let socket = self.socket(id);
-        let Socket::Bound(waiting) = socket else {
-            return Vec::new();
-        };
-        let waiting = std::mem::take(waiting);
-        *socket = Socket::Left;
-        let waiting = waiting.into_iter().map(|(_, connection)| connection);
-        let waiting: Vec<ConnectionId> = waiting.collect();
-        for &connection in &waiting {
-            self.hang_up(connection, End::Acceptor, now);
+    /// A process ended: all its ends are closed, and who waits to be accepted by it is told. Returns the other
+    /// ends.
+    pub(crate) fn end_process(&mut self, id: NodeId, now: Time) -> Vec<Socket> {
+        if let Name::Bound(_) = self.name(id) {
+            *self.name(id) = Name::Left;
         }
-        waiting
+        let all = (0..self.connections.len()).flat_map(|connection| {
+            [End::Dialler, End::Acceptor].map(|end| Socket { connection, end })
+        });
+        let own =
+            all.filter(|&socket| self.owner(socket) == id && !self.pipe_from(socket).writer_gone);
+        let own: Vec<Socket> = own.collect();
+        for &socket in &own {
+            self.hang_up(socket, now);
+        }
+        own.into_iter().map(Socket::other).collect()
     }
 
     /// Connects; the first bytes are sent with the connection.
@@ -130,103 +158,116 @@ impl Network {
         to: NodeId,
         hello: Bytes,
         arrival: Time,
-    ) -> Result<ConnectionId, DialError> {
+    ) -> Result<Socket, Refusal> {
         let arrival = arrival.max(self.frozen_until(from, to));
-        let id = ConnectionId(self.connections.len());
+        let connection = self.connections.len();
         if arrival < self.nameless_until[usize::from(to.0)] {
-            return Err(DialError::Missing);
+            return Err(Refusal::Missing);
         }
-        let backlog = match self.socket(to) {
-            Socket::Bound(backlog) => backlog,
-            Socket::Left => return Err(DialError::Refused),
-            Socket::Missing => return Err(DialError::Missing),
+        let backlog = match self.name(to) {
+            Name::Bound(backlog) => backlog,
+            Name::Left => return Err(Refusal::Refused),
+            Name::Missing => return Err(Refusal::Missing),
         };
         if backlog.len() >= BACKLOG {
-            return Err(DialError::Full);
+            return Err(Refusal::Full);
         }
-        backlog.push_back((arrival, id));
+        let end = End::Acceptor;
+        backlog.push_back((arrival, Socket { connection, end }));
         self.connections.push(Connection {
             dialler: from,
             acceptor: to,
             pipes: [Pipe::default(), Pipe::default()],
         });
-        self.write(id, End::Dialler, hello, arrival);
-        Ok(id)
+        let end = End::Dialler;
+        let socket = Socket { connection, end };
+        self.write(socket, hello, arrival);
+        Ok(socket)
     }
 
     /// Takes a connection that waits to be accepted.
-    pub(crate) fn accept(&mut self, id: NodeId, now: Time) -> Option<ConnectionId> {
-        let Socket::Bound(backlog) = self.socket(id) else {
+    pub(crate) fn accept(&mut self, id: NodeId, now: Time) -> Option<Socket> {
+        let Name::Bound(backlog) = self.name(id) else {
             return None;
         };
         let position = backlog.iter().position(|&(arrival, _)| arrival <= now)?;
-        backlog.remove(position).map(|(_, connection)| connection)
+        backlog.remove(position).map(|(_, socket)| socket)
     }
 
     /// When the next connection can be accepted.
     pub(crate) fn next_caller(&self, id: NodeId) -> Option<Time> {
-        let Socket::Bound(backlog) = &self.sockets[usize::from(id.0)] else {
+        let Name::Bound(backlog) = &self.names[usize::from(id.0)] else {
             return None;
         };
         backlog.iter().map(|&(arrival, _)| arrival).min()
     }
 
-    /// Whether what `end` writes would still be taken by somebody.
-    pub(crate) fn is_open(&self, id: ConnectionId, end: End) -> bool {
-        let pipe = self.pipe_from(id, end);
+    /// The newest connection that a node has dialled to another and not closed.
+    pub(crate) fn dialled(&self, from: NodeId, to: NodeId) -> Option<Socket> {
+        let is_it = |(connection, ends): (usize, &Connection)| {
+            let socket = Socket {
+                connection,
+                end: End::Dialler,
+            };
+            let open = !self.pipe_from(socket).writer_gone;
+            (open && (ends.dialler, ends.acceptor) == (from, to)).then_some(socket)
+        };
+        self.connections.iter().enumerate().rev().find_map(is_it)
+    }
+
+    /// Whether what is written would still be taken by somebody.
+    pub(crate) fn is_open(&self, socket: Socket) -> bool {
+        let pipe = self.pipe_from(socket);
         !pipe.reader_gone && !pipe.writer_gone
     }
 
-    /// Number of chunks that `end` has written and the other end has not read.
-    pub(crate) fn unread(&self, id: ConnectionId, end: End) -> usize {
-        self.pipe_from(id, end).chunks.len()
+    /// Bytes that were written and the other end has not read.
+    pub(crate) fn unread(&self, socket: Socket) -> usize {
+        self.pipe_from(socket).unread
     }
 
-    /// Writes at one end; readable at the other from `arrival` on, and never before what was
+    /// Writes; readable at the other end from `arrival` on, and never before what was
     /// written earlier. Returns when.
-    pub(crate) fn write(
-        &mut self,
-        id: ConnectionId,
-        end: End,
-        bytes: Bytes,
-        arrival: Time,
-    ) -> Time {
-        let (from, to) = self.direction(id, end);
-        let frozen_until = self.frozen_until(from, to);
-        let pipe = self.pipe_from_mut(id, end);
+    pub(crate) fn write(&mut self, socket: Socket, bytes: Bytes, arrival: Time) -> Time {
+        let frozen_until = self.frozen_until(self.owner(socket), self.owner(socket.other()));
+        let pipe = self.pipe_from_mut(socket);
         let arrival = arrival.max(pipe.last_arrival).max(frozen_until);
         if !pipe.reader_gone && !pipe.writer_gone {
             pipe.last_arrival = arrival;
+            pipe.unread += bytes.len();
             pipe.chunks.push_back((arrival, Chunk::Bytes(bytes)));
         }
         arrival
     }
 
-    /// Reads at one end what has arrived.
-    pub(crate) fn read(&mut self, id: ConnectionId, end: End, now: Time) -> Option<Chunk> {
-        let pipe = &mut self.connections[id.0].pipes[end as usize];
-        match pipe.chunks.front() {
-            Some((arrival, _)) if *arrival <= now => pipe.chunks.pop_front().map(|(_, c)| c),
-            _ => None,
+    /// Reads up to `room` bytes of what has arrived by then. An end is read again and again.
+    pub(crate) fn read(&mut self, socket: Socket, until: Time, room: usize) -> Option<Chunk> {
+        let pipe = self.pipe_from_mut(socket.other());
+        let (arrival, chunk) = pipe.chunks.front_mut()?;
+        if *arrival > until {
+            return None;
         }
+        let Chunk::Bytes(bytes) = chunk else {
+            return Some(chunk.clone());
+        };
+        let taken = bytes.split_to(bytes.len().min(room));
+        if bytes.is_empty() {
+            pipe.chunks.pop_front();
+        }
+        pipe.unread -= taken.len();
+        Some(Chunk::Bytes(taken))
     }
 
-    /// Reads at one end what is in the socket, however short a time it has been there.
-    pub(crate) fn read_now(&mut self, id: ConnectionId, end: End) -> Option<Chunk> {
-        let pipe = &mut self.connections[id.0].pipes[end as usize];
-        pipe.chunks.pop_front().map(|(_, chunk)| chunk)
-    }
-
-    /// When there is something to be read at one end.
-    pub(crate) fn next_arrival(&self, id: ConnectionId, end: End) -> Option<Time> {
-        let pipe = &self.connections[id.0].pipes[end as usize];
+    /// When there is something to be read.
+    pub(crate) fn next_arrival(&self, socket: Socket) -> Option<Time> {
+        let pipe = self.pipe_from(socket.other());
         pipe.chunks.front().map(|&(arrival, _)| arrival)
     }
 
     /// Closes one end: the other reads what was written, and then the end. What was not read here
     /// is lost.
-    pub(crate) fn hang_up(&mut self, id: ConnectionId, end: End, now: Time) {
-        let pipe = self.pipe_from_mut(id, end);
+    pub(crate) fn hang_up(&mut self, socket: Socket, now: Time) {
+        let pipe = self.pipe_from_mut(socket);
         if !pipe.writer_gone {
             pipe.writer_gone = true;
             if !pipe.reader_gone {
@@ -234,20 +275,21 @@ impl Network {
                 pipe.chunks.push_back((arrival, Chunk::End));
             }
         }
-        let pipe = &mut self.connections[id.0].pipes[end as usize];
+        let pipe = self.pipe_from_mut(socket.other());
         pipe.reader_gone = true;
+        pipe.unread = 0;
         pipe.chunks = VecDeque::new();
     }
 
-    /// A connection breaks: of what its dialler wrote, the acceptor gets the first `kept` chunks
-    /// and no more, and both read the end.
-    pub(crate) fn break_off(&mut self, id: ConnectionId, kept: usize, now: Time) {
-        for end in [End::Dialler, End::Acceptor] {
-            let pipe = self.pipe_from_mut(id, end);
+    /// The network loses a connection: of what this end wrote, the other gets the first `kept` chunks
+    /// and no more, and neither can tell what became of the other.
+    pub(crate) fn lose(&mut self, socket: Socket, kept: usize, now: Time) {
+        for end in [socket, socket.other()] {
+            let pipe = self.pipe_from_mut(end);
             if pipe.writer_gone {
                 continue;
             }
-            if end == End::Dialler && kept < pipe.chunks.len() {
+            if end == socket && kept < pipe.chunks.len() {
                 let torn = pipe.chunks.get(kept).cloned();
                 pipe.chunks.truncate(kept);
                 // The break may be in the middle of a frame.
@@ -255,11 +297,17 @@ impl Network {
                     let half = bytes.slice(..bytes.len() / 2);
                     pipe.chunks.push_back((arrival, Chunk::Bytes(half)));
                 }
+                pipe.unread = pipe.chunks.iter().map(|(_, chunk)| chunk.length()).sum();
             }
             pipe.writer_gone = true;
             let last = pipe.chunks.back().map_or(now, |&(arrival, _)| arrival);
-            pipe.chunks.push_back((last.max(now), Chunk::End));
+            pipe.chunks.push_back((last.max(now), Chunk::Lost));
         }
+    }
+
+    /// Number of chunks that were written and the other end has not read.
+    pub(crate) fn chunks(&self, socket: Socket) -> usize {
+        self.pipe_from(socket).chunks.len()
     }
 
     /// Nothing that `from` sends to `to` gets through before a moment.
@@ -268,33 +316,28 @@ impl Network {
         self.frozen_until[index] = until;
     }
 
-    /// Who is at the ends of a connection: the dialler, the acceptor.
-    pub(crate) fn parties(&self, id: ConnectionId) -> (NodeId, NodeId) {
-        let connection = &self.connections[id.0];
-        (connection.dialler, connection.acceptor)
+    /// Whose end it is.
+    pub(crate) fn owner(&self, socket: Socket) -> NodeId {
+        let connection = &self.connections[socket.connection];
+        match socket.end {
+            End::Dialler => connection.dialler,
+            End::Acceptor => connection.acceptor,
+        }
     }
 
-    fn socket(&mut self, id: NodeId) -> &mut Socket {
-        &mut self.sockets[usize::from(id.0)]
+    fn name(&mut self, id: NodeId) -> &mut Name {
+        &mut self.names[usize::from(id.0)]
     }
 
     fn frozen_until(&self, from: NodeId, to: NodeId) -> Time {
         self.frozen_until[usize::from(from.0) * self.nodes + usize::from(to.0)]
     }
 
-    fn direction(&self, id: ConnectionId, end: End) -> (NodeId, NodeId) {
-        let (dialler, acceptor) = self.parties(id);
-        match end {
-            End::Dialler => (dialler, acceptor),
-            End::Acceptor => (acceptor, dialler),
-        }
+    fn pipe_from(&self, socket: Socket) -> &Pipe {
+        &self.connections[socket.connection].pipes[1 - socket.end as usize]
     }
 
-    fn pipe_from(&self, id: ConnectionId, end: End) -> &Pipe {
-        &self.connections[id.0].pipes[1 - end as usize]
-    }
-
-    fn pipe_from_mut(&mut self, id: ConnectionId, end: End) -> &mut Pipe {
-        &mut self.connections[id.0].pipes[1 - end as usize]
+    fn pipe_from_mut(&mut self, socket: Socket) -> &mut Pipe {
+        &mut self.connections[socket.connection].pipes[1 - socket.end as usize]
     }
 }

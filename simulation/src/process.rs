@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use ipc::control::ToNode;
+use ipc::mesh::{Mesh, Sizes};
 use protocol::config::Config;
 use protocol::event::{Action, Event};
 use protocol::id::Term;
@@ -14,15 +15,18 @@ use crate::arithmetic::Arithmetic;
 use crate::event_log::Unwritten;
 use crate::fact::Life;
 use crate::file_thread::FileThread;
-use crate::mesh::Mesh;
+use crate::network::Socket;
 use crate::supervisor::Report;
+use crate::wire::Awaited;
 
 /// A process.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) life: Life,
     pub(crate) node: Node,
-    pub(crate) mesh: Mesh,
+    pub(crate) mesh: Mesh<Socket>,
+    /// What its sockets wake it for.
+    pub(crate) awaited: Awaited,
     pub(crate) arithmetic: Arithmetic,
     pub(crate) files: FileThread,
     /// What the supervisor has sent, with the moment from which it can be read.
@@ -41,7 +45,7 @@ pub(crate) struct Process {
     /// A write to the event log takes until then.
     pub(crate) writes_until: Time,
     /// The peer to whose socket the last flush got; 0 where it got to its end.
-    pub(crate) flushed: usize,
+    pub(crate) flushed: u8,
     /// Its socket is bound: peers can reach it.
     pub(crate) bound: bool,
     pub(crate) born: Time,
@@ -89,12 +93,20 @@ pub(crate) enum Interrupted {
 }
 
 impl Process {
-    pub(crate) fn new(config: &Config, life: Life, term: Term, crashes: u32, now: Time) -> Process {
+    pub(crate) fn new(
+        config: &Config,
+        sizes: Sizes,
+        life: Life,
+        term: Term,
+        crashes: u32,
+        now: Time,
+    ) -> Process {
         let Life { node, incarnation } = life;
         Process {
             life,
             node: Node::new(config.clone(), node, incarnation, term).after_crashes(crashes),
-            mesh: Mesh::new(config.nodes, node, incarnation, now),
+            mesh: Mesh::new(config.nodes, node, incarnation, sizes, now),
+            awaited: Awaited::default(),
             arithmetic: Arithmetic::default(),
             files: FileThread::default(),
             control: VecDeque::new(),

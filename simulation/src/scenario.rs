@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ipc::codec::{LONG, MAX_FRAME, Pieces};
+use ipc::mesh::Sizes;
 use protocol::config::{Config, Preemption};
 use protocol::id::NodeId;
 use protocol::plan::{Method, Shape, most_digits};
@@ -265,9 +267,8 @@ fn surroundings(chance: &mut Chance) -> Surroundings {
         start_up: Span::us(500, 20_000),
         supervision: chance.pick(&[Span::us(20, 500), Span::us(20, 10_000)]),
         hints: chance.percent(65),
-        socket_room: chance.pick(&[16, 64, 256]),
-        // The jobs are small here; 64 MiB would never be reached.
-        most_unsent: chance.pick(&[2 << 10, 16 << 10, 64 << 20]),
+        socket_room: chance.pick(&[256, 4 << 10, 208 << 10]),
+        sizes: sizes(chance),
         mount: Mount {
             renames_in_one_step: chance.percent(80),
             leases: chance.percent(80),
@@ -275,6 +276,26 @@ fn surroundings(chance: &mut Chance) -> Surroundings {
         },
         memory_kills: false,
         restarts_at_once: false,
+    }
+}
+
+/// The jobs are small here: by the sizes of production no message would travel in pieces, nor any peer have too
+/// much to take.
+fn sizes(chance: &mut Chance) -> Sizes {
+    let default = Sizes::default();
+    if chance.percent(25) {
+        return default;
+    }
+    Sizes {
+        pieces: Pieces {
+            from: chance.pick(&[200, 1 << 10, LONG]),
+            most: chance.pick(&[100, 1 << 10, MAX_FRAME]),
+        },
+        read: chance.pick(&[100, 1 << 10, default.read]),
+        write: chance.pick(&[200, 2 << 10, default.write]),
+        staged: chance.pick(&[100, 1 << 10, default.staged]),
+        unsent: chance.pick(&[0, 2 << 10, 16 << 10, default.unsent]),
+        backlog: chance.pick(&[32 << 10, default.backlog]),
     }
 }
 

@@ -12,7 +12,6 @@ use super::{Cluster, Happening};
 use crate::checkers::Violation;
 use crate::event_log::Fate;
 use crate::fact::{Fact, Life};
-use crate::network::End;
 use crate::process::{Held, Interrupt, Process};
 use crate::record::Lane;
 
@@ -31,8 +30,14 @@ impl Cluster {
             node: id,
             incarnation,
         };
-        self.processes[usize::from(id.0)] =
-            Some(Process::new(&self.config, life, term, crashes, self.now));
+        self.processes[usize::from(id.0)] = Some(Process::new(
+            &self.config,
+            self.surroundings.sizes,
+            life,
+            term,
+            crashes,
+            self.now,
+        ));
         let text = || format!("the supervisor starts {life}, term {term}");
         self.record.note(self.now, None, text);
         self.tell_fate(life, Fate::NodeSpawned);
@@ -59,7 +64,7 @@ impl Cluster {
         }
         self.network.bind(life.node);
         self.supervisor.slot(life.node).bound = true;
-        self.roused.push((life.node, now));
+        self.owe_turn(life.node, now);
         self.owe_telling();
     }
 
@@ -70,19 +75,8 @@ impl Cluster {
         };
         let life = process.life;
         self.make_last_call(&mut process)?;
-        for connection in self.network.unbind(id, self.now) {
-            let (dialler, _) = self.network.parties(connection);
-            self.roused.push((dialler, self.now));
-        }
-        for (connection, end) in process.mesh.connections() {
-            self.network.hang_up(connection, end, self.now);
-            let (dialler, acceptor) = self.network.parties(connection);
-            let other = if end == End::Dialler {
-                acceptor
-            } else {
-                dialler
-            };
-            self.roused.push((other, self.now));
+        for socket in self.network.end_process(id, self.now) {
+            self.rouse_reader(socket);
         }
         // Its last reports count.
         if let Some(report) = process.reported {

@@ -5,7 +5,9 @@ use protocol::time::Time;
 
 use super::{Cluster, Happening};
 use crate::checkers::Violation;
+use crate::network::Socket;
 use crate::process::{Interrupted, Process};
+use crate::wire::{Readiness, Rouse};
 
 impl Cluster {
     pub(super) fn wake(&mut self, id: NodeId, at: Time) -> Result<(), Violation> {
@@ -43,10 +45,7 @@ impl Cluster {
     pub(super) fn schedule(&mut self, process: &mut Process) {
         let due = [
             process.node.next_timeout().map(|(due, _)| due),
-            process
-                .mesh
-                .next_wake(&self.network)
-                .filter(|_| process.bound),
+            self.links_due(process).filter(|_| process.bound),
             process.control.front().map(|&(at, _)| at),
             process.computed.front().map(|&(at, _)| at),
             process.replies.front().map(|&(at, _)| at),
@@ -62,8 +61,32 @@ impl Cluster {
         }
     }
 
+    /// When the links have something for it.
+    fn links_due(&self, process: &Process) -> Option<Time> {
+        let sockets = process
+            .awaited
+            .next(process.life.node, self.now, &self.network);
+        let deadline = process.mesh.next_deadline();
+        sockets.into_iter().chain(deadline).min()
+    }
+
+    /// A process has something to do from then on, whatever its sockets say.
+    pub(super) fn owe_turn(&mut self, node: NodeId, at: Time) {
+        let what = Readiness::Else;
+        self.roused.push(Rouse { node, at, what });
+    }
+
+    /// The end of a connection has something to read.
+    pub(super) fn rouse_reader(&mut self, socket: Socket) {
+        self.roused.push(Rouse {
+            node: self.network.owner(socket),
+            at: self.now,
+            what: Readiness::Read(socket),
+        });
+    }
+
     /// Wakes a process no later than `at`.
-    fn rouse(&mut self, id: NodeId, at: Time) {
+    fn wake_by(&mut self, id: NodeId, at: Time) {
         let at = at.max(self.now);
         let Some(process) = &mut self.processes[usize::from(id.0)] else {
             return;
@@ -78,8 +101,11 @@ impl Cluster {
     }
 
     pub(super) fn rouse_all(&mut self) {
-        for (id, at) in std::mem::take(&mut self.roused) {
-            self.rouse(id, at);
+        for Rouse { node, at, what } in std::mem::take(&mut self.roused) {
+            let process = self.processes[usize::from(node.0)].as_ref();
+            if process.is_some_and(|process| process.awaited.is_for(what)) {
+                self.wake_by(node, at);
+            }
         }
     }
 }

@@ -104,7 +104,7 @@ impl Cluster {
             let last = process.control.back().map_or(at, |&(last, _)| last);
             let at = at.max(last);
             process.control.push_back((at, message));
-            self.roused.push((id, at));
+            self.owe_turn(id, at);
         }
     }
 }

@@ -35,7 +35,7 @@ impl Cluster {
             let products = process.arithmetic.finish();
             let at = self.now + self.chance.duration(HAND_OVER);
             process.computed.push_back((at, products));
-            self.roused.push((life.node, at));
+            self.owe_turn(life.node, at);
             self.begin_arithmetic(&mut process);
         } else {
             process.held_up.push(Held::Arithmetic);
@@ -225,6 +225,6 @@ impl Cluster {
     fn reply_at(&mut self, process: &mut Process, at: Time, reply: Event) {
         let place = process.replies.partition_point(|&(other, _)| other <= at);
         process.replies.insert(place, (at, reply));
-        self.roused.push((process.life.node, at));
+        self.owe_turn(process.life.node, at);
     }
 }

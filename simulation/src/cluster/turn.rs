@@ -4,7 +4,7 @@
 use ipc::control::News;
 use protocol::event::{Action, ChildState, Event};
 use protocol::file::Folder;
-use protocol::id::Epoch;
+use protocol::id::{Epoch, NodeId};
 use protocol::message::Message;
 use protocol::plan::OperationId;
 use protocol::status::RoleName;
@@ -15,6 +15,9 @@ use crate::fact::{Fact, Life, Standing, Step, Takeover, View};
 use crate::job::Job;
 use crate::process::{Interrupted, Process};
 use crate::supervisor::Report;
+
+/// Most messages that are handled before the links are read again.
+const TURN: usize = 256;
 
 /// Whether the turn got to its end.
 type Passed = Result<(), Interrupted>;
@@ -38,9 +41,7 @@ impl Cluster {
             pass!(self.handle_results(process)?);
         }
         loop {
-            let mut mail = std::mem::take(&mut process.mail);
-            process.mesh.poll(&mut self.wire(), &mut mail);
-            process.mail = mail;
+            self.read_links(process);
             if process.mail.is_empty() {
                 break;
             }
@@ -58,6 +59,16 @@ impl Cluster {
         pass!(self.flush(process));
         self.report(process);
         Ok(Ok(()))
+    }
+
+    /// Reads a part of what the links have brought.
+    fn read_links(&mut self, process: &mut Process) {
+        process.awaited.clear();
+        let mut events = Vec::new();
+        let (now, id) = (self.now, process.life.node);
+        let mut wire = self.wire(id, &mut process.awaited);
+        process.mesh.poll(now, &mut wire, &mut events, TURN);
+        process.mail.extend(events);
     }
 
     /// Reads all that the supervisor has said.
@@ -79,9 +90,11 @@ impl Cluster {
         }
         for hint in news.hints(process.node.coordinator()) {
             if hint.state == ChildState::Gone {
+                let (now, id) = (self.now, process.life.node);
+                let mut wire = self.wire(id, &mut process.awaited);
                 process
                     .mesh
-                    .peer_gone(hint.node, hint.incarnation, &mut self.wire());
+                    .peer_gone(now, &mut wire, hint.node, hint.incarnation);
             }
             process.mail.push_back(Event::Hint {
                 peer: hint.node,
@@ -232,7 +245,11 @@ impl Cluster {
 
     fn act(&mut self, process: &mut Process, action: Action) {
         match action {
-            Action::Send { to, message } => process.mesh.send(&to, &message, self.now),
+            Action::Send { to, message } => {
+                let (now, id) = (self.now, process.life.node);
+                let mut wire = self.wire(id, &mut process.awaited);
+                process.mesh.send(now, &mut wire, &to, &message);
+            }
             Action::Compute { operation, task } => {
                 process.arithmetic.ask(operation, task);
                 self.begin_arithmetic(process);
@@ -253,9 +270,13 @@ impl Cluster {
 
     /// Writes to one peer after the other; a signal may come in between.
     fn flush(&mut self, process: &mut Process) -> Passed {
-        while process.flushed < self.processes.len() {
+        while process.flushed < self.config.nodes {
             process.pass()?;
-            process.mesh.flush_to(process.flushed, &mut self.wire());
+            let (now, id) = (self.now, process.life.node);
+            let mut wire = self.wire(id, &mut process.awaited);
+            process
+                .mesh
+                .flush_to(now, &mut wire, NodeId(process.flushed));
             process.flushed += 1;
         }
         process.flushed = 0;
@@ -287,7 +308,7 @@ fn is_refused(event: &Event, before: View) -> bool {
     }
 }
 
-fn origin(event: &Event) -> (Option<protocol::id::NodeId>, bool) {
+fn origin(event: &Event) -> (Option<NodeId>, bool) {
     match event {
         Event::Received { from, message, .. } => (Some(*from), is_minor(message)),
         Event::Alive { from, .. } => (Some(*from), true),
