@@ -8,7 +8,7 @@
 //! process drives it over Unix sockets ([`crate::unix`]), the simulation over a network of its own.
 
 mod link;
-mod peer;
+mod peer_links;
 mod queue;
 mod strangers;
 mod wire;
@@ -27,7 +27,7 @@ pub use link::{STALL_LIMIT, UNSENT_PATIENCE};
 pub use wire::{DialError, Wire};
 
 use link::Inbound;
-use peer::Peer;
+use peer_links::PeerLinks;
 use strangers::GREETING_LIMIT;
 
 /// Longest sleep while a peer or a stranger is being timed.
@@ -73,7 +73,7 @@ impl Default for Sizes {
 pub struct Mesh<C> {
     local: Local,
     /// By static ID; this node's own place is never linked.
-    peers: Vec<Peer<C>>,
+    peers: Vec<PeerLinks<C>>,
     /// Accepted connections that have not said who they are, and until when they must.
     greetings: Vec<(Inbound<C>, Time)>,
     /// Links that came up or went down, not handed out yet.
@@ -134,7 +134,9 @@ impl<C> Mesh<C> {
                 encoder: Encoder::with_pieces(sizes.pieces),
                 sizes,
             },
-            peers: (0..nodes).map(|id| Peer::new(NodeId(id), now)).collect(),
+            peers: (0..nodes)
+                .map(|id| PeerLinks::new(NodeId(id), now))
+                .collect(),
             greetings: Vec::new(),
             changes: VecDeque::new(),
             first: 0,
@@ -193,11 +195,11 @@ impl<C> Mesh<C> {
     /// When it is to be polled, though nothing happens before.
     pub fn next_deadline(&self) -> Option<Time> {
         let now = self.last_turn;
-        let tick = !self.greetings.is_empty() || self.peers.iter().any(Peer::is_timed);
+        let tick = !self.greetings.is_empty() || self.peers.iter().any(PeerLinks::is_timed);
         let greetings = self.greetings.iter().map(|(_, deadline)| *deadline);
         self.peers
             .iter()
-            .filter_map(Peer::dial_at)
+            .filter_map(PeerLinks::dial_at)
             .chain(greetings)
             .chain((self.accept_at > now).then_some(self.accept_at))
             .chain(tick.then_some(now + TICK))
@@ -217,7 +219,7 @@ impl<C> Mesh<C> {
         let mut encoded = None;
         for id in to {
             let peer = self.peers.get_mut(usize::from(id.0));
-            let Some(link) = peer.and_then(Peer::open_link) else {
+            let Some(link) = peer.and_then(PeerLinks::open_link) else {
                 continue;
             };
             if encoded.is_none() {

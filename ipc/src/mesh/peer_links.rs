@@ -21,7 +21,7 @@ const PACE: Duration = Duration::from_millis(10);
 
 /// One peer.
 #[derive(Debug)]
-pub(super) struct Peer<C> {
+pub(super) struct PeerLinks<C> {
     id: NodeId,
     /// The latest life that was heard of; frames of earlier ones are dropped.
     known: Incarnation,
@@ -58,9 +58,9 @@ enum Link<C> {
     },
 }
 
-impl<C> Peer<C> {
-    pub(super) fn new(id: NodeId, now: Time) -> Peer<C> {
-        Peer {
+impl<C> PeerLinks<C> {
+    pub(super) fn new(id: NodeId, now: Time) -> PeerLinks<C> {
+        PeerLinks {
             id,
             known: Incarnation(0),
             gone: Incarnation(0),
@@ -137,7 +137,7 @@ impl<C> Peer<C> {
             self.announce_down(changes);
         }
         if hello.incarnation > self.known {
-            self.meet(hello.incarnation, wire, changes);
+            self.begin_life(hello.incarnation, wire, changes);
             match &mut self.outbound {
                 Link::Standing { .. } => self.hang_up(None, wire),
                 Link::Greeting { doubtful, .. } => *doubtful = true,
@@ -300,7 +300,7 @@ impl<C> Peer<C> {
             return;
         };
         if hello.incarnation > self.known {
-            self.meet(hello.incarnation, wire, changes);
+            self.begin_life(hello.incarnation, wire, changes);
         }
         self.dying = false;
         self.up = Some(hello.incarnation);
@@ -339,7 +339,7 @@ impl<C> Peer<C> {
     }
 
     /// A newer life: the older one is over, and so are its links to us.
-    fn meet(
+    fn begin_life(
         &mut self,
         incarnation: Incarnation,
         wire: &mut impl Wire<Connection = C>,
