@@ -1,12 +1,14 @@
 //! A node's copy of the checkpoint: the finished operations that the coordinator's stream told of.
 
+pub(crate) mod products;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::message::Product;
+use self::products::{Insertion, Products};
 use crate::plan::{OperationId, Shape};
-use crate::products::{Insertion, Products};
+use crate::words::message::Product;
 
 /// Most bytes of products that one message carries, unless a single one is larger: so that a
 /// message that must wait for a value never waits for many.

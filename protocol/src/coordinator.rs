@@ -3,25 +3,29 @@
 //! It multiplies nothing, ever. What it does in one step goes out together: first the checkpoint,
 //! then the assignments that rely on it.
 
+mod admission;
+mod pool;
+mod work;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use self::pool::Pool;
+use self::work::Work;
 use crate::checkpoint::batches;
+use crate::checkpoint::products::Insertion;
 use crate::core::Core;
-use crate::event::Action;
-use crate::file::{FileCall, FileReply, FileTag, Folder};
-use crate::id::{Epoch, NodeId};
-use crate::inbox::Inbox;
-use crate::jobs::Jobs;
-use crate::message::{Inventory, Message, Product, Update};
-use crate::peer::Link;
+use crate::core::peer::Link;
+use crate::desk::inbox::Inbox;
+use crate::desk::jobs::Jobs;
+use crate::desk::trouble::Trouble;
 use crate::plan::OperationId;
-use crate::pool::Pool;
-use crate::products::Insertion;
-use crate::timer::Timer;
-use crate::trace::{ReassignCause, Trace};
-use crate::trouble::Trouble;
-use crate::work::Work;
+use crate::words::event::Action;
+use crate::words::file::{FileCall, FileReply, FileTag, Folder};
+use crate::words::id::{Epoch, NodeId};
+use crate::words::message::{Inventory, Message, Product, Update};
+use crate::words::timer::Timer;
+use crate::words::trace::{ReassignCause, Trace};
 
 /// File calls that failed are made again after this time.
 const RETRY_FILES: Duration = Duration::from_millis(500);

@@ -1,27 +1,29 @@
 //! What every role of a node shares: identity, fence, peers, checkpoint, timers, outbox.
 
+pub(crate) mod peer;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use glob::Pattern;
 
+use self::peer::{Link, Peer};
 use crate::checkpoint::Checkpoint;
-use crate::config::Config;
-use crate::damping::Damping;
-use crate::deaths::Deaths;
-use crate::event::Action;
-use crate::file::{FileReply, FileTag};
-use crate::id::{Epoch, Incarnation, NodeId};
-use crate::job;
-use crate::message::Message;
-use crate::peer::{Link, Peer};
+use crate::desk::job;
+use crate::desk::trouble::Trouble;
+use crate::node::damping::Damping;
+use crate::node::takeover::COLLECT_PATIENCE;
 use crate::plan::{OperationId, Plan};
-use crate::status::RoleName;
-use crate::takeover::COLLECT_PATIENCE;
-use crate::time::{Time, Untimed};
-use crate::timer::{Timer, Timers};
-use crate::trace::Trace;
-use crate::trouble::Trouble;
+use crate::words::config::Config;
+use crate::words::deaths::Deaths;
+use crate::words::event::Action;
+use crate::words::file::{FileReply, FileTag};
+use crate::words::id::{Epoch, Incarnation, NodeId};
+use crate::words::message::Message;
+use crate::words::status::RoleName;
+use crate::words::time::{Time, Untimed};
+use crate::words::timer::{Timer, Timers};
+use crate::words::trace::Trace;
 
 /// The part of a node that survives its changes of role.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -14,40 +14,17 @@
 //! Nothing in here knows a clock, a socket, a file or chance; time comes in with every event.
 //! So the driver of real processes and the simulation run one and the same machine.
 
-mod admission;
 mod checkpoint;
-pub mod config;
 mod coordinator;
 mod core;
-mod damping;
-pub mod deaths;
-pub mod decimal;
-mod election;
-pub mod event;
-pub mod file;
-mod hang;
-mod hidden_text;
-pub mod id;
-mod inbox;
-pub mod job;
-mod jobs;
-mod links;
-pub mod message;
+mod desk;
 pub mod node;
-pub mod packed;
-mod peer;
 pub mod plan;
-mod pool;
-pub mod printable;
-mod products;
-mod publish;
-mod recovery;
-pub mod status;
-mod still;
-mod takeover;
-pub mod time;
-pub mod timer;
-pub mod trace;
-mod trouble;
-mod work;
+mod words;
 mod worker;
+
+pub use desk::job;
+pub use words::{
+    config, deaths, decimal, event, file, id, message, packed, printable, status, time, timer,
+    trace,
+};

@@ -1,27 +1,32 @@
 //! A node: the state machine that the process and the simulation drive.
 
+pub(crate) mod damping;
+mod election;
+mod hang;
+mod links;
 mod receive;
+pub(crate) mod takeover;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use self::damping::Damping;
+use self::election::Candidate;
+use self::takeover::Takeover;
 use crate::checkpoint::Checkpoint;
-use crate::config::{Config, Preemption};
 use crate::coordinator::Coordinator;
 use crate::core::Core;
-use crate::damping::Damping;
-use crate::deaths::Deaths;
-use crate::election::Candidate;
-use crate::event::{Action, Event};
-use crate::id::{Epoch, Incarnation, NodeId, Term};
-use crate::peer::Peer;
+use crate::core::peer::Peer;
 use crate::plan::OperationId;
-use crate::status::{Ignored, RoleName, Status};
-use crate::takeover::Takeover;
-use crate::time::{Time, Untimed};
-use crate::timer::{Timer, Timers};
-use crate::trace::{ElectionCause, Trace};
+use crate::words::config::{Config, Preemption};
+use crate::words::deaths::Deaths;
+use crate::words::event::{Action, Event};
+use crate::words::id::{Epoch, Incarnation, NodeId, Term};
+use crate::words::status::{Ignored, RoleName, Status};
+use crate::words::time::{Time, Untimed};
+use crate::words::timer::{Timer, Timers};
+use crate::words::trace::{ElectionCause, Trace};
 use crate::worker::Worker;
 
 /// One node of a cluster, in one life of its process.

@@ -6,14 +6,14 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::checkpoint::batches;
+use crate::checkpoint::products::Products;
 use crate::core::Core;
-use crate::event::{Action, Task};
-use crate::id::{Epoch, NodeId};
-use crate::message::{Inventory, Message, Product, Update};
 use crate::plan::{Operands, OperationId, Shape};
-use crate::products::Products;
-use crate::timer::Timer;
-use crate::trace::Trace;
+use crate::words::event::{Action, Task};
+use crate::words::id::{Epoch, NodeId};
+use crate::words::message::{Inventory, Message, Product, Update};
+use crate::words::timer::Timer;
+use crate::words::trace::Trace;
 
 /// Operations that may be with the arithmetic at once, so that it never waits for the node.
 const COMPUTING_LIMIT: usize = 256;

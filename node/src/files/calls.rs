@@ -11,8 +11,9 @@ use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use protocol::config::SMALL_TEXT_BYTES;
 use protocol::file::{Content, FileCall, FilePath, FileReply, Folder, Probe};
-use protocol::job::{MAX_JOB_BYTES, SMALL_TEXT_BYTES};
+use protocol::job::MAX_JOB_BYTES;
 
 use super::progress::Progress;
 use super::rename::{rename, sweep_reservation};

@@ -1,10 +1,10 @@
 //! What peers say: the gate that refuses what is of the past, and what each message does.
 
 use super::{Node, Role};
-use crate::id::{Incarnation, NodeId};
-use crate::message::{Message, Update};
-use crate::products::Insertion;
-use crate::trace::Trace;
+use crate::checkpoint::products::Insertion;
+use crate::words::id::{Incarnation, NodeId};
+use crate::words::message::{Message, Update};
+use crate::words::trace::Trace;
 
 impl Node {
     pub(super) fn receive(&mut self, from: NodeId, incarnation: Incarnation, message: Message) {
