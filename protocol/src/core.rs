@@ -11,8 +11,6 @@ use self::peer::{Link, Peer};
 use crate::checkpoint::Checkpoint;
 use crate::desk::job;
 use crate::desk::trouble::Trouble;
-use crate::node::damping::Damping;
-use crate::node::takeover::COLLECT_PATIENCE;
 use crate::plan::{OperationId, Plan};
 use crate::words::config::Config;
 use crate::words::deaths::Deaths;
@@ -24,6 +22,9 @@ use crate::words::status::RoleName;
 use crate::words::time::{Time, Untimed};
 use crate::words::timer::{Timer, Timers};
 use crate::words::trace::Trace;
+
+/// A peer that is asked for what it holds and delivers nothing for this long is passed over.
+pub(crate) const COLLECT_PATIENCE: Duration = Duration::from_millis(100);
 
 /// The part of a node that survives its changes of role.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,7 +54,6 @@ pub(crate) struct Core {
     pub(crate) troubles: BTreeSet<Trouble>,
     /// Since when a file call of this node has not come any further, while it is told to be slow.
     pub(crate) slow_since: Option<Untimed>,
-    pub(crate) damping: Damping,
     /// How often it was told of an epoch whose owner it cannot hear, since it last followed anybody.
     pub(crate) deposed: u8,
     /// When this node last woke from a time in which nothing happened to it; the origin of time if

@@ -1,18 +1,21 @@
 //! A node: the state machine that the process and the simulation drive.
 
-pub(crate) mod damping;
+mod candidate;
+mod damping;
 mod election;
 mod hang;
 mod links;
+mod office;
+mod preemption;
 mod receive;
-pub(crate) mod takeover;
+mod takeover;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use self::candidate::Candidate;
 use self::damping::Damping;
-use self::election::Candidate;
 use self::takeover::Takeover;
 use crate::checkpoint::Checkpoint;
 use crate::coordinator::Coordinator;
@@ -40,6 +43,7 @@ pub struct Node {
     pub(crate) core: Core,
     pub(crate) role: Role,
     pub(crate) worker: Worker,
+    pub(crate) damping: Damping,
 }
 
 /// What a node does at the moment.
@@ -89,7 +93,6 @@ impl Node {
                 late_calls: BTreeMap::new(),
                 troubles: BTreeSet::new(),
                 slow_since: None,
-                damping: Damping::default(),
                 deposed: 0,
                 woke: Untimed::default(),
                 role_name: RoleName::Recovering,
@@ -102,6 +105,7 @@ impl Node {
                 cause: ElectionCause::Start,
             },
             worker: Worker::new(shape),
+            damping: Damping::default(),
         }
     }
 
@@ -280,7 +284,7 @@ impl Node {
 
     fn start(&mut self) {
         self.core.started = true;
-        self.core.damping.start(self.core.now());
+        self.damping.start(self.core.now());
         self.core.trace(Trace::Started);
         if let Role::Leaderless { .. } = self.role {
             let fresh = self.core.highest == Epoch::NONE;

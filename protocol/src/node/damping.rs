@@ -1,4 +1,4 @@
-//! Preemption: who claims the office of a lower node, and who waits before it claims it again.
+//! How often a node has lost its office lately, and how long it waits before it claims it again.
 //!
 //! A node that cannot keep its office, since it is starved or crashes in a loop, would take it again and
 //! again, and each time nobody coordinates for a while. So it waits longer each time. With no coordinator
@@ -7,12 +7,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Node, Role};
-use crate::words::config::Preemption;
-use crate::words::id::{Epoch, NodeId};
+use crate::words::id::NodeId;
 use crate::words::time::{Time, Untimed};
-use crate::words::timer::Timer;
-use crate::words::trace::{ElectionCause, Trace};
 
 /// How long a node waits, by how often it has lost its office. Once is none: on a busy machine a live
 /// coordinator is missed now and then.
@@ -39,7 +35,7 @@ pub(crate) struct Damping {
     /// Peers that it was cut off from since it took office: they could not hear it.
     cut_off: BTreeSet<NodeId>,
     /// It was told that this node waits.
-    told: bool,
+    pub(super) told: bool,
 }
 
 /// Losses, each soon after the one before, no more than make a difference.
@@ -65,7 +61,7 @@ impl Damping {
     }
 
     /// This node takes office.
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         *self = Damping {
             losses: self.losses,
             in_office: true,
@@ -75,7 +71,7 @@ impl Damping {
     }
 
     /// This node is out of office, and knows who is in.
-    fn end(&mut self, to: NodeId, is_lower: bool, now: Time) {
+    pub(super) fn end(&mut self, to: NodeId, is_lower: bool, now: Time) {
         if std::mem::take(&mut self.in_office) && is_lower {
             self.lost(to, now);
         }
@@ -118,87 +114,7 @@ impl Damping {
     }
 
     /// When this node may claim the office again.
-    fn due(&self) -> Time {
+    pub(super) fn due(&self) -> Time {
         self.losses.last.0 + WAITS[usize::from(self.losses.count)]
-    }
-}
-
-impl Node {
-    /// A node whose last lives have crashed, so many of them, one soon after the other.
-    #[must_use]
-    pub fn after_crashes(mut self, crashes: u32) -> Node {
-        self.core.damping = Damping::after_crashes(crashes);
-        self
-    }
-
-    /// Until when this node waits before it claims the office of a lower one again, if it does.
-    pub fn damped_until(&self) -> Option<Time> {
-        self.core.timers.due(Timer::Preempt)
-    }
-
-    /// A higher epoch than any seen: this node takes office, loses it, or hears of who does.
-    pub(crate) fn set_highest(&mut self, epoch: Epoch) {
-        let core = &mut self.core;
-        let last = std::mem::replace(&mut core.highest, epoch);
-        if let Some(owner) = core.peers.get_mut(&epoch.node)
-            && epoch != last
-        {
-            owner.gave_way = None;
-        }
-        if (epoch.node, epoch.incarnation) == (core.id, core.incarnation) {
-            core.damping.begin();
-        } else if epoch != last {
-            let is_lower = epoch.node < core.id;
-            core.damping.end(epoch.node, is_lower, core.now.0);
-        }
-    }
-
-    /// Holds an election if the policy wants this node in the place of a lower coordinator, or waits
-    /// if it has not kept that place lately.
-    pub(crate) fn preempt(&mut self) {
-        if !self.wants_office() {
-            return;
-        }
-        let (now, due) = (self.core.now(), self.core.damping.due());
-        if due <= now {
-            self.start_election(ElectionCause::Preemption);
-            return;
-        }
-        if !std::mem::replace(&mut self.core.damping.told, true) {
-            let ms = u64::try_from(due.since(now).as_millis()).unwrap_or(u64::MAX);
-            self.core.trace(Trace::PreemptionDamped { ms });
-        }
-        self.core.timers.arm(Timer::Preempt, due);
-    }
-
-    /// The supervisor says that a signal stopped this process: so it need not wait for what that cost it.
-    pub(crate) fn was_stopped(&mut self) {
-        self.core.damping.was_stopped();
-        self.preempt();
-    }
-
-    /// It has waited long enough.
-    pub(crate) fn claim(&mut self) {
-        if self.wants_office() {
-            self.start_election(ElectionCause::Preemption);
-        }
-    }
-
-    /// Whether this process is to wait before it claims an office that it has not seen anybody hold.
-    pub(crate) fn is_damped(&self) -> bool {
-        self.core.now() < self.core.damping.due()
-    }
-
-    fn wants_office(&self) -> bool {
-        let Role::Follower { synced } = self.role else {
-            return false;
-        };
-        let wanted = match self.core.config.preemption {
-            Preemption::Graceful => synced,
-            Preemption::Immediate => true,
-            Preemption::Never => false,
-        };
-        let core = &self.core;
-        wanted && core.elects() && !core.hangs() && core.highest.node < core.id
     }
 }

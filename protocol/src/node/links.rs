@@ -27,7 +27,7 @@ impl Node {
         }
         let is_same = peer.incarnation == incarnation && peer.link != Link::Unknown;
         if is_same {
-            self.core.damping.was_cut_off(id);
+            self.damping.was_cut_off(id);
         }
         let relinked = is_same && peer.link == Link::Up;
         let loss = self.meet(id, incarnation, DownBy::Link);

@@ -27,7 +27,7 @@ impl Node {
         }
         let returns = self.sign_of_life(from);
         if returns {
-            self.core.damping.was_cut_off(from);
+            self.damping.was_cut_off(from);
         }
         self.hear(from, message);
         // Only now, since the message may have ended the attempt to collect.

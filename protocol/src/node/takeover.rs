@@ -1,24 +1,16 @@
-//! Takeover: a winner collects what its peers hold, under their promise to its epoch, merges it,
-//! announces its victory and acts.
+//! Takeover: a winner collects what its peers hold, under their promise to its epoch, and merges it. Then
+//! it announces its victory and acts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use super::{Node, Role};
 use crate::checkpoint::products::Insertion;
-use crate::coordinator::Coordinator;
-use crate::core::Core;
 use crate::core::peer::{Link, Peer};
+use crate::core::{COLLECT_PATIENCE, Core};
 use crate::plan::OperationId;
 use crate::words::id::{Epoch, NodeId, Term};
 use crate::words::message::{Inventory, Message, Product};
-use crate::words::status::RoleName;
 use crate::words::time::Time;
 use crate::words::timer::Timer;
-use crate::words::trace::Trace;
-
-/// A peer that delivers nothing for this long is passed over.
-pub(crate) const COLLECT_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A winner that collects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +19,7 @@ pub(crate) struct Takeover {
     /// Peers whose promise is awaited.
     awaited: BTreeSet<NodeId>,
     /// What those hold that promised.
-    promised: BTreeMap<NodeId, Inventory>,
+    pub(super) promised: BTreeMap<NodeId, Inventory>,
     /// Values that were asked for, and of whom.
     pulled: BTreeMap<OperationId, NodeId>,
     /// It stood still once, and has begun anew to wait.
@@ -180,7 +172,7 @@ impl Takeover {
         }
     }
 
-    fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         self.awaited.is_empty() && self.pulled.is_empty()
     }
 
@@ -208,26 +200,6 @@ impl Takeover {
     fn be_patient(&self, core: &mut Core, peer: NodeId) {
         let due = core.after(COLLECT_PATIENCE);
         core.timers.arm(Timer::Collect(peer), due);
-    }
-}
-
-impl Node {
-    /// Once every peer has delivered or was passed over: announce the victory, and act. In a cluster that
-    /// stops nobody takes an office any more.
-    pub(crate) fn act_if_collected(&mut self) {
-        let Role::Winner(takeover) = &mut self.role else {
-            return;
-        };
-        if self.core.stopping || !takeover.is_complete() {
-            return;
-        }
-        let (epoch, promised) = (takeover.epoch, std::mem::take(&mut takeover.promised));
-        let coordinator = Box::new(Coordinator::new(epoch));
-        self.become_role(Role::Coordinator(coordinator), RoleName::Coordinator);
-        if let Role::Coordinator(coordinator) = &mut self.role {
-            self.core.trace(Trace::Acting);
-            coordinator.start(&mut self.core, &promised);
-        }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::ARITY;
+use crate::words::operation::ARITY;
 
 /// The root of the largest tree, one of 2^32 leaves.
 const MAX_LEVEL: u8 = 16;
