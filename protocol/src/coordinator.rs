@@ -8,7 +8,6 @@ mod pool;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use self::pool::Pool;
 use self::work::Work;
@@ -16,19 +15,14 @@ use crate::checkpoint::batches;
 use crate::checkpoint::products::Insertion;
 use crate::core::Core;
 use crate::core::peer::Link;
-use crate::desk::inbox::Inbox;
-use crate::desk::jobs::Jobs;
-use crate::desk::trouble::Trouble;
+use crate::desk::Desk;
+use crate::desk::context::{Context, Order};
 use crate::plan::OperationId;
 use crate::words::event::Action;
-use crate::words::file::{FileCall, FileReply, FileTag, Folder};
 use crate::words::id::{Epoch, NodeId};
 use crate::words::message::{Inventory, Message, Product, Update};
 use crate::words::timer::Timer;
 use crate::words::trace::{ReassignCause, Trace};
-
-/// File calls that failed are made again after this time.
-const RETRY_FILES: Duration = Duration::from_millis(500);
 
 /// A coordinatorship; all that it knows beside the checkpoint is found again by the next one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,16 +30,13 @@ pub(crate) struct Coordinator {
     pub(crate) epoch: Epoch,
     pub(crate) pool: Pool,
     pub(crate) work: Work,
-    pub(crate) jobs: Jobs,
-    pub(crate) inbox: Inbox,
+    pub(crate) desk: Desk,
     /// What this step adds to the checkpoint stream.
     update: Update,
     /// Large products that this step adds to it, and from whom they came.
     large: Vec<(NodeId, Product)>,
     /// Peers that were asked to join and have not answered.
     pub(crate) asked: BTreeSet<NodeId>,
-    /// Folders whose listing failed.
-    unlisted: BTreeSet<Folder>,
 }
 
 impl Coordinator {
@@ -54,12 +45,10 @@ impl Coordinator {
             epoch,
             pool: Pool::default(),
             work: Work::default(),
-            jobs: Jobs::default(),
-            inbox: Inbox::default(),
+            desk: Desk::default(),
             update: Update::default(),
             large: Vec::new(),
             asked: BTreeSet::new(),
-            unlisted: BTreeSet::new(),
         }
     }
 
@@ -70,7 +59,7 @@ impl Coordinator {
             self.admit(core, peer, &snapshot, inventory);
         }
         self.beat(core);
-        self.recover_jobs(core);
+        self.at_desk(core, Desk::open);
     }
 
     /// Finished operations arrive, from the worker that computed them or from a peer that held
@@ -137,21 +126,9 @@ impl Coordinator {
         }
     }
 
-    /// No job needs a factorial: it is dropped here and, through the stream, everywhere.
-    pub(crate) fn forget(&mut self, core: &mut Core, n: u32) {
-        self.stop(n);
-        core.checkpoint.forget(n);
-        self.update
-            .products
-            .retain(|product| product.operation.n != n);
-        self.large.retain(|(_, product)| product.operation.n != n);
-        self.update.attempts.retain(|(id, _)| id.n != n);
-        self.update.forgotten.push(n);
-    }
-
     /// The end of a step: hands out work, and sends what this step has to say.
     pub(crate) fn finish_turn(&mut self, core: &mut Core) {
-        self.charge(core);
+        self.at_desk(core, Desk::charge);
         let assignments = self.dispatch(core);
         let epoch = self.epoch;
         let update = std::mem::take(&mut self.update);
@@ -211,61 +188,8 @@ impl Coordinator {
                     self.reassign(core, operations, ReassignCause::Deadline);
                 }
             }
-            Timer::Rescan => {
-                self.scan_inbox(core);
-                self.scan_running(core);
-            }
-            Timer::Debounce => self.debounced(core),
-            Timer::RetryFiles => {
-                for folder in std::mem::take(&mut self.unlisted) {
-                    self.call(core, FileTag::Folder(folder), FileCall::List(folder));
-                }
-                for key in self.jobs.stalled() {
-                    self.issue(core, key);
-                }
-            }
-            _ => {}
+            _ => self.at_desk(core, |desk, context| desk.timeout(context, timer)),
         }
-    }
-
-    /// A file call ended.
-    pub(crate) fn file_done(&mut self, core: &mut Core, tag: FileTag, reply: FileReply) {
-        match tag {
-            FileTag::Folder(folder) => {
-                core.note(Trouble::List(folder), &reply);
-                match folder {
-                    Folder::Inbox => self.inbox_listed(core, reply),
-                    _ => self.folder_listed(core, folder, reply),
-                }
-            }
-            FileTag::Dropped(name) => self.dropped_done(core, name, reply),
-            FileTag::Job(key) => self.job_done(core, key, reply),
-            FileTag::Charge(key) => self.charged(core, key, &reply),
-            FileTag::Sync => {
-                core.note(Trouble::Sync, &reply);
-                self.synced(core);
-            }
-            FileTag::Sweep => {}
-        }
-    }
-
-    /// Makes a file call in the name of this coordinatorship.
-    pub(crate) fn call(&self, core: &mut Core, tag: FileTag, call: FileCall) {
-        core.outbox.push(Action::File {
-            epoch: self.epoch,
-            tag,
-            call,
-        });
-    }
-
-    pub(crate) fn retry_files(&self, core: &mut Core) {
-        let due = core.after(RETRY_FILES);
-        core.timers.arm_if_idle(Timer::RetryFiles, due);
-    }
-
-    pub(crate) fn retry_folder(&mut self, core: &mut Core, folder: Folder) {
-        self.unlisted.insert(folder);
-        self.retry_files(core);
     }
 
     fn product(&mut self, core: &mut Core, from: NodeId, product: Product) {
@@ -273,7 +197,7 @@ impl Coordinator {
         let plan = core.plan(id.n);
         self.pool.release_covered_by(&plan, id);
         // Late, and nobody asks for it any more.
-        if !self.wants(id.n) {
+        if !self.desk.wants(id.n) {
             return;
         }
         match core.checkpoint.insert(id, product.value.clone()) {
@@ -288,7 +212,7 @@ impl Coordinator {
                 if id == plan.last() {
                     let (n, plan) = (id.n, plan.method());
                     core.trace(Trace::ProductDone { n, plan });
-                    self.factorial_done(core, n);
+                    self.at_desk(core, |desk, context| desk.factorial_done(context, n));
                 }
             }
             Insertion::Same | Insertion::Covered => {
@@ -326,21 +250,80 @@ impl Coordinator {
         core.checkpoint.merge_attempts(&[(id, count)]);
         self.update.attempts.push((id, count));
         if count >= core.config.attempts {
-            self.factorial_failed(core, id.n, &deadly(id, count));
+            self.at_desk(core, |desk, context| {
+                desk.operation_is_deadly(context, id, count)
+            });
         }
     }
 
-    /// After a takeover: a job may need an operation that has killed too many workers already.
-    pub(crate) fn fail_if_deadly(&mut self, core: &mut Core, key: u64) {
-        let Some(job) = self.jobs.get(key) else {
-            return;
+    /// Lets the desk do something, and then does what it has asked for.
+    pub(crate) fn at_desk(
+        &mut self,
+        core: &mut Core,
+        act: impl FnOnce(&mut Desk, &mut Context<'_>),
+    ) {
+        let mut context = Context {
+            config: &core.config,
+            accept: &core.accept,
+            epoch: self.epoch,
+            now: core.now(),
+            checkpoint: &core.checkpoint,
+            assigned: self.pool.holders(),
+            timers: &mut core.timers,
+            deaths: &mut core.deaths,
+            troubles: &mut core.troubles,
+            orders: Vec::new(),
         };
-        let limit = core.config.attempts;
-        let mut attempts = core.checkpoint.attempts.iter();
-        let found = attempts.find(|(id, count)| **count >= limit && job.factorials.contains(&id.n));
-        if let Some((&id, &count)) = found {
-            self.factorial_failed(core, id.n, &deadly(id, count));
+        act(&mut self.desk, &mut context);
+        for order in context.orders {
+            self.carry_out(core, order);
         }
+    }
+
+    fn carry_out(&mut self, core: &mut Core, order: Order) {
+        match order {
+            Order::Open(n) => self.open(core, n),
+            Order::Stop(n) => self.stop(n),
+            Order::Forget(n) => self.forget(core, n),
+            Order::Call(tag, call) => core.outbox.push(Action::File {
+                epoch: self.epoch,
+                tag,
+                call,
+            }),
+            Order::Log(lines) => core.outbox.push(Action::Log { lines }),
+            Order::Trace(trace) => core.trace(trace),
+            Order::Warn(sentence) => core.warn(sentence),
+        }
+    }
+
+    /// A job needs n!.
+    fn open(&mut self, core: &mut Core, n: u32) {
+        let assigned = self.pool.assigned_of(n);
+        let why = ReassignCause::Takeover;
+        for op in self.work.open(n, &core.checkpoint.products, &assigned) {
+            self.work.note_reassigned(op, why);
+            core.trace_block(op, |op| Trace::OperationReassigned { op, why });
+        }
+    }
+
+    /// Nothing of n! is computed any more.
+    fn stop(&mut self, n: u32) {
+        self.work.close(n);
+        for id in self.pool.assigned_of(n) {
+            self.pool.release(id);
+        }
+    }
+
+    /// No job needs a factorial: it is dropped here and, through the stream, everywhere.
+    fn forget(&mut self, core: &mut Core, n: u32) {
+        self.stop(n);
+        core.checkpoint.forget(n);
+        self.update
+            .products
+            .retain(|product| product.operation.n != n);
+        self.large.retain(|(_, product)| product.operation.n != n);
+        self.update.attempts.retain(|(id, _)| id.n != n);
+        self.update.forgotten.push(n);
     }
 
     /// Hands out operations while a worker has room; returns them by worker.
@@ -374,16 +357,4 @@ pub(crate) fn stream(core: &mut Core, epoch: Epoch, to: &[NodeId], products: Vec
         };
         core.send_all(to.to_vec(), Message::Checkpoint { epoch, update });
     }
-}
-
-/// Why a job fails whose operation no worker survives.
-fn deadly(id: OperationId, count: u32) -> String {
-    format!(
-        "{n}!: {count} workers died one after the other while they computed one operation \
-         ({kind:?} level {level} index {index}), see --attempts",
-        n = id.n,
-        kind = id.kind,
-        level = id.level,
-        index = id.index,
-    )
 }

@@ -2,15 +2,14 @@
 
 pub(crate) mod peer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use glob::Pattern;
 
 use self::peer::{Link, Peer};
 use crate::checkpoint::Checkpoint;
-use crate::desk::job;
-use crate::desk::trouble::Trouble;
+use crate::desk::trouble::Troubles;
 use crate::plan::{OperationId, Plan};
 use crate::words::config::Config;
 use crate::words::deaths::Deaths;
@@ -51,7 +50,7 @@ pub(crate) struct Core {
     /// their way when a coordinatorship of this node ended.
     pub(crate) late_calls: BTreeMap<(Epoch, u64), Trace>,
     /// What fails at every try, and was told.
-    pub(crate) troubles: BTreeSet<Trouble>,
+    pub(crate) troubles: Troubles,
     /// Since when a file call of this node has not come any further, while it is told to be slow.
     pub(crate) slow_since: Option<Untimed>,
     /// How often it was told of an epoch whose owner it cannot hear, since it last followed anybody.
@@ -190,18 +189,6 @@ impl Core {
     /// The plan of n!.
     pub(crate) fn plan(&self, n: u32) -> Plan {
         self.config.shape.plan(n)
-    }
-
-    /// Reads a job file, within the limits of this cluster.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it, a reason each.
-    pub(crate) fn parse_job(&self, content: &[u8]) -> Result<Vec<u32>, Vec<String>> {
-        let factorials = job::parse(content, self.config.max_n)?;
-        job::check_size(&factorials, self.config.max_digits)?;
-        job::check_text(&factorials, self.config.max_text)?;
-        Ok(factorials)
     }
 
     /// Whether an operation that somebody named exists, within the limit of this cluster.

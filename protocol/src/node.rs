@@ -10,7 +10,7 @@ mod preemption;
 mod receive;
 mod takeover;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
@@ -21,6 +21,8 @@ use crate::checkpoint::Checkpoint;
 use crate::coordinator::Coordinator;
 use crate::core::Core;
 use crate::core::peer::Peer;
+use crate::desk::Desk;
+use crate::desk::trouble::Troubles;
 use crate::plan::OperationId;
 use crate::words::config::{Config, Preemption};
 use crate::words::deaths::Deaths;
@@ -91,7 +93,7 @@ impl Node {
                 now: Untimed::default(),
                 deaths: Deaths::default(),
                 late_calls: BTreeMap::new(),
-                troubles: BTreeSet::new(),
+                troubles: Troubles::default(),
                 slow_since: None,
                 deposed: 0,
                 woke: Untimed::default(),
@@ -155,7 +157,9 @@ impl Node {
                 if let Role::Coordinator(coordinator) = &mut self.role
                     && coordinator.epoch == epoch
                 {
-                    coordinator.file_done(&mut self.core, tag, reply);
+                    coordinator.at_desk(&mut self.core, |desk, context| {
+                        desk.file_done(context, tag, reply)
+                    });
                 } else {
                     self.core.late_file_done(epoch, &tag, &reply);
                 }
@@ -163,7 +167,7 @@ impl Node {
             Event::Deaths(deaths) => self.core.deaths.merge(deaths),
             Event::InboxChanged => {
                 if let Role::Coordinator(coordinator) = &mut self.role {
-                    coordinator.inbox_changed(&mut self.core);
+                    coordinator.at_desk(&mut self.core, Desk::inbox_changed);
                 }
             }
             Event::FilesSlow { lasts } => self.files_slow(lasts),
@@ -229,7 +233,7 @@ impl Node {
     /// Number of jobs that this node, as coordinator, has open.
     pub fn open_jobs(&self) -> usize {
         match &self.role {
-            Role::Coordinator(coordinator) => coordinator.jobs.len(),
+            Role::Coordinator(coordinator) => coordinator.desk.len(),
             _ => 0,
         }
     }
@@ -251,7 +255,7 @@ impl Node {
             held_bytes: self.held_bytes(),
             slow_file_ms: self.core.slow_file_ms(),
             jobs: match &self.role {
-                Role::Coordinator(coordinator) => coordinator.job_status(&self.core),
+                Role::Coordinator(coordinator) => coordinator.desk.status(&self.core.checkpoint),
                 _ => Vec::new(),
             },
             ignored: self.ignored().cloned(),
@@ -267,7 +271,7 @@ impl Node {
     /// The files in the inbox that are no jobs, as this node, if it coordinates, has last seen them.
     pub fn ignored(&self) -> Option<&Ignored> {
         match &self.role {
-            Role::Coordinator(coordinator) => coordinator.inbox.ignored(),
+            Role::Coordinator(coordinator) => coordinator.desk.ignored(),
             _ => None,
         }
     }

@@ -109,11 +109,11 @@ impl Coordinator {
     fn tell_unneeded(&mut self, core: &mut Core, peer: NodeId, inventory: &Inventory) {
         let held = inventory.held.iter().chain(&inventory.kept);
         let named: BTreeSet<u32> = held.chain(&inventory.queued).map(|id| id.n).collect();
-        if !self.jobs.settled() {
-            self.jobs.recovery.unneeded.extend(named);
+        if !self.desk.is_settled() {
+            self.desk.may_be_unneeded(named);
             return;
         }
-        let unneeded = named.into_iter().filter(|&n| !self.wants(n));
+        let unneeded = named.into_iter().filter(|&n| !self.desk.wants(n));
         let forgotten: Vec<u32> = unneeded.collect();
         if !forgotten.is_empty() {
             let epoch = self.epoch;
@@ -126,7 +126,7 @@ impl Coordinator {
     }
 
     fn pull_news(&self, core: &mut Core, peer: NodeId, snapshot: &Snapshot, inventory: &Inventory) {
-        let wanted = |id: OperationId| self.wants(id.n);
+        let wanted = |id: OperationId| self.desk.wants(id.n);
         let mut operations = snapshot.others(&inventory.held);
         operations.extend(snapshot.others(&inventory.kept));
         operations.retain(|&id| wanted(id) && !core.checkpoint.covers(id));
@@ -149,7 +149,7 @@ impl Coordinator {
         let lost = had.filter(|id| !has.contains(id));
         let operations: Vec<OperationId> = lost.collect();
         for &id in &inventory.queued {
-            if self.wants(id.n) && !core.checkpoint.covers(id) && !self.pool.has(id) {
+            if self.desk.wants(id.n) && !core.checkpoint.covers(id) && !self.pool.has(id) {
                 self.work.take(id);
                 self.pool.assign(core, peer, id);
             }

@@ -96,14 +96,18 @@ impl Pool {
         self.holders.contains_key(&id)
     }
 
-    /// The operations that somebody has.
-    pub(crate) fn assigned(&self) -> impl Iterator<Item = OperationId> + '_ {
-        self.holders.keys().copied()
+    /// Who has an operation.
+    pub(crate) fn holders(&self) -> &BTreeMap<OperationId, NodeId> {
+        &self.holders
     }
 
     /// The operations of one factorial that somebody has.
     pub(crate) fn assigned_of(&self, n: u32) -> BTreeSet<OperationId> {
-        self.assigned().filter(|id| id.n == n).collect()
+        self.holders
+            .keys()
+            .copied()
+            .filter(|id| id.n == n)
+            .collect()
     }
 
     /// The worker that should get the next operation: the one with the least to do, of those that

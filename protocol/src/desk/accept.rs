@@ -3,24 +3,25 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::context::{Context, Order};
 use super::job;
 use super::jobs::Stage;
 use super::still::{Seen, Still};
-use crate::coordinator::Coordinator;
-use crate::core::Core;
+use super::{Desk, RETRY_FILES};
 use crate::words::file::{FileReply, Folder};
 use crate::words::time::Untimed;
-use crate::words::trace::{ReassignCause, Trace, WaitCause};
+use crate::words::timer::Timer;
+use crate::words::trace::{Trace, WaitCause};
 
 /// So long somebody may keep a job's file from being read: longer than the system lets a lease stand
 /// in the way of who wants to open a file.
 const KEPT_AT_MOST: Duration = Duration::from_secs(60);
 
-impl Coordinator {
+impl Desk {
     /// A dropped file was claimed under this name, after this was seen of it.
-    pub(crate) fn claimed(
+    pub(super) fn claimed(
         &mut self,
-        core: &mut Core,
+        context: &mut Context<'_>,
         name: String,
         rejected: Option<String>,
         still: Option<Still>,
@@ -30,47 +31,47 @@ impl Coordinator {
             job.still = still;
         }
         match rejected {
-            Some(reason) => self.reject(core, key, vec![reason]),
-            None => self.issue(core, key),
+            Some(reason) => self.reject(context, key, vec![reason]),
+            None => self.issue(context, key),
         }
     }
 
     /// A job waits for something, and tells so once.
-    pub(crate) fn wait(&mut self, core: &mut Core, key: u64, why: WaitCause) {
+    pub(super) fn wait(&mut self, context: &mut Context<'_>, key: u64, why: WaitCause) {
         if let Some(job) = self.jobs.open.get_mut(&key) {
             job.waits = Some(why);
             if job.told.replace(why) != Some(why) {
                 let job = job.name.clone();
-                core.trace(Trace::JobWaits { job, why });
+                context.trace(Trace::JobWaits { job, why });
             }
         }
-        self.take_in(core);
+        self.take_in(context);
     }
 
     /// A job's call is made again later; it keeps no other job waiting.
-    pub(crate) fn stall(&mut self, core: &mut Core, key: u64, why: WaitCause) {
+    pub(super) fn stall(&mut self, context: &mut Context<'_>, key: u64, why: WaitCause) {
         if let Some(job) = self.jobs.open.get_mut(&key) {
             job.stalled = true;
         }
-        self.retry_files(core);
-        self.wait(core, key, why);
+        context.arm_if_idle(Timer::RetryFiles, RETRY_FILES);
+        self.wait(context, key, why);
     }
 
     /// A job's file cannot be read yet. That may last for ever, and the other jobs do not wait for it.
-    pub(crate) fn leave_unread(&mut self, core: &mut Core, key: u64) {
-        self.jobs.recovery.unread.remove(&key);
-        self.settle(core);
+    pub(super) fn leave_unread(&mut self, context: &mut Context<'_>, key: u64) {
+        self.recovery.unread.remove(&key);
+        self.settle(context);
     }
 
     /// Somebody may still be writing a job's file, or keeps it from being read.
-    fn wait_for_writer(&mut self, core: &mut Core, key: u64) {
-        self.stall(core, key, WaitCause::Writer);
-        self.leave_unread(core, key);
+    fn wait_for_writer(&mut self, context: &mut Context<'_>, key: u64) {
+        self.stall(context, key, WaitCause::Writer);
+        self.leave_unread(context, key);
     }
 
     /// A job's file was looked at, and read if it was complete.
-    pub(crate) fn read(&mut self, core: &mut Core, key: u64, reply: FileReply) {
-        let now = core.now();
+    pub(super) fn read(&mut self, context: &mut Context<'_>, key: u64, reply: FileReply) {
+        let now = context.now;
         let Some(job) = self.jobs.open.get_mut(&key) else {
             return;
         };
@@ -78,44 +79,44 @@ impl Coordinator {
             FileReply::Absent => {
                 // Its commit by an earlier coordinator came late, perhaps after `done/` was listed.
                 if job.home == Folder::Running {
-                    self.miss(core, key);
+                    self.miss(context, key);
                 }
-                self.drop_job(core, key);
+                self.drop_job(context, key);
             }
             FileReply::Content(content) => {
                 job.still = None;
-                match core.parse_job(&content) {
-                    Ok(factorials) => self.accept(core, key, factorials),
-                    Err(reasons) => self.reject(core, key, reasons),
+                match context.parse_job(&content) {
+                    Ok(factorials) => self.accept(context, key, factorials),
+                    Err(reasons) => self.reject(context, key, reasons),
                 }
             }
             FileReply::Unsettled { content, stamp } => {
                 if Still::sees(&mut job.still, Seen::Stamp(stamp), now) {
-                    return self.read(core, key, FileReply::Content(content));
+                    return self.read(context, key, FileReply::Content(content));
                 }
-                match core.parse_job(&content) {
+                match context.parse_job(&content) {
                     // Others may have computed much of it: it is only not committed yet.
-                    Ok(factorials) if job.is_found => self.accept(core, key, factorials),
-                    _ => return self.wait_for_writer(core, key),
+                    Ok(factorials) if job.is_found => self.accept(context, key, factorials),
+                    _ => return self.wait_for_writer(context, key),
                 }
             }
             FileReply::Denied(error) => {
                 if !Still::sees(&mut job.still, Seen::Denied, now) {
-                    return self.wait_for_writer(core, key);
+                    return self.wait_for_writer(context, key);
                 }
                 let reason = format!("it cannot be read: {error}");
-                self.reject(core, key, vec![reason]);
+                self.reject(context, key, vec![reason]);
             }
-            FileReply::NotAFile(kind) => self.reject_unread(core, key, kind),
-            FileReply::Probed(_) => return self.wait_for_writer(core, key),
+            FileReply::NotAFile(kind) => self.reject_unread(context, key, kind),
+            FileReply::Probed(_) => return self.wait_for_writer(context, key),
             FileReply::Kept => {
                 // Whoever drops files could else stop all intake.
                 let since = job.kept_since.get_or_insert(Untimed(now)).0;
                 if now.since(since) < KEPT_AT_MOST {
-                    return self.wait_for_writer(core, key);
+                    return self.wait_for_writer(context, key);
                 }
                 let kind = "a file that somebody keeps from being read by a lease";
-                self.reject_unread(core, key, kind);
+                self.reject_unread(context, key, kind);
             }
             _ => {}
         }
@@ -126,26 +127,26 @@ impl Coordinator {
             .get(key)
             .is_none_or(|job| !matches!(job.stage, Stage::Checking | Stage::Room))
         {
-            self.jobs.recovery.unread.remove(&key);
+            self.recovery.unread.remove(&key);
         }
-        self.settle(core);
+        self.settle(context);
     }
 
-    fn reject_unread(&mut self, core: &mut Core, key: u64, kind: &str) {
+    fn reject_unread(&mut self, context: &mut Context<'_>, key: u64, kind: &str) {
         let reason = format!("it is {kind}: only regular files are read");
-        self.reject(core, key, vec![reason]);
+        self.reject(context, key, vec![reason]);
     }
 
     /// Has a job computed when there is room for its results; where an earlier coordinator left a
     /// text for it, that is looked at first.
-    pub(crate) fn accept(&mut self, core: &mut Core, key: u64, factorials: Vec<u32>) {
+    pub(super) fn accept(&mut self, context: &mut Context<'_>, key: u64, factorials: Vec<u32>) {
         let Some(job) = self.jobs.open.get_mut(&key) else {
             return;
         };
         if job.stage == Stage::Reading && job.text.is_some() {
             job.factorials = factorials;
             job.stage = Stage::Checking;
-            self.issue(core, key);
+            self.issue(context, key);
             return;
         }
         let distinct: BTreeSet<u32> = factorials.iter().copied().collect();
@@ -157,22 +158,22 @@ impl Coordinator {
         for &n in &distinct {
             self.jobs.needs.entry(n).or_default().insert(key);
         }
-        self.release(core, key, unneeded);
-        self.free_memory(core, key);
+        self.release(context, key, unneeded);
+        self.free_memory(context, key);
         let bytes = job::text_bytes(&factorials);
-        if bytes > core.config.small_text {
+        if bytes > context.config.small_text {
             if let Some(job) = self.jobs.open.get_mut(&key) {
                 job.stage = Stage::Room;
                 job.text_bytes = bytes;
             }
-            self.issue(core, key);
+            self.issue(context, key);
         } else {
-            self.compute_in_turn(core, key);
+            self.compute_in_turn(context, key);
         }
     }
 
     /// Opens the factorials of a job whose turn it is.
-    pub(super) fn compute(&mut self, core: &mut Core, key: u64) {
+    pub(super) fn compute(&mut self, context: &mut Context<'_>, key: u64) {
         let Some(job) = self.jobs.open.get_mut(&key) else {
             return;
         };
@@ -181,43 +182,36 @@ impl Coordinator {
         let distinct: BTreeSet<u32> = job.factorials.iter().copied().collect();
         for &n in &distinct {
             self.jobs.needs.entry(n).or_default().insert(key);
-            let reached = self
-                .work
-                .open(n, &core.checkpoint.products, &self.pool.assigned_of(n));
-            for op in reached {
-                self.work.note_reassigned(op, ReassignCause::Takeover);
-                let why = ReassignCause::Takeover;
-                core.trace_block(op, |op| Trace::OperationReassigned { op, why });
-            }
+            context.orders.push(Order::Open(n));
         }
         let missing = distinct
             .into_iter()
-            .filter(|&n| !core.checkpoint.products.has_factorial(n));
+            .filter(|&n| !context.checkpoint.products.has_factorial(n));
         let missing: BTreeSet<u32> = missing.collect();
         if let Some(job) = self.jobs.open.get_mut(&key) {
             if job.home == Folder::Running {
                 let asks = job::digest(&job.factorials);
-                core.trace(Trace::JobAccepted { job: name, asks });
+                context.trace(Trace::JobAccepted { job: name, asks });
             }
             job.stage = Stage::Computing;
             job.missing = missing;
         }
-        self.fail_if_deadly(core, key);
-        self.proceed_if_computed(core, key);
+        self.fail_if_deadly(context, key);
+        self.proceed_if_computed(context, key);
     }
 
     /// A job cannot be done: its text gives the reasons.
-    pub(crate) fn reject(&mut self, core: &mut Core, key: u64, reasons: Vec<String>) {
-        self.release_all(core, key);
-        self.sweep_text(core, key);
+    pub(super) fn reject(&mut self, context: &mut Context<'_>, key: u64, reasons: Vec<String>) {
+        self.release_all(context, key);
+        self.sweep_text(context, key);
         if let Some(job) = self.jobs.open.get_mut(&key) {
-            core.trace(Trace::JobRejected {
+            context.trace(Trace::JobRejected {
                 job: job.name.clone(),
             });
             job.reasons = reasons;
             job.still = None;
             job.stage = Stage::Writing;
-            self.issue(core, key);
+            self.issue(context, key);
         }
     }
 }

@@ -1,18 +1,21 @@
 //! Marks jobs for the deaths that they caused, on the disk, before their work is given out again: so a
 //! job that kills every node fails in the end, though nobody is left who remembers.
 
+use super::Desk;
+use super::context::{Context, Order};
 use super::jobs::Stage;
-use super::jobs::job_file;
-use crate::coordinator::Coordinator;
-use crate::core::Core;
+use super::names::job_file;
 use crate::words::file::{FileCall, FileReply, FileTag, Folder};
 use crate::words::trace::Trace;
 
-impl Coordinator {
+impl Desk {
     /// Marks what is being computed, if there were deaths. Right after a takeover that is what is
     /// about to be computed, once all that was found is known.
-    pub(crate) fn charge(&mut self, core: &mut Core) {
-        if !core.deaths.are_due() || !self.jobs.settled() || !self.jobs.charging.is_empty() {
+    pub(crate) fn charge(&mut self, context: &mut Context<'_>) {
+        if !context.deaths.are_due()
+            || !self.recovery.is_settled()
+            || !self.jobs.charging.is_empty()
+        {
             return;
         }
         let computed = self
@@ -21,13 +24,13 @@ impl Coordinator {
             .iter()
             .filter(|(_, job)| job.stage == Stage::Computing && job.home == Folder::Running);
         let suspects: Vec<u64> = computed.map(|(&key, _)| key).collect();
-        self.jobs.charging_upto = core.deaths.caused;
+        self.jobs.charging_upto = context.deaths.caused;
         for &key in &suspects {
             let Some(job) = self.jobs.open.get_mut(&key) else {
                 continue;
             };
-            job.charge.add(core.deaths, suspects.len() == 1);
-            let (path, part) = job.charge.mark(&job.name, &core.config.run);
+            job.charge.add(*context.deaths, suspects.len() == 1);
+            let (path, part) = job.charge.mark(&job.name, &context.config.run);
             if job.charge.marks.insert(path.clone()) {
                 let call = FileCall::Write {
                     path,
@@ -36,19 +39,19 @@ impl Coordinator {
                     like: job_file(job.home, &job.name),
                 };
                 self.jobs.charging.insert(key);
-                self.call(core, FileTag::Charge(key), call);
+                context.call(FileTag::Charge(key), call);
             }
         }
-        self.charge_if_durable(core);
+        self.charge_if_durable(context);
         for key in suspects {
-            self.fail_if_fatal(core, key);
+            self.fail_if_fatal(context, key);
         }
     }
 
     /// A mark was written. Where it cannot be, the work goes on: while one node lives, somebody knows.
-    pub(crate) fn charged(&mut self, core: &mut Core, key: u64, reply: &FileReply) {
+    pub(super) fn charged(&mut self, context: &mut Context<'_>, key: u64, reply: &FileReply) {
         if let FileReply::Full(error) | FileReply::Failed(error) | FileReply::Never(error) = reply {
-            core.warn(format!(
+            context.warn(format!(
                 "the deaths of nodes cannot be counted in the folder running/: {error}"
             ));
         }
@@ -56,54 +59,54 @@ impl Coordinator {
         if let Some(job) = self.jobs.open.get_mut(&key)
             && *reply == FileReply::Ok
         {
-            let (newest, _) = job.charge.mark(&job.name, &core.config.run);
+            let (newest, _) = job.charge.mark(&job.name, &context.config.run);
             let older = std::mem::take(&mut job.charge.marks);
             job.charge.marks.insert(newest.clone());
             for mark in older.into_iter().filter(|mark| *mark != newest) {
-                self.call(core, FileTag::Sweep, FileCall::Remove(mark));
+                context.call(FileTag::Sweep, FileCall::Remove(mark));
             }
         }
-        self.charge_if_durable(core);
+        self.charge_if_durable(context);
     }
 
     /// The job is over, and what it did with it.
-    pub(crate) fn sweep_marks(&mut self, core: &mut Core, key: u64) {
+    pub(super) fn sweep_marks(&mut self, context: &mut Context<'_>, key: u64) {
         let charge = self
             .jobs
             .get_mut(key)
             .map(|job| std::mem::take(&mut job.charge));
         for mark in charge.into_iter().flat_map(|charge| charge.marks) {
-            self.call(core, FileTag::Sweep, FileCall::Remove(mark));
+            context.call(FileTag::Sweep, FileCall::Remove(mark));
         }
     }
 
-    fn charge_if_durable(&mut self, core: &mut Core) {
+    fn charge_if_durable(&mut self, context: &mut Context<'_>) {
         if self.jobs.charging.is_empty() {
-            core.deaths.charged = core.deaths.charged.max(self.jobs.charging_upto);
+            context.deaths.charged = context.deaths.charged.max(self.jobs.charging_upto);
         }
     }
 
     /// A job that nodes died of too often fails. Tells whether it does.
-    pub(crate) fn fail_if_fatal(&mut self, core: &mut Core, key: u64) -> bool {
+    pub(super) fn fail_if_fatal(&mut self, context: &mut Context<'_>, key: u64) -> bool {
         let count = self.jobs.get(key).map_or(0, |job| job.charge.count);
         // The first may have been that of another job, computed at the same time.
-        let fails = count >= u64::from(core.config.attempts).max(2);
+        let fails = count >= u64::from(context.config.attempts).max(2);
         if fails {
             let reason = format!(
                 "{count} nodes died for want of memory, or aborted, while it was computed, see --attempts and --max-n"
             );
-            self.give_up(core, key, reason);
+            self.give_up(context, key, reason);
         }
         fails
     }
 
     /// Computes no more of a job, and writes why. What is held of it is kept until it has failed: who comes
     /// next may have fewer deaths to count.
-    fn give_up(&mut self, core: &mut Core, key: u64, reason: String) {
+    fn give_up(&mut self, context: &mut Context<'_>, key: u64, reason: String) {
         let Some(job) = self.jobs.open.get_mut(&key) else {
             return;
         };
-        core.trace(Trace::JobRejected {
+        context.trace(Trace::JobRejected {
             job: job.name.clone(),
         });
         job.reasons = vec![reason];
@@ -112,9 +115,9 @@ impl Coordinator {
         for n in job.factorials.clone() {
             let needs = self.jobs.needs.get(&n);
             if needs.is_none_or(|keys| keys.iter().all(|&other| other == key)) {
-                self.stop(n);
+                context.orders.push(Order::Stop(n));
             }
         }
-        self.issue(core, key);
+        self.issue(context, key);
     }
 }

@@ -9,12 +9,12 @@ use crate::words::file::{FilePath, Folder};
 /// An empty file `running/.LABEL.RUN.CAUSED.COUNT.deaths`: nodes died COUNT times while the job was
 /// computed, those counted that died until CAUSED in that run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DeathMark {
-    pub(crate) path: FilePath,
+pub(super) struct DeathMark {
+    pub(super) path: FilePath,
     label: String,
-    pub(crate) run: String,
-    pub(crate) caused: u64,
-    pub(crate) count: u64,
+    pub(super) run: String,
+    pub(super) caused: u64,
+    pub(super) count: u64,
     /// It is on the disk; else somebody began to write it, under this name with [`PART`] behind it.
     is_whole: bool,
 }
@@ -24,7 +24,7 @@ const PART: &str = ".part";
 
 impl DeathMark {
     /// Reads a mark's name; nothing for any other.
-    pub(crate) fn parse(file: &[u8]) -> Option<DeathMark> {
+    pub(super) fn parse(file: &[u8]) -> Option<DeathMark> {
         let name = std::str::from_utf8(file).ok()?.strip_prefix('.')?;
         let part = name.strip_suffix(PART);
         let is_whole = part.is_none();
@@ -44,26 +44,26 @@ impl DeathMark {
     }
 
     /// Whether it stands beside a job of this name.
-    pub(crate) fn is_of(&self, job: &str) -> bool {
+    pub(super) fn is_of(&self, job: &str) -> bool {
         self.label == label(job)
     }
 }
 
 /// What is known of the deaths that one job may have caused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Charge {
+pub(super) struct Charge {
     /// How often nodes died while it was computed. Once there were any, it is computed alone, so that
     /// the next ones are its own.
-    pub(crate) count: u64,
+    pub(super) count: u64,
     /// Up to which death of this run they are counted.
     upto: u64,
     /// The marks that stand beside it.
-    pub(crate) marks: BTreeSet<FilePath>,
+    pub(super) marks: BTreeSet<FilePath>,
 }
 
 impl Charge {
     /// What the marks say that stand beside a job.
-    pub(crate) fn found<'a>(marks: impl Iterator<Item = &'a DeathMark>, run: &str) -> Charge {
+    pub(super) fn found<'a>(marks: impl Iterator<Item = &'a DeathMark>, run: &str) -> Charge {
         let mut charge = Charge::default();
         for mark in marks {
             charge.marks.insert(mark.path.clone());
@@ -80,7 +80,7 @@ impl Charge {
 
     /// Counts the deaths since the last time; of one job among several nobody knows whether it caused
     /// any.
-    pub(crate) fn add(&mut self, deaths: Deaths, is_alone: bool) {
+    pub(super) fn add(&mut self, deaths: Deaths, is_alone: bool) {
         let fresh = deaths.caused - deaths.charged.max(self.upto).min(deaths.caused);
         if fresh > 0 {
             self.count = if is_alone {
@@ -93,7 +93,7 @@ impl Charge {
     }
 
     /// The mark that says so, and its name while it is written.
-    pub(crate) fn mark(&self, job: &str, run: &str) -> (FilePath, Vec<u8>) {
+    pub(super) fn mark(&self, job: &str, run: &str) -> (FilePath, Vec<u8>) {
         let (label, upto, count) = (label(job), self.upto, self.count);
         let name = format!(".{label}.{run}.{upto}.{count}{ENDING}");
         let part = format!("{name}{PART}").into_bytes();

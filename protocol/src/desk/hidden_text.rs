@@ -15,18 +15,18 @@ const CUT_LABEL: usize = 32;
 
 /// A text under a hidden name: `.LABEL.RUN.EPOCH.done.txt`, `….failed.txt`, `….part`, or `….anew`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HiddenText {
-    pub(crate) path: FilePath,
+pub(super) struct HiddenText {
+    pub(super) path: FilePath,
     /// Stands for the job's name.
     label: String,
-    pub(crate) state: TextState,
+    pub(super) state: TextState,
     run: String,
     epoch: Epoch,
 }
 
 /// What a hidden text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TextState {
+pub(super) enum TextState {
     /// It is being written.
     Part,
     /// It is complete, for a job that is to end in this folder.
@@ -45,7 +45,7 @@ const ENDINGS: [(&str, TextState); 4] = [
 
 impl HiddenText {
     /// Reads a hidden name; nothing for any other.
-    pub(crate) fn parse(file: &[u8]) -> Option<HiddenText> {
+    pub(super) fn parse(file: &[u8]) -> Option<HiddenText> {
         let name = std::str::from_utf8(file).ok()?.strip_prefix('.')?;
         let state = |&(ending, state)| Some((name.strip_suffix(ending)?, state));
         let (name, state) = ENDINGS.iter().find_map(state)?;
@@ -68,25 +68,25 @@ impl HiddenText {
     }
 
     /// Whether it was written for a job of this name.
-    pub(crate) fn is_of(&self, job: &str) -> bool {
+    pub(super) fn is_of(&self, job: &str) -> bool {
         self.label == label(job)
     }
 
     /// The names of its job before and after it got a number, where both stand in the hidden name.
-    pub(crate) fn numbered(&self) -> Option<(&str, &str)> {
+    pub(super) fn numbered(&self) -> Option<(&str, &str)> {
         let (name, number) = self.label.rsplit_once('.')?;
         let is_numbered = self.label.len() <= WHOLE_LABEL && number.parse::<u32>().is_ok();
         is_numbered.then_some((name, &self.label))
     }
 
     /// Whether it is being written in this coordinatorship of this run.
-    pub(crate) fn belongs_to(&self, run: &str, epoch: Epoch) -> bool {
+    pub(super) fn belongs_to(&self, run: &str, epoch: Epoch) -> bool {
         self.run == run && self.epoch == epoch
     }
 }
 
 /// The hidden name of a job's text in one coordinatorship of a run.
-pub(crate) fn hidden_path(job: &str, run: &str, epoch: Epoch, state: TextState) -> FilePath {
+pub(super) fn hidden_path(job: &str, run: &str, epoch: Epoch, state: TextState) -> FilePath {
     let ending = ENDINGS.iter().find(|(_, of)| *of == state);
     let ending = ending.map_or("", |(ending, _)| ending);
     let label = label(job);
@@ -94,7 +94,7 @@ pub(crate) fn hidden_path(job: &str, run: &str, epoch: Epoch, state: TextState) 
 }
 
 /// What stands for a job's name in hidden names.
-pub(crate) fn label(name: &str) -> Cow<'_, str> {
+pub(super) fn label(name: &str) -> Cow<'_, str> {
     if name.len() <= WHOLE_LABEL {
         return name.into();
     }

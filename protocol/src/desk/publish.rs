@@ -4,17 +4,15 @@
 //! Each step is a single file call, and each may be the last of its caller, or late.
 
 mod calls;
+mod texts;
 
-use self::calls::MAX_CHECKED_BYTES;
+use super::Desk;
+use super::context::Context;
 use super::hidden_text::TextState;
-use super::inbox::suffixed;
-use super::job;
 use super::jobs::{Job, Stage};
+use super::names::suffixed;
 use super::still::{Seen, Still};
-use crate::coordinator::Coordinator;
-use crate::core::Core;
-use crate::words::event::Action;
-use crate::words::file::{Content, FileCall, FileReply, FileTag, Folder};
+use crate::words::file::{FileCall, FileReply, FileTag, Folder};
 use crate::words::id::Term;
 use crate::words::printable::printable;
 use crate::words::trace::{Trace, WaitCause};
@@ -22,24 +20,24 @@ use crate::words::trace::{Trace, WaitCause};
 /// With more open jobs the regular look at `running/` must do.
 const FEW_JOBS: usize = 16;
 
-impl Coordinator {
+impl Desk {
     /// Makes the call that a job's stage waits for.
-    pub(crate) fn issue(&mut self, core: &mut Core, key: u64) {
+    pub(super) fn issue(&mut self, context: &mut Context<'_>, key: u64) {
         let Some(job) = self.jobs.get_mut(key) else {
             return;
         };
         job.stalled = false;
-        if let Some(mut call) = job.call(core) {
+        if let Some(mut call) = job.call(context) {
             // The texts of jobs that were let go on before will take their room too.
             if let FileCall::Room { bytes } = &mut call {
                 *bytes = bytes.saturating_add(self.jobs.unwritten_bytes());
             }
-            self.call(core, FileTag::Job(key), call);
+            context.call(FileTag::Job(key), call);
         }
     }
 
     /// A call for a job ended.
-    pub(crate) fn job_done(&mut self, core: &mut Core, key: u64, reply: FileReply) {
+    pub(super) fn job_done(&mut self, context: &mut Context<'_>, key: u64, reply: FileReply) {
         let Some(job) = self.jobs.get_mut(key) else {
             return;
         };
@@ -48,7 +46,7 @@ impl Coordinator {
             FileReply::Failed(_) | FileReply::Never(_) if job.stage == Stage::Checking => None,
             FileReply::Never(error) if job.reasons.is_empty() => {
                 let reason = error.clone();
-                return self.reject(core, key, vec![reason]);
+                return self.reject(context, key, vec![reason]);
             }
             FileReply::Failed(error) | FileReply::Never(error) => {
                 let sentence = format!("{error}; trying again until it works");
@@ -65,92 +63,94 @@ impl Coordinator {
         };
         if let Some((why, sentence)) = in_the_way {
             // Under `compute` the command tells it, and ends.
-            let is_told = sentence.is_empty() || !core.config.log_results;
+            let is_told = sentence.is_empty() || !context.config.log_results;
             if !is_told && job.told != Some(why) {
                 let name = &job.name;
-                core.warn(format!("job {name}: {sentence}"));
+                context.warn(format!("job {name}: {sentence}"));
             }
-            self.stall(core, key, why);
-            self.leave_unread(core, key);
+            self.stall(context, key, why);
+            self.leave_unread(context, key);
             return;
         }
         job.waits = None;
         match (job.stage, reply) {
             (Stage::Room, FileReply::Ok) => {
-                self.compute_in_turn(core, key);
-                self.leave_unread(core, key);
+                self.compute_in_turn(context, key);
+                self.leave_unread(context, key);
             }
-            (Stage::Reading, reply) => self.read(core, key, reply),
+            (Stage::Reading, reply) => self.read(context, key, reply),
             (Stage::Checking, reply) => {
-                self.checked(core, key, reply);
-                self.leave_unread(core, key);
+                self.checked(context, key, reply);
+                self.leave_unread(context, key);
             }
-            (Stage::Writing, FileReply::Ok) => self.written(core, key),
+            (Stage::Writing, FileReply::Ok) => self.written(context, key),
             (Stage::Settling, FileReply::Content(content)) => {
-                self.settled_as(core, key, &content, None);
+                self.settled_as(context, key, &content, None);
             }
             (Stage::Settling, FileReply::Unsettled { content, stamp }) => {
-                self.settled_as(core, key, &content, Some(stamp));
+                self.settled_as(context, key, &content, Some(stamp));
             }
-            (Stage::Settling, reply) => self.read(core, key, reply),
-            (Stage::Committing, FileReply::Ok) => self.committed(core, key),
-            (Stage::Committing, FileReply::Taken) => self.advance(core, key, Stage::Relabeling(2)),
+            (Stage::Settling, reply) => self.read(context, key, reply),
+            (Stage::Committing, FileReply::Ok) => self.committed(context, key),
+            (Stage::Committing, FileReply::Taken) => {
+                self.advance(context, key, Stage::Relabeling(2))
+            }
             (Stage::Relabeling(suffix), FileReply::Ok) => {
-                job.text = Some(job.relabeled(core, suffix));
-                self.advance(core, key, Stage::Renaming(suffix));
+                job.text = Some(job.relabeled(context, suffix));
+                self.advance(context, key, Stage::Renaming(suffix));
             }
-            (Stage::Relabeling(_), FileReply::Absent) => self.rewrite(core, key),
+            (Stage::Relabeling(_), FileReply::Absent) => self.rewrite(context, key),
             (Stage::Relabeling(suffix) | Stage::Renaming(suffix), FileReply::Taken) => {
-                self.advance(core, key, Stage::Relabeling(suffix + 1));
+                self.advance(context, key, Stage::Relabeling(suffix + 1));
             }
-            (Stage::Renaming(suffix), FileReply::Ok) => self.renamed(core, key, suffix),
+            (Stage::Renaming(suffix), FileReply::Ok) => self.renamed(context, key, suffix),
             // Somebody has collected it: its text follows under the new name.
             (Stage::Renaming(suffix), FileReply::Absent) if job.home == job.end() => {
-                self.renamed(core, key, suffix);
+                self.renamed(context, key, suffix);
             }
             (Stage::Renaming(_) | Stage::Committing, FileReply::Absent) => {
                 // Another has committed it, or somebody took it away.
-                self.miss(core, key);
-                self.drop_job(core, key);
+                self.miss(context, key);
+                self.drop_job(context, key);
             }
-            (Stage::Verifying, reply) => self.verified(core, key, reply),
-            (Stage::Naming, FileReply::Ok) => self.named(core, key),
-            (Stage::Naming, FileReply::Taken) => self.advance(core, key, Stage::Comparing),
-            (Stage::Comparing, FileReply::Absent) => self.advance(core, key, Stage::Naming),
+            (Stage::Verifying, reply) => self.verified(context, key, reply),
+            (Stage::Naming, FileReply::Ok) => self.named(context, key),
+            (Stage::Naming, FileReply::Taken) => self.advance(context, key, Stage::Comparing),
+            (Stage::Comparing, FileReply::Absent) => self.advance(context, key, Stage::Naming),
             (Stage::Comparing, FileReply::Content(text)) if job.is_text(&text) => {
-                self.sweep_text(core, key);
-                self.named(core, key);
+                self.sweep_text(context, key);
+                self.named(context, key);
             }
             (Stage::Comparing, _) => {
                 let name = printable(&job.name);
-                core.warn(format!(
+                context.warn(format!(
                     "job {name}: a text of its name, which is not its own, is in the way: it gets a number"
                 ));
-                self.advance(core, key, Stage::Relabeling(2));
+                self.advance(context, key, Stage::Relabeling(2));
             }
             // Another coordinator gave it the name, or took it for one that nobody needs: what else is there
             // for this job is kept until the folders tell.
             (Stage::Naming, FileReply::Absent) => {
-                self.recover_jobs(core);
-                self.drop_job(core, key);
+                self.recover_jobs(context);
+                self.drop_job(context, key);
             }
             _ => {}
         }
     }
 
-    fn advance(&mut self, core: &mut Core, key: u64, stage: Stage) {
+    fn advance(&mut self, context: &mut Context<'_>, key: u64, stage: Stage) {
         if let Some(job) = self.jobs.get_mut(key) {
             job.stage = stage;
-            self.issue(core, key);
+            self.issue(context, key);
         }
     }
 
     /// The text is complete under its hidden name.
-    fn written(&mut self, core: &mut Core, key: u64) {
+    fn written(&mut self, context: &mut Context<'_>, key: u64) {
         let Some(job) = self.jobs.get_mut(key) else {
             return;
         };
-        job.text = Some(job.hidden(core, TextState::CompleteFor(job.end())));
+        job.text = Some(job.hidden(context, TextState::CompleteFor(job.end())));
         let next = if job.home != job.end() {
             job.before_commit()
         } else if job.home == Folder::Done {
@@ -158,36 +158,42 @@ impl Coordinator {
         } else {
             Stage::Naming
         };
-        self.advance(core, key, next);
+        self.advance(context, key, next);
     }
 
     /// The file was read again, just before its commit; the stamp is there if only a quiet time can
     /// tell whether it is complete.
-    fn settled_as(&mut self, core: &mut Core, key: u64, content: &[u8], stamp: Option<u64>) {
-        let now = core.now();
+    fn settled_as(
+        &mut self,
+        context: &mut Context<'_>,
+        key: u64,
+        content: &[u8],
+        stamp: Option<u64>,
+    ) {
+        let now = context.now;
         let Some(job) = self.jobs.get_mut(key) else {
             return;
         };
         let is_final =
             stamp.is_none_or(|stamp| Still::sees(&mut job.still, Seen::Stamp(stamp), now));
         if !is_final {
-            return self.stall(core, key, WaitCause::Writer);
+            return self.stall(context, key, WaitCause::Writer);
         }
         job.still = None;
-        match core.parse_job(content) {
+        match context.parse_job(content) {
             Ok(factorials) if factorials == job.factorials => {
-                self.advance(core, key, Stage::Committing);
+                self.advance(context, key, Stage::Committing);
             }
             Ok(factorials) => {
-                self.sweep_text(core, key);
-                self.accept(core, key, factorials);
+                self.sweep_text(context, key);
+                self.accept(context, key, factorials);
             }
-            Err(reasons) => self.reject(core, key, reasons),
+            Err(reasons) => self.reject(context, key, reasons),
         }
     }
 
     /// The job has another name.
-    fn renamed(&mut self, core: &mut Core, key: u64, suffix: u32) {
+    fn renamed(&mut self, context: &mut Context<'_>, key: u64, suffix: u32) {
         if let Some(job) = self.jobs.get_mut(key) {
             job.name = suffixed(&job.name, suffix);
             job.stage = if job.home == job.end() {
@@ -195,17 +201,17 @@ impl Coordinator {
             } else {
                 Stage::Committing
             };
-            self.issue(core, key);
+            self.issue(context, key);
         }
     }
 
     /// The commit was won here.
-    fn committed(&mut self, core: &mut Core, key: u64) {
+    fn committed(&mut self, context: &mut Context<'_>, key: u64) {
         let Some(job) = self.jobs.get_mut(key) else {
             return;
         };
         job.home = job.end();
-        core.trace(Trace::ResultPublished {
+        context.trace(Trace::ResultPublished {
             job: job.name.clone(),
         });
         let next = if job.home == Folder::Done {
@@ -213,182 +219,85 @@ impl Coordinator {
         } else {
             Stage::Naming
         };
-        self.advance(core, key, next);
+        self.advance(context, key, next);
     }
 
     /// The committed file was read again: the text is its text only if the factorials are the same.
-    fn verified(&mut self, core: &mut Core, key: u64, reply: FileReply) {
+    fn verified(&mut self, context: &mut Context<'_>, key: u64, reply: FileReply) {
         let Some(job) = self.jobs.get(key) else {
             return;
         };
         let content = match reply {
             FileReply::Content(content) | FileReply::Unsettled { content, .. } => content,
             FileReply::Probed(_) | FileReply::Kept => {
-                return self.stall(core, key, WaitCause::Writer);
+                return self.stall(context, key, WaitCause::Writer);
             }
             // Somebody collects what is done, and what was read is what was computed.
             _ => {
-                self.log_results(core, key);
-                return self.advance(core, key, Stage::Naming);
+                self.log_results(context, key);
+                return self.advance(context, key, Stage::Naming);
             }
         };
-        match core.parse_job(&content) {
+        match context.parse_job(&content) {
             Ok(factorials) if factorials == job.factorials => {
-                self.log_results(core, key);
-                self.advance(core, key, Stage::Naming);
+                self.log_results(context, key);
+                self.advance(context, key, Stage::Naming);
             }
             Ok(factorials) => {
-                self.discard_text(core, key);
-                self.accept(core, key, factorials);
+                self.discard_text(context, key);
+                self.accept(context, key, factorials);
             }
             Err(reasons) => {
-                self.discard_text(core, key);
-                self.reject(core, key, reasons);
+                self.discard_text(context, key);
+                self.reject(context, key, reasons);
             }
-        }
-    }
-
-    /// The text that an earlier coordinator left for a committed job was read.
-    fn checked(&mut self, core: &mut Core, key: u64, reply: FileReply) {
-        let Some(job) = self.jobs.get(key) else {
-            return;
-        };
-        match reply {
-            FileReply::Content(text)
-                if text.len() <= MAX_CHECKED_BYTES && job::answers(&text, &job.factorials) =>
-            {
-                let limit = core.config.log_digits;
-                let lines = text.split(|&byte| byte == b'\n').zip(&job.factorials);
-                let lines = lines.map(|(line, &n)| {
-                    let equals = line.iter().position(|&byte| byte == b'=');
-                    let digits = text.slice_ref(&line[equals.map_or(0, |equals| equals + 1)..]);
-                    job::log_line(n, &Content::Text(digits), limit, &job.name)
-                });
-                let lines = lines.collect();
-                if core.config.log_results {
-                    core.outbox.push(Action::Log { lines });
-                }
-                self.advance(core, key, Stage::Naming);
-            }
-            // Else a job whose results were delivered, and taken out, would get them again.
-            FileReply::Content(_) if job.has_doubtful_text => {
-                self.sweep_text(core, key);
-                self.drop_job(core, key);
-            }
-            // It has its final name by a late call of its writer; or it was swept.
-            FileReply::Absent => {
-                self.recover_jobs(core);
-                self.drop_job(core, key);
-            }
-            _ => self.rewrite(core, key),
         }
     }
 
     /// The text has its final name.
-    fn named(&mut self, core: &mut Core, key: u64) {
+    fn named(&mut self, context: &mut Context<'_>, key: u64) {
         let Some(done) = self.jobs.get(key).map(Job::done) else {
             return;
         };
-        self.release_all(core, key);
+        self.release_all(context, key);
         let Some(job) = self.jobs.get_mut(key) else {
             return;
         };
-        core.trace(done);
+        context.trace(done);
         // Under `compute` the command tells it.
         if let Some(reason) = job.reasons.first()
-            && core.config.log_results
+            && context.config.log_results
         {
             let name = printable(&job.name);
-            core.warn(format!(
+            context.warn(format!(
                 "job {name} failed: {reason}; all reasons are in failed/{name}.txt"
             ));
         }
-        self.sweep_spared(core, key);
-        self.sweep_marks(core, key);
-        self.advance(core, key, Stage::Syncing);
-        self.sync(core);
+        self.sweep_spared(context, key);
+        self.sweep_marks(context, key);
+        self.advance(context, key, Stage::Syncing);
+        self.sync(context);
     }
 
     /// Syncs the folders for all jobs that wait for it, unless a sync is on its way: the jobs that
     /// are published meanwhile share the next one.
-    fn sync(&mut self, core: &mut Core) {
+    fn sync(&mut self, context: &mut Context<'_>) {
         if self.jobs.begin_sync() {
             let folders = vec![Folder::Done, Folder::Failed, Folder::Running];
-            self.call(core, FileTag::Sync, FileCall::Sync(folders));
+            context.call(FileTag::Sync, FileCall::Sync(folders));
         }
     }
 
     /// A sync ended. Its failure leaves nothing to do: the files have their names.
-    pub(crate) fn synced(&mut self, core: &mut Core) {
+    pub(super) fn synced(&mut self, context: &mut Context<'_>) {
         for key in self.jobs.end_sync() {
-            self.drop_job(core, key);
+            self.drop_job(context, key);
         }
         // An earlier coordinator may have left a text for them, by a call that came late. Who finds it
         // after they were collected must take it for one that was not delivered.
-        if self.epoch.term > Term(1) && self.jobs.len() < FEW_JOBS {
-            self.scan_running(core);
+        if context.epoch.term > Term(1) && self.jobs.len() < FEW_JOBS {
+            self.scan_running(context);
         }
-        self.sync(core);
-    }
-
-    /// Makes the text anew.
-    fn rewrite(&mut self, core: &mut Core, key: u64) {
-        self.discard_text(core, key);
-        let Some(job) = self.jobs.get(key) else {
-            return;
-        };
-        if job.reasons.is_empty() {
-            let factorials = job.factorials.clone();
-            self.accept(core, key, factorials);
-        } else {
-            self.advance(core, key, Stage::Writing);
-        }
-    }
-
-    /// Lets go of a text that is not the job's. If the job was committed, it is the mark that says that
-    /// the job's text is to be made anew: without any, a committed job is one whose text was delivered.
-    fn discard_text(&mut self, core: &mut Core, key: u64) {
-        let Some(job) = self.jobs.get_mut(key) else {
-            return;
-        };
-        if job.home == Folder::Running {
-            return self.sweep_text(core, key);
-        }
-        if let Some(from) = job.text.take() {
-            let to = job.hidden(core, TextState::Wrong);
-            job.spared.insert(to.clone());
-            self.call(core, FileTag::Sweep, FileCall::Rename { from, to });
-        }
-    }
-
-    fn sweep_spared(&mut self, core: &mut Core, key: u64) {
-        let spared = self
-            .jobs
-            .get_mut(key)
-            .map(|job| std::mem::take(&mut job.spared));
-        for text in spared.into_iter().flatten() {
-            self.call(core, FileTag::Sweep, FileCall::Remove(text));
-        }
-    }
-
-    /// Removes a text that nobody needs.
-    pub(crate) fn sweep_text(&mut self, core: &mut Core, key: u64) {
-        let text = self.jobs.get_mut(key).and_then(|job| job.text.take());
-        if let Some(text) = text {
-            self.call(core, FileTag::Sweep, FileCall::Remove(text));
-        }
-    }
-
-    fn log_results(&mut self, core: &mut Core, key: u64) {
-        let Some(job) = self.jobs.get(key).filter(|_| core.config.log_results) else {
-            return;
-        };
-        let limit = core.config.log_digits;
-        let line = |&n: &u32| {
-            let value = Content::Number(core.checkpoint.products.factorial(n)?);
-            Some(job::log_line(n, &value, limit, &job.name))
-        };
-        let lines = job.factorials.iter().filter_map(line).collect();
-        core.outbox.push(Action::Log { lines });
+        self.sync(context);
     }
 }

@@ -5,20 +5,20 @@ use std::time::Duration;
 use crate::words::time::{Time, Untimed};
 
 /// Where the system cannot tell whether a file is complete: it held still for this long.
-pub(crate) const QUIET: Duration = Duration::from_millis(500);
+pub(super) const QUIET: Duration = Duration::from_millis(500);
 /// A file with nothing in it is taken for a job after this time, and rejected.
 const EMPTY: Duration = Duration::from_secs(5);
 
 /// What was seen of a file, and since when it has been so.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Still {
+pub(super) struct Still {
     seen: Seen,
     since: Untimed,
 }
 
 /// What only time can tell the meaning of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Seen {
+pub(super) enum Seen {
     /// Its content and its times, as [`Probe::Unknown`](crate::words::file::Probe::Unknown) has them.
     Stamp(u64),
     /// This user may not read it. Its owner may be about to change that, as after a copy.
@@ -29,7 +29,7 @@ pub(crate) enum Seen {
 
 impl Still {
     /// Sees a file again; tells whether it has held still for long enough.
-    pub(crate) fn sees(known: &mut Option<Still>, seen: Seen, now: Time) -> bool {
+    pub(super) fn sees(known: &mut Option<Still>, seen: Seen, now: Time) -> bool {
         let long_enough = match seen {
             Seen::Empty => EMPTY,
             Seen::Stamp(_) | Seen::Denied => QUIET,

@@ -1,40 +1,37 @@
 //! What fails at every try for a while: told when it begins and when it is over, and not in between.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::core::Core;
 use crate::words::file::{FileReply, Folder};
 
 /// A kind of call that may fail for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Trouble {
+pub(super) enum Trouble {
     /// A folder cannot be listed.
     List(Folder),
     /// The folders cannot be synced. On some mounts no folder can, ever.
     Sync,
 }
 
-impl Core {
-    /// A call of this kind ended: tells if it is the first that fails, or the first that works again.
-    pub(crate) fn note(&mut self, trouble: Trouble, reply: &FileReply) {
+/// What fails, and was told. A node remembers it in all of its coordinatorships.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Troubles(BTreeSet<Trouble>);
+
+impl Troubles {
+    /// A call of this kind ended: what to tell if it is the first that fails, or the first that works again.
+    pub(super) fn note(&mut self, trouble: Trouble, reply: &FileReply) -> Option<String> {
         match reply {
             FileReply::Failed(error) | FileReply::Full(error) => {
-                if self.troubles.insert(trouble) {
-                    self.warn(format!("cannot {trouble}: {error}"));
-                }
+                let is_new = self.0.insert(trouble);
+                is_new.then(|| format!("cannot {trouble}: {error}"))
             }
             // It was not made.
-            FileReply::Unusable | FileReply::Fenced => {}
-            _ => {
-                if self.troubles.remove(&trouble) {
-                    self.warn(match trouble {
-                        Trouble::List(folder) => format!("{folder} can be listed again"),
-                        Trouble::Sync => {
-                            "the folders of the jobs directory can be synced again".to_owned()
-                        }
-                    });
-                }
-            }
+            FileReply::Unusable | FileReply::Fenced => None,
+            _ => self.0.remove(&trouble).then(|| match trouble {
+                Trouble::List(folder) => format!("{folder} can be listed again"),
+                Trouble::Sync => "the folders of the jobs directory can be synced again".to_owned(),
+            }),
         }
     }
 }

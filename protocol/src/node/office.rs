@@ -215,7 +215,7 @@ impl Node {
         self.core.timers.retain(|timer| timer == Timer::Deliver);
         if let Role::Coordinator(coordinator) = &self.role {
             let epoch = coordinator.epoch;
-            let calls = coordinator.jobs.ending();
+            let calls = coordinator.desk.ending();
             self.core
                 .late_calls
                 .extend(calls.map(|(key, trace)| ((epoch, key), trace)));

@@ -1,10 +1,10 @@
 //! What each stage of a job asks the file thread for, and the names of its texts.
 
-use crate::core::Core;
+use crate::desk::context::Context;
 use crate::desk::hidden_text::{TextState, hidden_path};
-use crate::desk::inbox::suffixed;
 use crate::desk::job;
-use crate::desk::jobs::{Job, Stage, job_file, text_file};
+use crate::desk::jobs::{Job, Stage};
+use crate::desk::names::{job_file, suffixed, text_file};
 use crate::words::file::{Content, FileCall, FilePath, Folder};
 
 /// A text of an earlier coordinator that is longer than this is not read, but made again: that takes
@@ -21,15 +21,15 @@ impl Job {
         }
     }
 
-    pub(super) fn hidden(&self, core: &Core, state: TextState) -> FilePath {
-        hidden_path(&self.name, &core.config.run, core.highest, state)
+    pub(super) fn hidden(&self, context: &Context<'_>, state: TextState) -> FilePath {
+        hidden_path(&self.name, &context.config.run, context.epoch, state)
     }
 
     /// The hidden name of its text, if the job had this suffix.
-    pub(super) fn relabeled(&self, core: &Core, suffix: u32) -> FilePath {
+    pub(super) fn relabeled(&self, context: &Context<'_>, suffix: u32) -> FilePath {
         let (name, end) = (suffixed(&self.name, suffix), self.end());
         let state = TextState::CompleteFor(end);
-        hidden_path(&name, &core.config.run, core.highest, state)
+        hidden_path(&name, &context.config.run, context.epoch, state)
     }
 
     /// Whether a text that stands under the job's name is its own, by a call of its writer that came
@@ -43,16 +43,16 @@ impl Job {
     }
 
     /// The text that a text file of this job holds.
-    fn content(&self, core: &Core) -> Vec<Content> {
+    fn content(&self, context: &Context<'_>) -> Vec<Content> {
         if !self.reasons.is_empty() {
             return vec![reason_text(&self.reasons).into()];
         }
-        let value = |&n: &u32| Some((n, core.checkpoint.products.factorial(n)?));
+        let value = |&n: &u32| Some((n, context.checkpoint.products.factorial(n)?));
         job::result_text(self.factorials.iter().filter_map(value))
     }
 
     /// The call that the job's stage waits for.
-    pub(super) fn call(&self, core: &Core) -> Option<FileCall> {
+    pub(super) fn call(&self, context: &Context<'_>) -> Option<FileCall> {
         let file = job_file(self.home, &self.name);
         let text = self.text.clone();
         Some(match self.stage {
@@ -72,9 +72,9 @@ impl Job {
                 whole: false,
             },
             Stage::Writing => FileCall::Write {
-                path: self.hidden(core, TextState::CompleteFor(self.end())),
-                part: self.hidden(core, TextState::Part).name,
-                content: self.content(core),
+                path: self.hidden(context, TextState::CompleteFor(self.end())),
+                part: self.hidden(context, TextState::Part).name,
+                content: self.content(context),
                 like: file,
             },
             Stage::Comparing => FileCall::Read {
@@ -84,7 +84,7 @@ impl Job {
             },
             Stage::Relabeling(suffix) => FileCall::Rename {
                 from: text?,
-                to: self.relabeled(core, suffix),
+                to: self.relabeled(context, suffix),
             },
             Stage::Renaming(suffix) => FileCall::Rename {
                 from: file,
