@@ -22,8 +22,10 @@
 //! its first operation. From the grain level up, and in small factorials everywhere, a block is a
 //! single operation.
 
+mod operands;
 mod powers;
 mod shape;
+mod spans;
 mod tree;
 
 pub use powers::exponent;
@@ -185,144 +187,6 @@ impl Plan {
             }
     }
 
-    /// What goes into a block of this plan.
-    pub fn operands(&self, id: OperationId) -> Operands {
-        debug_assert!(self.contains(id));
-        match id.kind {
-            Kind::Multiply => self.operands_of_multiplication(id),
-            Kind::Step if self.cuts(id.level) => {
-                Operands::Parts(self.part_names(id.level).collect())
-            }
-            Kind::Step => Operands::Step(self.factors(id.level)),
-            Kind::Part => Operands::Part {
-                step: self.factors(id.level),
-                index: id.index as u8,
-            },
-        }
-    }
-
-    fn operands_of_multiplication(&self, id: OperationId) -> Operands {
-        let Some(Place { bit, index }) = self.locate(id) else {
-            return Operands::Products(Vec::new());
-        };
-        let tree = self.tree(bit);
-        let block = tree.block(id.level, index);
-        let below = |index: u32| self.multiply(bit, id.level - 1, index);
-        if id.level == 0 {
-            return match self.method() {
-                Method::Powers => Operands::Primes { bit, leaves: block },
-                _ => Operands::Numbers(block.map(|leaf| self.numbers(leaf)).collect()),
-            };
-        }
-        if id.level > tree.grain() {
-            return Operands::Products(tree.children(id.level, index).map(below).collect());
-        }
-        let children = block.map(|index| tree.children(id.level, index));
-        Operands::Block {
-            below: below(tree.children(id.level, index).start),
-            groups: children.map(|children| children.len() as u8).collect(),
-        }
-    }
-
-    /// The blocks that need the product of `id`, any operation of a block; none needs that of the last one.
-    pub fn needed_by(&self, id: OperationId) -> Vec<OperationId> {
-        let needed_by_step = |bit: u8| match self.cuts(bit) {
-            true => self.part_names(bit).collect(),
-            false => vec![self.name(Kind::Step, bit, 0)],
-        };
-        match id.kind {
-            Kind::Part => vec![self.name(Kind::Step, id.level, 0)],
-            Kind::Step => id
-                .level
-                .checked_sub(1)
-                .map_or_else(Vec::new, needed_by_step),
-            Kind::Multiply => {
-                let Some(Place { bit, index }) = self.locate(id) else {
-                    return Vec::new();
-                };
-                let tree = self.tree(bit);
-                if id.level + 1 < tree.levels() {
-                    let parent = self.multiply(bit, id.level + 1, tree.above(id.level, index));
-                    vec![self.block_of(parent)]
-                } else if bit + 1 < self.bits {
-                    needed_by_step(bit)
-                } else {
-                    bit.checked_sub(1).map_or_else(Vec::new, needed_by_step)
-                }
-            }
-        }
-    }
-
-    /// The leaves that an operation stands for: those below a block of multiplications, itself if it is one
-    /// of leaves; for a step, or a part of one, those of its bit and of all higher ones.
-    pub fn span(&self, id: OperationId) -> Range<u32> {
-        debug_assert!(self.contains(id));
-        match (id.kind, self.locate(id)) {
-            (Kind::Multiply, Some(Place { bit, index })) => {
-                let tree = self.tree(bit);
-                let leaves = tree.below(id.level, tree.block(id.level, index), 0);
-                let first = self.first_leaf(bit);
-                first + leaves.start..first + leaves.end
-            }
-            _ => 0..self.first_leaf(id.level) + self.tree(id.level).leaves(),
-        }
-    }
-
-    /// The higher of two operations with one span is made of the other.
-    pub(crate) fn height(&self, id: OperationId) -> u8 {
-        match id.kind {
-            Kind::Multiply => id.level,
-            Kind::Step | Kind::Part => u8::MAX - id.level,
-        }
-    }
-
-    /// The operations that are done once `id` is, itself among them: some ranges of names.
-    pub fn below(&self, id: OperationId) -> Vec<Range<OperationId>> {
-        debug_assert!(self.contains(id));
-        let range = |kind, level, indices: Range<u32>| {
-            self.name(kind, level, indices.start)..self.name(kind, level, indices.end)
-        };
-        match (id.kind, self.locate(id)) {
-            (Kind::Multiply, Some(Place { bit, index })) => {
-                let tree = self.tree(bit);
-                let block = tree.block(id.level, index);
-                let names = |level: u8| {
-                    let first = self.first_of_level(bit, level);
-                    let below = tree.below(id.level, block.clone(), level);
-                    range(
-                        Kind::Multiply,
-                        level,
-                        first + below.start..first + below.end,
-                    )
-                };
-                (0..=id.level).rev().map(names).collect()
-            }
-            (Kind::Step, _) => {
-                let levels = (0..).map(|level| {
-                    (
-                        level,
-                        self.first_of_level(id.level, level) + self.tree(id.level).width(level),
-                    )
-                });
-                let levels = levels.take_while(|&(_, width)| width > 0);
-                let multiplied =
-                    levels.map(|(level, width)| range(Kind::Multiply, level, 0..width));
-                let bits = id.level..self.bits - 1;
-                let steps = bits.clone().map(|bit| range(Kind::Step, bit, 0..1));
-                let parts = bits.filter(|&bit| self.cuts(bit));
-                let parts = parts.map(|bit| range(Kind::Part, bit, 0..PARTS));
-                multiplied.chain(steps).chain(parts).collect()
-            }
-            _ => vec![range(id.kind, id.level, id.index..id.index + 1)],
-        }
-    }
-
-    /// Number of operations that are done once `id` is.
-    pub fn covered(&self, id: OperationId) -> u64 {
-        let count = |names: Range<OperationId>| u64::from(names.end.index - names.start.index);
-        self.below(id).into_iter().map(count).sum()
-    }
-
     /// The operations of the block that `id` names, one by one.
     pub fn operations(&self, id: OperationId) -> impl Iterator<Item = OperationId> + use<> {
         let block = match (id.kind, self.locate(id)) {
@@ -371,21 +235,6 @@ impl Plan {
         } else {
             self.name(Kind::Step, bit, 0)
         }
-    }
-
-    /// What goes into the step to a bit.
-    fn factors(&self, bit: u8) -> Vec<OperationId> {
-        let primes = self.tree(bit).levels().checked_sub(1);
-        let primes = primes.map(|root| self.multiply(bit, root, 0));
-        std::iter::once(self.factor(bit + 1))
-            .chain(primes)
-            .collect()
-    }
-
-    /// The numbers of a leaf.
-    fn numbers(&self, leaf: u32) -> RangeInclusive<u32> {
-        let top = self.n - ARITY * leaf;
-        top.saturating_sub(ARITY - 1).max(1)..=top
     }
 
     fn tree(&self, bit: u8) -> Tree {

@@ -14,6 +14,7 @@ mod intake;
 mod jobs;
 mod limits;
 mod regressions;
+mod rooms;
 mod sentences;
 mod setbacks;
 mod settling;
