@@ -158,6 +158,13 @@ impl Coordinator {
         for (peer, operations) in assignments {
             core.send(peer, Message::Assign { epoch, operations });
         }
+        for (worker, deadline) in self.pool.rescheduled() {
+            let timer = Timer::Deadline(worker);
+            match deadline {
+                Some(due) => core.timers.arm(timer, due),
+                None => drop(core.timers.disarm(timer)),
+            }
+        }
     }
 
     /// Large products go to all but those they came from, who are only told that they are finished.
@@ -181,11 +188,10 @@ impl Coordinator {
     /// One of the coordinator's timers is due.
     pub(crate) fn timeout(&mut self, core: &mut Core, timer: Timer) {
         match timer {
-            Timer::Heartbeat => {
-                self.beat(core);
-                for (_, operations) in self.pool.take_overdue(core.now()) {
-                    self.reassign(core, operations, ReassignCause::Deadline);
-                }
+            Timer::Heartbeat => self.beat(core),
+            Timer::Deadline(worker) => {
+                let operations = self.pool.take_overdue(worker);
+                self.reassign(core, operations, ReassignCause::Deadline);
             }
             _ => self.at_desk(core, |desk, context| desk.timeout(context, timer)),
         }

@@ -327,7 +327,11 @@ impl Node {
             Timer::PeerSilence(peer) => self.fell_silent(peer),
             Timer::Deliver => self.worker.delay_over(&mut self.core),
             Timer::Preempt => self.claim(),
-            Timer::Heartbeat | Timer::Rescan | Timer::Debounce | Timer::RetryFiles => {
+            Timer::Heartbeat
+            | Timer::Deadline(_)
+            | Timer::Rescan
+            | Timer::Debounce
+            | Timer::RetryFiles => {
                 if let Role::Coordinator(coordinator) = &mut self.role {
                     coordinator.timeout(&mut self.core, timer);
                 }

@@ -522,6 +522,20 @@ fn work_of_the_live(node: &mut Solo, seconds: u64) -> Vec<OperationId> {
     all
 }
 
+#[test]
+fn an_operation_has_its_whole_time_from_when_it_is_assigned() {
+    let mut node = Solo::coordinating(1, config(2));
+    let leaves = assigned(&node.find_job("8!\n"), 0);
+    assert_eq!(work_of_the_live(&mut node, 50), []);
+    let products = leaves.into_iter().map(product).collect();
+    let root = node.receive(0, Message::Products { products });
+    assert_eq!(root.assigned(0), [Plan::new(8).last()]);
+    assert_eq!(work_of_the_live(&mut node, 58), []);
+    assert_eq!(node.node.workers(), [NodeId(0)], "the root has 60 s");
+    assert_eq!(work_of_the_live(&mut node, 4), []);
+    assert_eq!(node.node.workers(), [], "and no more");
+}
+
 /// A coordinator whose only worker has let the deadline of all that it had pass.
 fn with_an_overdue_worker() -> (Solo, Vec<OperationId>) {
     let mut node = Solo::coordinating(1, config(2));

@@ -18,6 +18,8 @@ pub(crate) struct Pool {
     /// Who has an operation.
     holders: BTreeMap<OperationId, NodeId>,
     next_order: u64,
+    /// Workers whose first deadline may have changed in this step.
+    rescheduled: BTreeSet<NodeId>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -74,6 +76,7 @@ impl Pool {
             self.holders.remove(id);
         }
         self.slots.remove(&peer);
+        self.rescheduled.insert(peer);
         operations
     }
 
@@ -156,6 +159,7 @@ impl Pool {
         }
         self.next_order += 1;
         self.holders.insert(id, peer);
+        self.rescheduled.insert(peer);
     }
 
     /// An operation is done, or no longer needed; whoever has it need not be waited for.
@@ -165,6 +169,7 @@ impl Pool {
             && let Some(assignment) = slot.outstanding.remove(&id)
         {
             slot.leaves = slot.leaves.saturating_sub(assignment.leaves);
+            self.rescheduled.insert(peer);
         }
     }
 
@@ -189,30 +194,25 @@ impl Pool {
         }
     }
 
-    /// Takes all operations from workers that let a deadline pass; returns who and what.
-    pub(crate) fn take_overdue(&mut self, now: Time) -> Vec<(NodeId, Vec<OperationId>)> {
-        let is_late = |slot: &Slot| {
-            slot.outstanding
-                .values()
-                .any(|assignment| assignment.deadline.0 < now)
+    /// Takes all operations from a worker that let a deadline pass.
+    pub(crate) fn take_overdue(&mut self, peer: NodeId) -> Vec<OperationId> {
+        let operations = self.outstanding(peer);
+        for &id in &operations {
+            self.release(id);
+        }
+        if let Some(slot) = self.slots.get_mut(&peer) {
+            slot.overdue = true;
+        }
+        operations
+    }
+
+    /// The first deadlines that may have changed in this step; none of a worker that has nothing to do.
+    pub(crate) fn rescheduled(&mut self) -> Vec<(NodeId, Option<Time>)> {
+        let first = |peer| {
+            let assignments = self.slots.get(&peer)?.outstanding.values();
+            assignments.map(|assignment| assignment.deadline.0).min()
         };
-        let late: Vec<NodeId> = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| is_late(slot))
-            .map(|(&peer, _)| peer)
-            .collect();
-        late.into_iter()
-            .map(|peer| {
-                let operations = self.outstanding(peer);
-                for &id in &operations {
-                    self.release(id);
-                }
-                if let Some(slot) = self.slots.get_mut(&peer) {
-                    slot.overdue = true;
-                }
-                (peer, operations)
-            })
-            .collect()
+        let peers = std::mem::take(&mut self.rescheduled).into_iter();
+        peers.map(|peer| (peer, first(peer))).collect()
     }
 }

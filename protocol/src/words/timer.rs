@@ -18,10 +18,12 @@ pub enum Timer {
     Collect(NodeId),
     /// Follower of a lower node: it has waited long enough to claim the office again.
     Preempt,
-    /// Coordinator: send heartbeats and look at deadlines.
+    /// Coordinator: send heartbeats.
     Heartbeat,
     /// Coordinator: a peer is silent.
     PeerSilence(NodeId),
+    /// Coordinator: a worker should have done the first of its operations.
+    Deadline(NodeId),
     /// Follower: the coordinator is silent.
     CoordinatorSilence,
     /// Worker: a finished operation has waited for `delay`.
@@ -46,6 +48,7 @@ impl Timer {
             | Timer::CoordinatorSilence => true,
             Timer::Preempt
             | Timer::Heartbeat
+            | Timer::Deadline(_)
             | Timer::Deliver
             | Timer::Rescan
             | Timer::Debounce
