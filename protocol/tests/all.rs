@@ -3,6 +3,11 @@
 //! `cargo test -p protocol --test all election::` runs those of one file.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "the protocol is pure; its tests read its sources and print"
+)]
 
 mod cluster;
 mod damping;

@@ -1,4 +1,5 @@
-//! The house: who imports whom in the protocol, and how long its files are.
+//! The house: who imports whom in the protocol, what it uses of the standard library, and how long its
+//! files are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,6 +15,25 @@ const ROOMS: [&str; 8] = [
     "worker",
     "coordinator",
     "node",
+];
+
+/// What the protocol uses of the standard library: nothing in it knows a clock, a file, a socket, a thread, a
+/// process, the environment or chance.
+const PURE: [&str; 14] = [
+    "borrow::",
+    "cell::",
+    "cmp::",
+    "collections::",
+    "f64::",
+    "fmt",
+    "hash::",
+    "iter::",
+    "mem::",
+    "ops::",
+    "slice::",
+    "str::",
+    "sync::LazyLock",
+    "time::Duration",
 ];
 
 const MOST_LINES: usize = 350;
@@ -111,6 +131,21 @@ fn imports_form_no_circle() {
         BTreeMap::new(),
         "these import one another, or from those that do"
     );
+}
+
+#[test]
+fn nothing_but_what_is_pure_is_used_of_the_standard_library() {
+    for (name, lines) in modules() {
+        for line in lines {
+            for (at, _) in line.match_indices("std::") {
+                let used = &line[at + "std::".len()..];
+                assert!(
+                    PURE.iter().any(|pure| used.starts_with(pure)),
+                    "{name}: {line}"
+                );
+            }
+        }
+    }
 }
 
 #[test]
