@@ -13,6 +13,9 @@
 //!
 //! Nothing in here knows a clock, a socket, a file or chance; time comes in with every event.
 //! So the driver of real processes and the simulation run one and the same machine.
+//!
+//! Each room knows those before it and no other: words, plan, checkpoint, desk, core, worker, coordinator,
+//! node.
 
 mod checkpoint;
 mod coordinator;

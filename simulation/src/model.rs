@@ -1,10 +1,19 @@
 //! The model checker: every order of events of a small cluster, within bounds.
 //!
-//! The same `Node` as everywhere. Its state knows no time, so any armed timer may fire at any
-//! moment, and whatever real time may do is among the orders. What is bounded is how often something
-//! goes wrong, never how it falls together with the rest. See `cluster` for what surrounds the
-//! nodes here, `choice` for what can happen next, `transition` for what comes of it, `reduction` for what need not be looked at
-//! twice, `watch` for what must hold.
+//! The same `Node` as everywhere. Time stands still here, and is no part of a node's state: any armed timer
+//! may fire at any moment, so whatever real time may do to timers is among the orders. What is bounded is
+//! how often something goes wrong, never how it falls together with the rest. See `cluster` for what
+//! surrounds the nodes here, `choice` for what can happen next, `transition` for what comes of it,
+//! `reduction` for what need not be looked at twice, `watch` for what must hold.
+//!
+//! Left out is what a node learns by comparing two times, since none passes:
+//!
+//! - that it slept or stood still: `notice_gap`, and `woke_just_now` after that;
+//! - that a dropped file has held still, or was incomplete, empty or kept from being read for long (`desk`):
+//!   here each look at the directory ends at once, and finds what is complete;
+//! - that it lost its office long ago (`damping`): here it waits by the number of its losses, and the end of
+//!   the wait is a timer;
+//! - that another file call hung long ago (`hang`): here none hangs.
 
 mod choice;
 mod cluster;
