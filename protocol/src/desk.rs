@@ -133,3 +133,6 @@ impl Desk {
         context.arm_if_idle(Timer::RetryFiles, RETRY_FILES);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desk::Desk;
-use crate::desk::context::Context;
+use crate::desk::context::{Context, Order};
 use crate::desk::deaths::{Charge, DeathMark};
 use crate::desk::hidden_text::HiddenText;
 use crate::desk::jobs::Stage;
@@ -148,6 +148,9 @@ impl Desk {
             recovery.doubtful.extend(held);
             let assigned = context.assigned.keys().map(|id| id.n);
             recovery.doubtful.extend(assigned);
+            // What this step has given up is held until its end.
+            let given_up = |n: &u32| context.orders.contains(&Order::Forget(*n));
+            recovery.doubtful.retain(|n| !given_up(n));
             self.scan_inbox(context);
         }
         self.forget_unneeded(context);
