@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::cli::ComputeArgs;
 use crate::cli::cluster::how_to_repeat;
-use crate::failure::{Failure, INTERRUPTED};
+use crate::failure::{Failure, Fatal, INTERRUPTED, NO};
 use crate::jobs_dir::JobsDir;
 use crate::launch::Launch;
 use crate::memory;
@@ -32,6 +32,32 @@ const JOB: &str = "compute";
 /// How often the results are looked for when no report prompts it.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// Why nothing was computed. Displays as one sentence.
+#[derive(Debug, thiserror::Error)]
+enum ComputeError {
+    /// The results find no room on their way here.
+    #[error(
+        "there is no room for the results in {}: free some, or name a folder on another file system with TMPDIR",
+        folder.display()
+    )]
+    NoRoom {
+        /// Where they were to be written.
+        folder: PathBuf,
+    },
+    /// A signal ended it.
+    #[error("interrupted; the cluster was stopped and nothing was printed")]
+    Interrupted,
+}
+
+impl Fatal for ComputeError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            ComputeError::NoRoom { .. } => NO,
+            ComputeError::Interrupted => INTERRUPTED,
+        }
+    }
+}
+
 /// Computes factorials and prints a line each. By the time it prints, the cluster is gone and its
 /// files too, so a slow reader or an interrupt finds nothing left to clean up.
 ///
@@ -39,7 +65,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 ///
 /// Why it cannot start, why the job failed, or that a signal ended it.
 pub(crate) fn run(args: &ComputeArgs, mut signals: Signals) -> Result<(), Failure> {
-    signals.handle_stops().map_err(Failure::Signals)?;
+    signals.handle_stops()?;
     let config = Config {
         // The folder is removed in the end: to sync it would be waiting for nothing.
         durable: false,
@@ -76,15 +102,13 @@ pub(crate) fn run(args: &ComputeArgs, mut signals: Signals) -> Result<(), Failur
         (outcome, supervisor.end())
     };
     private_folder::remove(folder);
-    let interrupted =
-        signals.exit_at_once(INTERRUPTED) || matches!(outcome, Err(Failure::Interrupted));
+    let interrupted = signals.exit_at_once(INTERRUPTED) || matches!(outcome, Ok(None));
     if interrupted {
         ended?;
-        return Err(Failure::Interrupted);
+        return Err(ComputeError::Interrupted.into());
     }
-    match outcome? {
-        Outcome::Done(results) => results::print(results)?,
-        Outcome::Failed(reasons) => return Err(Failure::Rejected { reasons }),
+    if let Some(outcome) = outcome? {
+        outcome.print()?;
     }
     Ok(ended?)
 }
@@ -102,20 +126,21 @@ fn hand_in(jobs: &Path, numbers: &[u32]) -> io::Result<()> {
     fs::rename(&part, jobs.join(JOB).with_extension("job"))
 }
 
-fn await_outcome(supervisor: &mut Supervisor, jobs: &Path) -> Result<Outcome, Failure> {
+/// How the job ended; none if somebody asked to stop before.
+fn await_outcome(supervisor: &mut Supervisor, jobs: &Path) -> Result<Option<Outcome>, Failure> {
     let progress = Progress::new();
     loop {
         let turn = supervisor.turn(Some(Instant::now() + LOOK_EVERY))?;
         if turn == Turn::Ended || supervisor.is_interrupted() {
-            return Err(Failure::Interrupted);
+            return Ok(None);
         }
         if let Some(outcome) = look(jobs)? {
-            return Ok(outcome);
+            return Ok(Some(outcome));
         }
         let job = supervisor.jobs().iter().find(|job| job.name == JOB);
         if job.is_some_and(|job| job.waits == Some(WaitCause::Space)) {
             let folder = jobs.to_owned();
-            return Err(Failure::NoRoom { folder });
+            return Err(ComputeError::NoRoom { folder }.into());
         }
         progress.show(job);
     }

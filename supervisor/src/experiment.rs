@@ -67,7 +67,7 @@ struct Settings {
 ///
 /// It cannot start, was interrupted, or found that something is wrong.
 pub(crate) fn run(args: &ExperimentArgs, mut signals: Signals) -> Result<(), Failure> {
-    signals.handle_stops().map_err(Failure::Signals)?;
+    signals.handle_stops()?;
     let options = Options::of_this_process();
     let settings = Settings::of(args, &options)?;
     start::check(settings.config.nodes)?;

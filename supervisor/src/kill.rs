@@ -6,8 +6,9 @@ use nix::sys::signal::Signal;
 use protocol::id::NodeId;
 
 use crate::cli::KillArgs;
-use crate::control::{Answer, Request, Target, client};
-use crate::failure::Failure;
+use crate::control::client::{self, ControlError};
+use crate::control::{Answer, Request, Target};
+use crate::failure::{Failure, NO};
 use crate::results;
 use crate::run_dir;
 
@@ -24,8 +25,8 @@ pub(crate) fn run(args: &KillArgs) -> Result<(), Failure> {
     };
     let signalled = match client::ask(&run_dir, &request)? {
         Answer::Signalled(signalled) => signalled,
-        Answer::Nothing(sentence) => return Err(Failure::NothingToKill(sentence)),
-        other => return Err(Failure::unexpected(&other)),
+        Answer::Nothing(sentence) => return Err(Failure::new(NO, sentence)),
+        other => return Err(ControlError::unexpected(&other).into()),
     };
     let mut text = String::new();
     for one in signalled {

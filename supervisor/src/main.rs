@@ -82,9 +82,9 @@ fn main() -> ExitCode {
         name_process();
     }
     stderr::own();
-    match (environment::parse(), begun.map_err(Failure::Signals)) {
+    match (environment::parse(), begun) {
         (Ok((command, variables)), Ok(signals)) => run(command, &variables, signals),
-        (Ok(_), Err(failure)) => report(&Variables::default(), Err(failure)),
+        (Ok(_), Err(failure)) => report(&Variables::default(), Err(failure.into())),
         (Err(Refusal::Variable(error)), _) => report(&Variables::default(), Err(error.into())),
         (Err(Refusal::Usage(help)), _) => show(&help),
     }
@@ -118,7 +118,7 @@ fn run(command: Command, variables: &Variables, signals: Option<Signals>) -> Exi
     // There they are already, unless the command is called by another name than those above.
     let signals = || match signals {
         Some(signals) => Ok(signals),
-        None => Signals::install().map_err(Failure::Signals),
+        None => Ok(Signals::install()?),
     };
     let report = |result| report(variables, result);
     match command {

@@ -19,6 +19,8 @@ use std::collections::BTreeSet;
 use protocol::config::{Config, MAX_MAX_N};
 use protocol::plan::most_digits;
 
+use crate::failure::Fatal;
+
 use self::groups::{own_groups, read};
 pub(crate) use self::kills::MemoryKills;
 
@@ -156,6 +158,8 @@ fn choose(
     );
     Ok((fits, Some(warning)))
 }
+
+impl Fatal for MemoryError {}
 
 /// Bytes that a cluster needs to compute results of `digits` digits and keep them.
 fn needed(nodes: u8, digits: u64) -> u64 {

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use laboratory::tail::{Found, Tail};
 
 use crate::cli::MetricsArgs;
-use crate::control::{Answer, ClusterStatus, Request, client};
-use crate::failure::{Failure, INTERRUPTED};
+use crate::control::{ClusterStatus, client};
+use crate::failure::{Failure, Fatal, INTERRUPTED};
 use crate::metrics::families::Families;
 use crate::results;
 use crate::run_dir;
@@ -49,6 +49,8 @@ pub(crate) enum MetricsError {
     #[error("cannot serve the metrics: {0}")]
     Serve(std::io::Error),
 }
+
+impl Fatal for MetricsError {}
 
 /// Prints the metrics once, or serves them until a signal ends it.
 ///
@@ -92,10 +94,7 @@ impl Collector {
     }
 
     fn status(&self) -> Result<ClusterStatus, Failure> {
-        match client::ask(&self.run_dir, &Request::Status)? {
-            Answer::Status(status) => Ok(status),
-            other => Err(Failure::unexpected(&other)),
-        }
+        Ok(client::status(&self.run_dir)?)
     }
 
     /// Counts what was added to the event log, and asks for the present state; an inner error where

@@ -2,6 +2,8 @@
 
 use protocol::config::MAX_MAX_N;
 
+use crate::failure::{Fatal, USAGE};
+
 /// Most factorials of one job.
 pub(crate) const MOST: usize = 1_000;
 /// How many bad operands an error spells out.
@@ -16,6 +18,12 @@ pub(crate) enum OperandsError {
     /// Some are no factorials, or too large.
     #[error("{0}")]
     Bad(String),
+}
+
+impl Fatal for OperandsError {
+    fn exit_code(&self) -> u8 {
+        USAGE
+    }
 }
 
 /// Reads `N!` or `N`, each up to `max_n`.

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::failure::Fatal;
+
 /// No folder can be made. Displays as one sentence.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -17,6 +19,8 @@ pub(crate) struct FolderError {
     parent: PathBuf,
     error: io::Error,
 }
+
+impl Fatal for FolderError {}
 
 impl FolderError {
     /// Something cannot be made in a folder that was.

@@ -13,6 +13,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use protocol::printable::printable_lines;
 
+use crate::failure::{Fatal, NO};
+
 /// Bytes of results that are made printable at a time.
 const PORTION: usize = 64 << 10;
 
@@ -27,9 +29,21 @@ pub(crate) enum ResultsError {
         /// What the system says.
         error: io::Error,
     },
+    /// There are none.
+    #[error("the cluster gave the job up:\n{reasons}")]
+    Rejected {
+        /// The reasons, a line each.
+        reasons: String,
+    },
     /// Standard output takes no more, and not because its reader has left.
     #[error("cannot write to standard output: {0}")]
     Print(io::Error),
+}
+
+impl Fatal for ResultsError {
+    fn exit_code(&self) -> u8 {
+        NO
+    }
 }
 
 /// How a job ended.
@@ -39,6 +53,21 @@ pub(crate) enum Outcome {
     Done(File),
     /// The reasons, a line each.
     Failed(String),
+}
+
+impl Outcome {
+    /// Copies the results to standard output, to a terminal what is printable of them: only digits are
+    /// expected. A reader that has left has seen enough.
+    ///
+    /// # Errors
+    ///
+    /// There are none, or they cannot be written.
+    pub(crate) fn print(self) -> Result<(), ResultsError> {
+        match self {
+            Outcome::Done(results) => print(results),
+            Outcome::Failed(reasons) => Err(ResultsError::Rejected { reasons }),
+        }
+    }
 }
 
 /// What stands where the text of a job is to stand.
@@ -108,13 +137,7 @@ pub(crate) fn reasons(path: &Path, file: File) -> Result<String, ResultsError> {
     }
 }
 
-/// Copies results to standard output, to a terminal what is printable of them: only digits are
-/// expected. A reader that has left has seen enough.
-///
-/// # Errors
-///
-/// They cannot be written.
-pub(crate) fn print(mut results: File) -> Result<(), ResultsError> {
+fn print(mut results: File) -> Result<(), ResultsError> {
     let is_shown = io::stdout().is_terminal();
     forgive(stdout().and_then(|mut stdout| copy(&mut results, &mut stdout, is_shown)))
 }

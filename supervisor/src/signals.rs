@@ -17,6 +17,8 @@ use signal_hook::consts::{
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
+use crate::start;
+
 /// What people and their terminals send to end a process.
 const ASKING: [c_int; 4] = [SIGTERM, SIGINT, SIGHUP, SIGQUIT];
 /// What else ends a process that does nothing about it, and does not come of a fault of its own. Those
@@ -34,6 +36,11 @@ const ENDING: [c_int; 9] = [
 ];
 /// Signals that ask to stop are only noted.
 const NOT_AT_ONCE: i32 = -1;
+
+/// The signals cannot be handled. Displays as one sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot install the signal handlers: {0}{advice}", advice = start::advice(.0))]
+pub(crate) struct SignalsError(#[from] io::Error);
 
 /// The signals that a command acts on: SIGCHLD, those that ask it to stop, and where it says so those
 /// that suspend it. Whatever would end a process by default asks to stop, so that it ends in good order.
@@ -53,10 +60,10 @@ pub(crate) struct Signals {
 /// What every process of ours does first: a limit on the size of files is an error of the call that meets
 /// it, no signal that it was started to block stays blocked, and if it `acts` on signals, none is lost
 /// from now on.
-pub(crate) fn begin(acts: bool) -> io::Result<Option<Signals>> {
+pub(crate) fn begin(acts: bool) -> Result<Option<Signals>, SignalsError> {
     ignore(Signal::SIGXFSZ)?;
     let signals = acts.then(Signals::install).transpose();
-    SigSet::empty().thread_set_mask()?;
+    SigSet::empty().thread_set_mask().map_err(io::Error::from)?;
     signals
 }
 
@@ -67,7 +74,7 @@ impl Signals {
     /// # Errors
     ///
     /// What the system calls say.
-    pub(crate) fn install() -> io::Result<Signals> {
+    pub(crate) fn install() -> Result<Signals, SignalsError> {
         let mut stop = Vec::from(ASKING);
         if getpid() != Pid::from_raw(1) {
             stop.extend(ENDING);
@@ -109,7 +116,7 @@ impl Signals {
     /// # Errors
     ///
     /// What the system calls say.
-    pub(crate) fn handle_stops(&mut self) -> io::Result<()> {
+    pub(crate) fn handle_stops(&mut self) -> Result<(), SignalsError> {
         ignore(Signal::SIGTTOU)?;
         if getpid() != Pid::from_raw(1) && !is_ignored(SIGTSTP)? {
             self.delivery.handle().add_signal(SIGTSTP)?;

@@ -4,15 +4,55 @@ use std::time::Duration;
 
 use humantime::format_duration;
 use ipc::control::WatchMode;
+use protocol::id::NodeId;
 use protocol::printable::{printable, printable_json};
 use protocol::status::JobStatus;
 use protocol::trace::WaitCause;
 
 use crate::cli::StatusArgs;
-use crate::control::{Answer, ClusterStatus, Request, client};
-use crate::failure::Failure;
+use crate::control::{ClusterStatus, client};
+use crate::failure::{CANNOT, Failure, Fatal, NO};
 use crate::results;
 use crate::run_dir;
+
+/// Why there is no status, or `--check` finds that all is not well. Displays as one sentence.
+#[derive(Debug, thiserror::Error)]
+enum StatusError {
+    /// It cannot be written as JSON.
+    #[error("cannot write the status as JSON: {0}")]
+    Encode(serde_json::Error),
+    /// In the middle of an election, or with every node stopped.
+    #[error(
+        "no node coordinates now; see bullpen status, and continue stopped nodes with: bullpen kill all --signal CONT"
+    )]
+    NoCoordinator,
+    /// Nodes live that their peers cannot reach.
+    #[error(
+        "no peer can reach these nodes, though they live, since their sockets are not in the run directory: {0}; \
+         the messages of bullpen up say why, and they come back by themselves when that is over"
+    )]
+    Unreachable(String),
+    /// The coordinator waits for the file system.
+    #[error(
+        "node {node} coordinates, and the file system of the jobs directory has not answered it for {seconds} s: \
+         jobs wait; see whether its disk, or what it is mounted from, is well"
+    )]
+    FilesHang {
+        /// The coordinator.
+        node: NodeId,
+        /// For how long.
+        seconds: u64,
+    },
+}
+
+impl Fatal for StatusError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            StatusError::Encode(_) => CANNOT,
+            _ => NO,
+        }
+    }
+}
 
 /// Prints the state of a cluster, as a table or as JSON.
 ///
@@ -22,30 +62,30 @@ use crate::run_dir;
 /// reached, or the file system does not answer the one that coordinates.
 pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
-    let status = match client::ask(&run_dir, &Request::Status)? {
-        Answer::Status(status) => status,
-        other => return Err(Failure::unexpected(&other)),
-    };
+    let status = client::status(&run_dir)?;
     let text = if args.json {
-        let mut line = serde_json::to_string(&status).map_err(Failure::Encode)?;
+        let mut line = serde_json::to_string(&status).map_err(StatusError::Encode)?;
         line.push('\n');
         printable_json(&line).into_owned()
     } else {
         page(&status)
     };
     results::say(&text)?;
-    if args.check { check(&status) } else { Ok(()) }
+    if args.check {
+        check(&status)?;
+    }
+    Ok(())
 }
 
-fn check(status: &ClusterStatus) -> Result<(), Failure> {
-    let id = status.coordinator.ok_or(Failure::NoCoordinator)?;
+fn check(status: &ClusterStatus) -> Result<(), StatusError> {
+    let id = status.coordinator.ok_or(StatusError::NoCoordinator)?;
     if let Some(nodes) = unreachable(status) {
-        return Err(Failure::Unreachable(nodes));
+        return Err(StatusError::Unreachable(nodes));
     }
     let mut nodes = status.nodes.iter();
     match nodes.find(|node| node.id == id && node.slow_file_ms > 0) {
         None => Ok(()),
-        Some(node) => Err(Failure::FilesHang {
+        Some(node) => Err(StatusError::FilesHang {
             node: id,
             seconds: node.slow_file_ms / 1_000,
         }),

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use protocol::config::MAX_MAX_N;
 
 use crate::cli::SubmitArgs;
-use crate::failure::{Failure, INTERRUPTED};
+use crate::failure::{CANNOT, Failure, Fatal, INTERRUPTED, NO, USAGE};
 use crate::operands;
-use crate::results::{self, Outcome};
+use crate::results;
 use crate::signals::Signals;
 use crate::stderr;
 use crate::submit::folder::JobsFolder;
@@ -95,16 +95,17 @@ impl SubmitError {
             error,
         }
     }
+}
 
-    /// 2 usage, 3 no job was handed in or its end is unknown, 130 interrupted.
-    pub(crate) fn exit_code(&self) -> u8 {
+impl Fatal for SubmitError {
+    fn exit_code(&self) -> u8 {
         match self {
-            SubmitError::Name { .. } => 2,
-            SubmitError::Removed { .. } => 1,
+            SubmitError::Name { .. } => USAGE,
+            SubmitError::Removed { .. } => NO,
             SubmitError::Drop { .. }
             | SubmitError::NoFreeName { .. }
             | SubmitError::InTheWay { .. }
-            | SubmitError::Lost { .. } => 3,
+            | SubmitError::Lost { .. } => CANNOT,
             SubmitError::Interrupted { .. } => INTERRUPTED,
         }
     }
@@ -134,10 +135,7 @@ pub(crate) fn run(args: &SubmitArgs, signals: Option<Signals>) -> Result<(), Fai
     stderr::say(&format!("submitted as {:?}", dropped.name));
     let outcome = follow::follow(&jobs, &dropped, &mut signals)?;
     signals.exit_at_once(INTERRUPTED);
-    match outcome {
-        Outcome::Done(file) => Ok(results::print(file)?),
-        Outcome::Failed(reasons) => Err(Failure::Rejected { reasons }),
-    }
+    Ok(outcome.print()?)
 }
 
 /// A name that says what the job is: `10`, `10-20-30`, `10-20-and-8-more`.

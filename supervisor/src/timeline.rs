@@ -16,7 +16,7 @@ use node::event_log::FILE_NAME;
 use protocol::printable::printable;
 
 use crate::cli::TimelineArgs;
-use crate::failure::Failure;
+use crate::failure::{CANNOT, Failure, Fatal, NO};
 use crate::results;
 use crate::run_dir;
 
@@ -57,12 +57,11 @@ pub(crate) enum TimelineError {
     },
 }
 
-impl TimelineError {
-    /// 1 the page cannot be written; 3 there is no log to be told.
-    pub(crate) fn exit_code(&self) -> u8 {
+impl Fatal for TimelineError {
+    fn exit_code(&self) -> u8 {
         match self {
-            TimelineError::Write { .. } => 1,
-            _ => 3,
+            TimelineError::Write { .. } => NO,
+            _ => CANNOT,
         }
     }
 }

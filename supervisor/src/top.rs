@@ -22,7 +22,7 @@ use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
 
 use crate::cli::TopArgs;
-use crate::failure::Failure;
+use crate::failure::{CANNOT, Failure};
 use crate::run_dir;
 use crate::signals::Signals;
 
@@ -37,7 +37,14 @@ pub(crate) fn run(args: &TopArgs, mut signals: Signals) -> Result<(), Failure> {
     run_dir::visit(&run_dir)?;
     let is_dumb = std::env::var_os("TERM").as_deref() == Some(OsStr::new("dumb"));
     if io::stdout().is_terminal() && !is_dumb && screen::has_size() {
-        screen::run(&run_dir, signals).map_err(Failure::Terminal)
+        screen::run(&run_dir, signals).map_err(|error| {
+            Failure::new(
+                CANNOT,
+                format!(
+                    "cannot use the terminal: {error}; where there is none, try: bullpen top | cat"
+                ),
+            )
+        })
     } else {
         signals.end_at_once(0);
         Ok(plain::run(&run_dir)?)

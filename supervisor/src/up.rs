@@ -24,7 +24,7 @@ use crate::supervise::{Supervisor, Turn};
 ///
 /// Why it cannot start, or cannot go on.
 pub(crate) fn run(args: &UpArgs, mut signals: Signals) -> Result<(), Failure> {
-    signals.handle_stops().map_err(Failure::Signals)?;
+    signals.handle_stops()?;
     let mut config = args.cluster.config(true)?;
     start::check(config.nodes)?;
     memory::limit(&mut config, args.cluster.asked_max_n())?;

@@ -24,7 +24,7 @@ use self::told::Told;
 use crate::cli::VerdictArgs;
 use crate::control::client::{self, ControlError};
 use crate::control::{Answer, Request};
-use crate::failure::Failure;
+use crate::failure::{CANNOT_TELL, Failure, Fatal, NO};
 use crate::results;
 use crate::run_dir;
 
@@ -64,12 +64,11 @@ pub(crate) enum VerdictError {
     Unsound(String),
 }
 
-impl VerdictError {
-    /// 1 something is wrong, 4 it cannot tell.
-    pub(crate) fn exit_code(&self) -> u8 {
+impl Fatal for VerdictError {
+    fn exit_code(&self) -> u8 {
         match self {
-            VerdictError::Unsound(_) => 1,
-            _ => 4,
+            VerdictError::Unsound(_) => NO,
+            _ => CANNOT_TELL,
         }
     }
 }

@@ -17,7 +17,7 @@ use nix::unistd::{Pid, getppid};
 use node::inherited;
 
 use self::folder::Watched;
-use crate::failure::Failure;
+use crate::failure::{CANNOT, Failure};
 
 /// The name of its process.
 const NAME: &std::ffi::CStr = c"bullpen-watch";
@@ -62,8 +62,13 @@ pub(crate) fn run(args: &WatchArgs) -> Result<(), Failure> {
     }
     let link = inherited::take(args.control_fd).and_then(|fd| WatchEnd::from_fd(fd).ok());
     let link = link.filter(|_| getppid() == Pid::from_raw(args.supervisor));
-    watch(args, &link.ok_or(Failure::ByHand)?);
+    watch(args, &link.ok_or_else(by_hand)?);
     Ok(())
+}
+
+fn by_hand() -> Failure {
+    let sentence = "what watches the jobs directory is started by `bullpen up`, not by hand";
+    Failure::new(CANNOT, sentence)
 }
 
 /// Hints when something happens, and by the clock where events cannot be relied on.

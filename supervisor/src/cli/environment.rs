@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser};
 
 use super::{Cli, Command, NODE, Part, WATCH};
+use crate::failure::{Fatal, USAGE};
 
 /// The settings of a command that come from the environment.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,12 @@ struct Variable {
 pub(crate) struct VariableError {
     variable: Variable,
     why: String,
+}
+
+impl Fatal for VariableError {
+    fn exit_code(&self) -> u8 {
+        USAGE
+    }
 }
 
 /// Why there is no command.

@@ -13,7 +13,8 @@ use nix::sys::socket::{
 use nix::sys::time::TimeVal;
 use nix::unistd::Uid;
 
-use super::{Answer, Request, SOCKET};
+use super::{Answer, ClusterStatus, Request, SOCKET};
+use crate::failure::Fatal;
 use crate::run_dir::{self, RunDirError, Visited};
 
 /// How long a supervisor may take for each step of an answer.
@@ -82,6 +83,9 @@ pub(crate) enum ControlError {
         /// What the system says.
         error: io::Error,
     },
+    /// An answer that fits no question.
+    #[error("the supervisor gave an answer that does not fit: {0}; is it of another version?")]
+    Unexpected(String),
     /// It is of another version.
     #[error(
         "the bullpen of the run directory {} is of another version than this command, which it does not \
@@ -94,6 +98,30 @@ pub(crate) enum ControlError {
         /// What is not understood.
         reason: String,
     },
+}
+
+impl ControlError {
+    /// A supervisor's answer to another question than the one that was asked.
+    pub(crate) fn unexpected(answer: &Answer) -> ControlError {
+        ControlError::Unexpected(match answer {
+            Answer::Nothing(sentence) | Answer::Refused(sentence) => sentence.clone(),
+            other => format!("{other:?}"),
+        })
+    }
+}
+
+impl Fatal for ControlError {}
+
+/// Asks the supervisor of a run directory how its cluster is.
+///
+/// # Errors
+///
+/// As [`ask`].
+pub(crate) fn status(run_dir: &Path) -> Result<ClusterStatus, ControlError> {
+    match ask(run_dir, &Request::Status)? {
+        Answer::Status(status) => Ok(status),
+        other => Err(ControlError::unexpected(&other)),
+    }
 }
 
 /// Asks the supervisor of a run directory; root asks as the owner of it. Never returns [`Answer::Refused`].

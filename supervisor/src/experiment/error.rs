@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::failure::INTERRUPTED;
+use crate::failure::{CANNOT, CANNOT_TELL, Fatal, INTERRUPTED, NO, USAGE};
 use crate::supervise::LEFT;
 
 /// Why an experiment gives no good news. Displays as one sentence.
@@ -92,18 +92,18 @@ impl ExperimentError {
             error,
         }
     }
+}
 
-    /// 1 something is wrong, 2 usage, 3 it could not be made, 4 it cannot tell, 5 processes of it are left,
-    /// 130 interrupted.
-    pub(crate) fn exit_code(&self) -> u8 {
+impl Fatal for ExperimentError {
+    fn exit_code(&self) -> u8 {
         match self {
-            ExperimentError::Unsound { .. } => 1,
-            ExperimentError::TooLarge { .. } => 2,
+            ExperimentError::Unsound { .. } => NO,
+            ExperimentError::TooLarge { .. } => USAGE,
             ExperimentError::Start(_)
             | ExperimentError::System { .. }
-            | ExperimentError::Report { .. } => 3,
+            | ExperimentError::Report { .. } => CANNOT,
             ExperimentError::Left(_) => LEFT,
-            ExperimentError::CannotTell { .. } => 4,
+            ExperimentError::CannotTell { .. } => CANNOT_TELL,
             ExperimentError::Interrupted { .. } => INTERRUPTED,
         }
     }

@@ -204,6 +204,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::failure::{Fatal, USAGE};
 
     const FOLDERS: [&str; 3] = ["running", "done", "failed"];
 
@@ -228,7 +229,7 @@ mod tests {
         assert_eq!(check_name("ten.job").unwrap(), "ten");
         for name in ["", ".job", ".hidden", "..", "a/b", "a\nb", &"x".repeat(201)] {
             let error = check_name(name).unwrap_err();
-            assert_eq!(error.exit_code(), 2, "{error}");
+            assert_eq!(error.exit_code(), USAGE, "{error}");
         }
     }
 

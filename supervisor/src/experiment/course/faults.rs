@@ -7,9 +7,9 @@ use protocol::id::NodeId;
 use super::waits::{LOOK_EVERY, Stop};
 use super::{AGREE_WITHIN, Course, THERE_WITHIN};
 use crate::cli::experiment::TargetArg;
-use crate::control::{Answer, Request, Signalled, Target, client};
+use crate::control::client::{self, ControlError};
+use crate::control::{Answer, Request, Signalled, Target};
 use crate::experiment::draws::Draw;
-use crate::failure::Failure;
 
 impl Course<'_> {
     /// Sends a signal to whom it is meant for; a stop is followed by its end. False if there is
@@ -93,7 +93,7 @@ impl Course<'_> {
         match client::ask(self.cluster.run_dir(), &request) {
             Ok(Answer::Signalled(reached)) => Ok(Some(reached)),
             Ok(Answer::Nothing(_)) => Ok(None),
-            Ok(other) => Err(Failure::unexpected(&other).into()),
+            Ok(other) => Err(ControlError::unexpected(&other).into()),
             Err(error) => {
                 // It may have ended just now, which says more.
                 self.look()?;
