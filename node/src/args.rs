@@ -1,8 +1,10 @@
 //! What a node process is told on its command line.
 
+use std::fmt;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use protocol::config::Config;
 use serde::de::DeserializeOwned;
 
@@ -51,13 +53,21 @@ pub struct NodeArgs {
 }
 
 /// How messages on standard error look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// A line for people.
     #[default]
     Text,
     /// A JSON object a line.
     Json,
+}
+
+/// As it stands on a command line.
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value().unwrap_or_default();
+        f.write_str(value.get_name())
+    }
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {

@@ -13,11 +13,13 @@ use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipc::control::WatchMode;
 use nix::sys::signal::Signal;
 use node::args::NodeArgs;
 
 use crate::control::Target;
 use crate::kill::{parse_signal, parse_target};
+use crate::launch::{NODE, WATCH};
 use crate::rotation::KEPT;
 use crate::watch::WatchArgs;
 
@@ -27,11 +29,6 @@ pub(crate) use crate::cli::experiment::ExperimentArgs;
 pub(crate) use crate::cli::metrics::MetricsArgs;
 pub(crate) use crate::cli::top::TopArgs;
 pub(crate) use crate::cli::verdict::VerdictArgs;
-
-/// The command that makes this executable a node.
-pub(crate) const NODE: &str = "node";
-/// The command that makes it what watches the jobs directory.
-pub(crate) const WATCH: &str = "watch";
 
 /// Factorials by a cluster of processes that survives the death of any of them.
 ///
@@ -253,6 +250,15 @@ pub(crate) enum WatchArg {
     Events,
     /// By looking from time to time.
     Poll,
+}
+
+impl From<WatchArg> for WatchMode {
+    fn from(arg: WatchArg) -> WatchMode {
+        match arg {
+            WatchArg::Events => WatchMode::Notify,
+            WatchArg::Poll => WatchMode::Poll,
+        }
+    }
 }
 
 /// The arguments of `compute`.

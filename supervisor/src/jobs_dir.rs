@@ -234,6 +234,15 @@ pub(crate) fn is_served(path: &Path) -> bool {
     }
 }
 
+/// What else is a job, as the end of a sentence.
+pub(crate) fn or_match(accept: &[String]) -> String {
+    if accept.is_empty() {
+        String::new()
+    } else {
+        format!(" or match {}", accept.join(" or "))
+    }
+}
+
 /// What a person can do about a folder that this user cannot write to.
 fn how_to_mend(jobs: &Path, path: &Path, error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::ReadOnlyFilesystem {

@@ -12,8 +12,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::ptr;
 
-use clap::ValueEnum;
-use ipc::control::{SupervisorEnd, WatchedEnd};
+use ipc::control::{SupervisorEnd, WatchMode, WatchedEnd};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::{ForkResult, Pid};
 use node::args::LogFormat;
@@ -21,10 +20,12 @@ use node::faults::FaultConfig;
 use protocol::config::Config;
 use protocol::id::{Incarnation, NodeId, Term};
 
-use crate::cli::{self, WatchArg};
-
 /// This executable, even if its file was replaced or removed meanwhile.
 pub(crate) const SELF: &str = "/proc/self/exe";
+/// The command that makes this executable a node.
+pub(crate) const NODE: &str = "node";
+/// The command that makes it what watches the jobs directory.
+pub(crate) const WATCH: &str = "watch";
 /// The name in front of the arguments, as `ps` shows them.
 const NAME: &str = "bullpen";
 /// Exit code of a child that could not execute it, as of shells for what they cannot execute.
@@ -46,7 +47,7 @@ pub(crate) struct Launch {
     /// Never a node: the kernel takes some 15 ms to dismantle the last reference to an inotify instance,
     /// before it closes the other files of a dead process, and so long its peers would not learn of the
     /// death.
-    pub(crate) watch: Option<WatchArg>,
+    pub(crate) watch: Option<WatchMode>,
     /// How the nodes' messages on standard error look.
     pub(crate) log_format: LogFormat,
     /// The faults that nodes inject into themselves, and those of them that have fired.
@@ -91,10 +92,10 @@ impl Launch {
     /// # Errors
     ///
     /// As [`start`].
-    pub(crate) fn spawn_watch(&self, how: WatchArg) -> io::Result<(Pid, WatchedEnd)> {
+    pub(crate) fn spawn_watch(&self, how: WatchMode) -> io::Result<(Pid, WatchedEnd)> {
         let (link, control) = ipc::control::pair()?;
         let mut arguments = vec![
-            cli::WATCH.into(),
+            WATCH.into(),
             "--control-fd".into(),
             control.as_raw_fd().to_string().into(),
             "--supervisor".into(),
@@ -104,7 +105,7 @@ impl Launch {
         ];
         let accept = self.config.accept.iter();
         arguments.extend(accept.map(|pattern| format!("--accept={pattern}").into()));
-        if how == WatchArg::Poll {
+        if how == WatchMode::Poll {
             arguments.push("--poll".into());
         }
         arguments.extend(not_dumpable()?);
@@ -129,9 +130,8 @@ impl Launch {
         control: &OwnedFd,
     ) -> io::Result<Vec<OsString>> {
         let config = serde_json::to_string(&self.config)?;
-        let format = self.log_format.to_possible_value().unwrap_or_default();
         let mut arguments: Vec<OsString> = vec![
-            cli::NODE.into(),
+            NODE.into(),
             "--id".into(),
             id.to_string().into(),
             "--incarnation".into(),
@@ -147,7 +147,7 @@ impl Launch {
             "--jobs".into(),
             self.jobs.clone().into(),
             "--log-format".into(),
-            format.get_name().into(),
+            self.log_format.to_string().into(),
             "--config".into(),
             config.into(),
         ];

@@ -78,7 +78,7 @@ fn main() -> ExitCode {
     let command = std::env::args_os().nth(1).unwrap_or_default();
     // Before all else: what comes earlier is lost where this is process 1.
     let begun = signals::begin(acts_on_signals(&command));
-    if command != cli::NODE {
+    if command != launch::NODE {
         name_process();
     }
     stderr::own();

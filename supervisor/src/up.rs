@@ -50,7 +50,7 @@ pub(crate) fn run(args: &UpArgs, mut signals: Signals) -> Result<(), Failure> {
          delay {}, heartbeat {}, suspected after {}",
         config.nodes,
         jobs.path().display(),
-        or_match(&config.accept),
+        jobs_dir::or_match(&config.accept),
         args.max_text,
         run_dir.path().display(),
         format_duration(config.delay),
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &UpArgs, mut signals: Signals) -> Result<(), Failure> {
         config,
         run_dir: run_dir.path().to_owned(),
         jobs: jobs.path().to_owned(),
-        watch: Some(args.watch),
+        watch: Some(args.watch.into()),
         log_format: args.cluster.log_format,
         faults,
     };
@@ -70,15 +70,6 @@ pub(crate) fn run(args: &UpArgs, mut signals: Signals) -> Result<(), Failure> {
     while supervisor.turn(None)? == Turn::Running {}
     tracing::info!("stopped");
     Ok(())
-}
-
-/// What else is a job, as the end of a sentence.
-pub(crate) fn or_match(accept: &[String]) -> String {
-    if accept.is_empty() {
-        String::new()
-    } else {
-        format!(" or match {}", accept.join(" or "))
-    }
 }
 
 /// Makes root the owner of the jobs directory, to whom results belong then, and gives that user the

@@ -9,8 +9,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser};
 
-use super::{Cli, Command, NODE, Part, WATCH};
+use super::{Cli, Command, Part};
 use crate::failure::{Fatal, USAGE};
+use crate::launch::{NODE, WATCH};
 
 /// The settings of a command that come from the environment.
 #[derive(Clone, Debug, Default)]

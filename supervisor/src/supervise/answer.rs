@@ -14,8 +14,8 @@ use crate::control::{
     Answer, ClusterStatus, NodeState, NodeStatus, Request, Role, Signalled, Target,
 };
 use crate::events::ProcessEvent;
+use crate::jobs_dir::or_match;
 use crate::slot::{Life, Slot};
-use crate::up::or_match;
 
 impl Supervisor<'_> {
     /// The open jobs, as the latest coordinator has reported them; none while there is none.

@@ -10,7 +10,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::{Supervisor, when};
-use crate::cli::WatchArg;
 use crate::launch::Launch;
 use crate::reap::{Change, Ending};
 use crate::restart::Backoff;
@@ -23,7 +22,7 @@ const DEATH: Duration = Duration::from_secs(1);
 /// Who watches the jobs directory, and what of it the coordinator is to be told.
 #[derive(Debug)]
 pub(super) struct Watch {
-    how: Option<WatchArg>,
+    how: Option<WatchMode>,
     process: Option<Process>,
     /// When it is to be started; none while it lives, and if nobody is to watch.
     due: Option<Instant>,
@@ -47,7 +46,7 @@ struct Process {
 
 impl Watch {
     /// What is started by the first turn.
-    pub(super) fn new(how: Option<WatchArg>, now: Instant) -> Watch {
+    pub(super) fn new(how: Option<WatchMode>, now: Instant) -> Watch {
         Watch {
             how,
             process: None,
