@@ -17,11 +17,11 @@ use ipc::control::WatchMode;
 use nix::sys::signal::Signal;
 use node::args::NodeArgs;
 
+use crate::bullpen_watch::WatchArgs;
 use crate::control::Target;
 use crate::kill::{parse_signal, parse_target};
 use crate::launch::{NODE, WATCH};
 use crate::rotation::KEPT;
-use crate::watch::WatchArgs;
 
 pub(crate) use crate::cli::cluster::ClusterArgs;
 pub(crate) use crate::cli::completions::CompletionsArgs;

@@ -4,7 +4,6 @@
 //! `RUN_DIR/control.sock` takes one request, a line of JSON, gives one answer, a line of JSON,
 //! and closes. The supervisor answers from what the nodes have reported; it waits for nobody.
 
-pub(crate) mod client;
 pub(crate) mod server;
 
 use std::fmt;

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use protocol::id::NodeId;
 
 use crate::cli::KillArgs;
-use crate::control::client::{self, ControlError};
+use crate::client::{self, ControlError};
 use crate::control::{Answer, Request, Target};
 use crate::failure::{Failure, NO};
 use crate::results;

@@ -20,10 +20,14 @@
 
 mod bars;
 mod bound;
+mod bullpen_watch;
+mod casualties;
 mod cli;
+mod client;
 mod completions;
 mod compute;
 mod control;
+mod control_groups;
 mod events;
 mod experiment;
 mod failure;
@@ -38,6 +42,7 @@ mod owner;
 mod private_folder;
 mod progress;
 mod reap;
+mod record;
 mod restart;
 mod results;
 mod rotation;
@@ -53,7 +58,9 @@ mod timeline;
 mod top;
 mod up;
 mod verdict;
+mod visit;
 mod watch;
+mod watchdog;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -147,7 +154,7 @@ fn run(command: Command, variables: &Variables, signals: Option<Signals>) -> Exi
         Command::Metrics(args) => {
             report(signals().and_then(|signals| metrics::run(&args, signals)))
         }
-        Command::Part(Part::Watch(args)) => report(watch::run(&args)),
+        Command::Part(Part::Watch(args)) => report(bullpen_watch::run(&args)),
         Command::Part(Part::Node(args)) => {
             // Where results are not logged, a person waits for them and wants no chatter.
             let level = if args.config.log_results {

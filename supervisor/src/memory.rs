@@ -8,9 +8,6 @@
 //! same time, and the page cache want their share. With that, six jobs at once, each of the largest N
 //! that 256, 512 or 1024 MiB allow, end without a kill for want of memory.
 
-mod groups;
-mod kills;
-
 use std::fmt;
 use std::path::Path;
 
@@ -19,10 +16,8 @@ use std::collections::BTreeSet;
 use protocol::config::{Config, MAX_MAX_N};
 use protocol::plan::most_digits;
 
+use crate::control_groups::{own_groups, read};
 use crate::failure::Fatal;
-
-use self::groups::{own_groups, read};
-pub(crate) use self::kills::MemoryKills;
 
 /// Largest N where memory allows it and nothing else was asked for.
 const DEFAULT_MAX_N: u32 = 10_000_000;

@@ -16,12 +16,14 @@ use std::path::{Path, PathBuf};
 use laboratory::tail::{Found, Tail};
 
 use crate::cli::MetricsArgs;
-use crate::control::{ClusterStatus, client};
+use crate::client;
+use crate::control::ClusterStatus;
 use crate::failure::{Failure, Fatal, INTERRUPTED};
 use crate::metrics::families::Families;
 use crate::results;
 use crate::run_dir;
 use crate::signals::Signals;
+use crate::visit;
 
 /// Why metrics cannot be had. Displays as one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +66,7 @@ pub(crate) fn run(args: &MetricsArgs, mut signals: Signals) -> Result<(), Failur
         INTERRUPTED
     });
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
-    run_dir::visit(&run_dir)?;
+    visit::visit(&run_dir)?;
     if let Some(address) = args.listen {
         match serve::run(address, Collector::new(&run_dir)?)? {}
     }
@@ -103,7 +105,7 @@ impl Collector {
     /// In this order, so that the state is never older than the counters: no process is shown as
     /// coordinator whose end is counted.
     fn collect(&mut self) -> Result<Result<ClusterStatus, Failure>, MetricsError> {
-        match run_dir::visit(&self.run_dir) {
+        match visit::visit(&self.run_dir) {
             Ok(Some(visited)) => visited.act_as_owner(),
             Ok(None) => {}
             Err(error) => return Ok(Err(error.into())),

@@ -39,6 +39,15 @@ impl Backoff {
     }
 }
 
+/// When, as the end of a sentence.
+pub(crate) fn when(wait: Duration) -> String {
+    if wait.is_zero() {
+        "at once".to_owned()
+    } else {
+        format!("in {} ms", wait.as_millis())
+    }
+}
+
 /// After so long without a crash, the next is a first one again. The protocol has lost offices forgotten
 /// after the same time.
 const CRASHES_FORGOTTEN: Duration = Duration::from_secs(120);

@@ -1,9 +1,9 @@
 //! The run directory: sockets and the event log of one cluster, private to its user.
 
-mod handover;
-mod visit;
+mod error;
+pub(crate) mod handover;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -16,14 +16,12 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 use nix::unistd::{AccessFlags, Uid, UnlinkatFlags, eaccess, geteuid, unlinkat};
-use node::user_namespace;
 use protocol::config::MAX_NODES;
 
 use crate::control::SOCKET;
 use crate::rotation::Rotation;
-pub(crate) use crate::run_dir::handover::make_for;
 
-pub(crate) use self::visit::{Visited, visit};
+pub(crate) use self::error::RunDirError;
 
 /// Longest path of a Unix socket, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
@@ -38,103 +36,6 @@ pub(crate) struct RunDir {
     path: PathBuf,
     /// Holds the lock while it is open, and is what is meant, wherever the path leads by now.
     directory: File,
-}
-
-/// Why a run directory cannot be used. Displays as one sentence that says what to do.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RunDirError {
-    /// It cannot be made or read, or what an earlier run left there cannot be removed.
-    #[error(
-        "cannot use the run directory {}: {error}; choose another with --run-dir{}",
-        path.display(), in_read_only_container(error)
-    )]
-    Io {
-        /// The run directory, or what is in it.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// Another user owns it.
-    #[error(
-        "the run directory {} belongs to {}, and this is {}; choose another with --run-dir",
-        path.display(), user_namespace::words(*owner), user_namespace::words(geteuid())
-    )]
-    Foreign {
-        /// The run directory.
-        path: PathBuf,
-        /// Its owner.
-        owner: Uid,
-    },
-    /// Others could put their sockets there.
-    #[error(
-        "others may write to the run directory {0}; make it private with: chmod 700 {0}, or choose another with --run-dir",
-        path.display()
-    )]
-    Writable {
-        /// The run directory.
-        path: PathBuf,
-    },
-    /// Something else has its name.
-    #[error(
-        "{} is {what} and no run directory; name the directory itself, or another, with --run-dir",
-        path.display()
-    )]
-    NoFolder {
-        /// What was named as the run directory.
-        path: PathBuf,
-        /// What it is.
-        what: &'static str,
-    },
-    /// It is root's and holds something else, so it is not given to another user.
-    #[error(
-        "the run directory {} holds {}, which is none of bullpen's; choose another with --run-dir",
-        path.display(), name.display()
-    )]
-    Strange {
-        /// The run directory.
-        path: PathBuf,
-        /// What it holds.
-        name: OsString,
-    },
-    /// Another supervisor has it.
-    #[error(
-        "another bullpen runs with the run directory {}; stop it, or choose another directory with --run-dir",
-        path.display()
-    )]
-    InUse {
-        /// The run directory.
-        path: PathBuf,
-    },
-    /// The sockets' paths would be over the limit of the system.
-    #[error(
-        "the path of the run directory {} is too long for sockets by {excess} bytes; choose a shorter one with \
-         --run-dir",
-        path.display()
-    )]
-    TooLong {
-        /// The run directory.
-        path: PathBuf,
-        /// Bytes over the limit.
-        excess: usize,
-    },
-}
-
-impl RunDirError {
-    /// What the system says, if it refuses the directory.
-    pub(crate) fn source_io(&self) -> Option<&io::Error> {
-        match self {
-            RunDirError::Io { error, .. } => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// A read-only root is the usual way to harden a container, and needs one thing more.
-fn in_read_only_container(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::ReadOnlyFilesystem => ", or give the container a --tmpfs /run",
-        _ => "",
-    }
 }
 
 impl RunDir {
@@ -285,7 +186,7 @@ fn open_folder(path: &Path) -> io::Result<File> {
 }
 
 /// Without a slash or `/.` at the end, which would have a link followed.
-fn without_end(path: &Path) -> PathBuf {
+pub(crate) fn without_end(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
@@ -302,7 +203,7 @@ fn check_length(path: &Path) -> Result<(), RunDirError> {
     Ok(())
 }
 
-fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> {
+pub(crate) fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> {
     let owner = Uid::from_raw(metadata.uid());
     if owner == geteuid() {
         return Ok(());
@@ -311,7 +212,7 @@ fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> 
     Err(RunDirError::Foreign { path, owner })
 }
 
-fn check_private(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> {
+pub(crate) fn check_private(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> {
     if metadata.mode() & OTHERS_MAY_WRITE == 0 {
         return Ok(());
     }
@@ -340,100 +241,4 @@ pub(crate) fn is_missing(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-    use std::os::unix::net::UnixListener;
-
-    use super::*;
-
-    #[test]
-    fn what_an_earlier_run_left_is_cleared_and_the_rest_is_kept() {
-        let parent = tempfile::tempdir().unwrap();
-        let path = parent.path().join("run");
-        fs::create_dir(&path).unwrap();
-        for name in ["node-3.sock", "node-5.new", "control.new"] {
-            drop(UnixListener::bind(path.join(name)).unwrap());
-        }
-        fs::write(path.join("node-4.sock"), "no socket").unwrap();
-        fs::write(path.join("events.jsonl"), "old\n").unwrap();
-
-        let _run_dir = RunDir::open(&path, Rotation::NEVER).unwrap();
-        for name in ["node-3.sock", "node-5.new", "control.new"] {
-            assert!(!path.join(name).exists());
-        }
-        assert!(path.join("node-4.sock").exists());
-        assert!(!path.join("events.jsonl").exists());
-        assert_eq!(
-            fs::read_to_string(path.join("events.jsonl.1")).unwrap(),
-            "old\n"
-        );
-    }
-
-    #[test]
-    fn it_is_private_and_taken_once() {
-        let parent = tempfile::tempdir().unwrap();
-        let path = parent.path().join("run");
-        let run_dir = RunDir::open(&path, Rotation::NEVER).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
-        let error = RunDir::open(&path, Rotation::NEVER).unwrap_err();
-        assert!(matches!(error, RunDirError::InUse { .. }), "{error}");
-
-        drop(run_dir);
-        RunDir::open(&path, Rotation::NEVER).unwrap();
-    }
-
-    #[test]
-    fn one_that_was_moved_is_not_mistaken_for_what_stands_there_now() {
-        let parent = tempfile::tempdir().unwrap();
-        let (path, moved) = (parent.path().join("run"), parent.path().join("moved"));
-        let run_dir = RunDir::open(&path, Rotation::NEVER).unwrap();
-        assert!(run_dir.is_in_place().unwrap());
-        fs::rename(&path, &moved).unwrap();
-        assert!(!run_dir.is_in_place().unwrap());
-        let _other = RunDir::open(&path, Rotation::NEVER).unwrap();
-        assert!(!run_dir.is_in_place().unwrap());
-
-        for folder in [&path, &moved] {
-            drop(UnixListener::bind(folder.join("node-3.sock")).unwrap());
-        }
-        drop(run_dir);
-        assert!(path.join("node-3.sock").exists());
-        assert!(!moved.join("node-3.sock").exists());
-    }
-
-    #[test]
-    fn its_rights_are_given_back() {
-        let parent = tempfile::tempdir().unwrap();
-        let path = parent.path().join("run");
-        let run_dir = RunDir::open(&path, Rotation::NEVER).unwrap();
-        assert!(!run_dir.restore_rights().unwrap());
-        for mode in [0o000, 0o500, 0o777] {
-            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            assert!(run_dir.restore_rights().unwrap());
-            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
-        }
-    }
-
-    #[test]
-    fn symbolic_links_and_open_folders_are_refused() {
-        let parent = tempfile::tempdir().unwrap();
-        let (path, link) = (parent.path().join("run"), parent.path().join("link"));
-        fs::create_dir(&path).unwrap();
-        symlink(&path, &link).unwrap();
-        RunDir::open(&link, Rotation::NEVER).unwrap_err();
-
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o770)).unwrap();
-        let error = RunDir::open(&path, Rotation::NEVER).unwrap_err();
-        assert!(matches!(error, RunDirError::Writable { .. }), "{error}");
-    }
-
-    #[test]
-    fn a_path_too_long_for_sockets_is_refused() {
-        let error =
-            RunDir::open(&PathBuf::from("/").join("x".repeat(95)), Rotation::NEVER).unwrap_err();
-        assert!(
-            matches!(error, RunDirError::TooLong { excess: 2, .. }),
-            "{error}"
-        );
-    }
-}
+mod tests;

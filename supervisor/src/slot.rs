@@ -17,7 +17,7 @@ use crate::bound::Bound;
 use crate::launch::Spawned;
 use crate::reap::Ending;
 use crate::restart::{Backoff, Crashes};
-use crate::supervise::watchdog::Watchdog;
+use crate::watchdog::Watchdog;
 
 /// Most reports taken from one node in a row, so that none keeps the loop from the others.
 const REPORTS_A_TURN: usize = 64;

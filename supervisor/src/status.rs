@@ -10,7 +10,8 @@ use protocol::status::JobStatus;
 use protocol::trace::WaitCause;
 
 use crate::cli::StatusArgs;
-use crate::control::{ClusterStatus, client};
+use crate::client;
+use crate::control::ClusterStatus;
 use crate::failure::{CANNOT, Failure, Fatal, NO};
 use crate::results;
 use crate::run_dir;

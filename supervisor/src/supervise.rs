@@ -9,17 +9,14 @@
 //! Every step brings the nodes to what the state says and may be repeated at will; none waits.
 
 mod answer;
-mod casualties;
 mod error;
 mod fates;
 mod hearing;
-mod record;
+mod recording;
 mod shutdown;
 mod suspend;
 mod telling;
 mod upkeep;
-mod watch;
-pub(crate) mod watchdog;
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -27,31 +24,28 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
-use node::event_log::Header;
 use protocol::id::{Epoch, Incarnation, NodeId};
-
-use crate::control::server::Server;
 use protocol::status::Ignored;
 
-use crate::events::{ProcessEvent, RunEvent};
+use crate::casualties::Casualties;
+use crate::control::server::Server;
+use crate::events::RunEvent;
 use crate::launch::Launch;
+use crate::record::Record;
 use crate::rotation::Rotation;
 use crate::run_dir::RunDir;
 use crate::signals::Signals;
 use crate::slot::{Life, Slot};
-use crate::supervise::casualties::Casualties;
-use crate::supervise::record::Record;
-use crate::supervise::shutdown::Phase;
-use crate::supervise::upkeep::Upkeep;
-use crate::supervise::watch::Watch;
+use crate::watch::Watch;
 
 pub(crate) use crate::supervise::error::{LEFT, SuperviseError};
-pub(crate) use crate::supervise::shutdown::DEATH;
 
 /// The cluster starts without the nodes that have not bound their sockets by then.
 const START_AFTER: Duration = Duration::from_secs(1);
-/// A cluster whose every node ended that often, before any could be reached, cannot start.
-const START_ATTEMPTS: u32 = 3;
+
+/// What is killed is gone within this, unless the system holds it: in a frozen group, or in a call to a
+/// mount that does not answer. Then it is left.
+pub(crate) const DEATH: Duration = Duration::from_secs(2);
 
 /// Supervises one process per static ID. Dropping it kills and reaps those that are left.
 #[derive(Debug)]
@@ -206,7 +200,7 @@ impl<'a> Supervisor<'a> {
             Phase::Stopping { kill_at } => (&[][..], Some(kill_at)),
             Phase::Killed { leave_at } => (&[][..], Some(leave_at)),
         };
-        let upkeep = (!self.is_stopping()).then(|| self.upkeep.look_at());
+        let upkeep = (!self.is_stopping()).then(|| self.upkeep.look_at);
         let looks = self.lives().map(|life| life.watchdog.next_look());
         restarts
             .iter()
@@ -221,20 +215,44 @@ impl<'a> Supervisor<'a> {
     fn lives(&self) -> impl Iterator<Item = &Life> {
         self.slots.iter().filter_map(|slot| slot.life.as_ref())
     }
+}
 
-    fn record(&mut self, index: usize, pid: Pid, event: &ProcessEvent) {
-        let header = self.header(index, pid);
-        self.record.write(&header, event);
-    }
+/// What the looks at the run directory remember.
+#[derive(Debug)]
+struct Upkeep {
+    look_at: Instant,
+    /// It was gone again when it was opened: somebody may be removing it. The second time is one too many.
+    lost_again: bool,
+    /// What cannot be mended, as it was told.
+    told: Option<String>,
+    /// It was told that nodes cannot be reached.
+    told_lost: bool,
+}
 
-    fn header(&self, index: usize, pid: Pid) -> Header {
-        let slot = &self.slots[index];
-        Header {
-            node: slot.id,
-            incarnation: slot.incarnation,
-            pid: pid.as_raw(),
-            term: self.highest.term,
-            role: None,
+/// How far the end of the cluster has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nobody has asked for it.
+    Running,
+    /// The nodes were asked to end.
+    Stopping {
+        /// When those that are left are killed.
+        kill_at: Instant,
+    },
+    /// The nodes were killed.
+    Killed {
+        /// When those that are left then are left for good.
+        leave_at: Instant,
+    },
+}
+
+impl Upkeep {
+    fn new(now: Instant) -> Upkeep {
+        Upkeep {
+            look_at: now,
+            lost_again: false,
+            told: None,
+            told_lost: false,
         }
     }
 }
@@ -248,12 +266,4 @@ fn adopt_orphans() -> Result<(), SuperviseError> {
         call: "prctl",
         error: error.into(),
     })
-}
-
-fn when(wait: Duration) -> String {
-    if wait.is_zero() {
-        "at once".to_owned()
-    } else {
-        format!("in {} ms", wait.as_millis())
-    }
 }

@@ -19,6 +19,7 @@ use crate::cli::TimelineArgs;
 use crate::failure::{CANNOT, Failure, Fatal, NO};
 use crate::results;
 use crate::run_dir;
+use crate::visit;
 
 /// Why there is nothing to tell, or no place to tell it in. Displays as one sentence that says what
 /// to do.
@@ -94,7 +95,7 @@ fn read(run_dir: &Path) -> Result<Log, Failure> {
         path: path.clone(),
         error,
     };
-    let parts = match run_dir::visit(run_dir)? {
+    let parts = match visit::visit(run_dir)? {
         Some(visited) => visited.open_log().map_err(failed)?,
         None => Vec::new(),
     };

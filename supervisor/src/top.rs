@@ -25,6 +25,7 @@ use crate::cli::TopArgs;
 use crate::failure::{CANNOT, Failure};
 use crate::run_dir;
 use crate::signals::Signals;
+use crate::visit;
 
 /// Shows the cluster until the user leaves: on a terminal a page that is drawn again and again,
 /// elsewhere, and on a terminal without a size, a line for each change.
@@ -34,7 +35,7 @@ use crate::signals::Signals;
 /// The run directory is not to be believed, the terminal cannot be used, or standard output takes nothing.
 pub(crate) fn run(args: &TopArgs, mut signals: Signals) -> Result<(), Failure> {
     let run_dir = run_dir::chosen(args.run_dir.as_deref());
-    run_dir::visit(&run_dir)?;
+    visit::visit(&run_dir)?;
     let is_dumb = std::env::var_os("TERM").as_deref() == Some(OsStr::new("dumb"));
     if io::stdout().is_terminal() && !is_dumb && screen::has_size() {
         screen::run(&run_dir, signals).map_err(|error| {

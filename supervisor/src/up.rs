@@ -13,7 +13,7 @@ use crate::launch::Launch;
 use crate::memory;
 use crate::owner::{self, Owner, OwnerError};
 use crate::rotation::Rotation;
-use crate::run_dir::{self, RunDir};
+use crate::run_dir::{self, RunDir, handover};
 use crate::signals::Signals;
 use crate::start;
 use crate::supervise::{Supervisor, Turn};
@@ -85,7 +85,7 @@ fn become_owner(jobs: &Path, run_dir: &Path) -> Result<(), Failure> {
                 error: error.into(),
             }
         };
-        run_dir::make_for(owner, run_dir)?.map_err(not_allowed("give the run directory to"))?;
+        handover::make_for(owner, run_dir)?.map_err(not_allowed("give the run directory to"))?;
         owner::keep_terminal()?;
         owner.become_it().map_err(not_allowed("become"))?;
         tracing::info!(

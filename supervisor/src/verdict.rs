@@ -22,11 +22,12 @@ use protocol::job::{is_ignored, is_job};
 
 use self::told::Told;
 use crate::cli::VerdictArgs;
-use crate::control::client::{self, ControlError};
+use crate::client::{self, ControlError};
 use crate::control::{Answer, Request};
 use crate::failure::{CANNOT_TELL, Failure, Fatal, NO};
 use crate::results;
 use crate::run_dir;
+use crate::visit;
 
 /// How often something that is wrong is looked at again, and after what time, while the cluster runs.
 const LOOKS: u32 = 5;
@@ -200,7 +201,7 @@ fn read(run_dir: &Path) -> Result<Log, Failure> {
         path: run_dir.join(FILE_NAME),
         error,
     };
-    let parts = match run_dir::visit(run_dir)? {
+    let parts = match visit::visit(run_dir)? {
         Some(visited) => {
             // The jobs directory is the same user's, and parts of it are nobody else's to see.
             visited.act_as_owner();

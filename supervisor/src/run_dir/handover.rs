@@ -12,7 +12,8 @@ use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
 use nix::unistd::fchown;
 
-use super::{RunDirError, is_socket_name};
+use super::error::RunDirError;
+use super::is_socket_name;
 use crate::owner::Owner;
 
 /// Makes the directory for a user whom this process, root, is about to become. One that is there

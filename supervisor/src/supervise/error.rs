@@ -7,10 +7,12 @@ use nix::unistd::geteuid;
 use node::user_namespace;
 use protocol::id::NodeId;
 
-use super::START_ATTEMPTS;
 use crate::launch::SELF;
 use crate::reap::Ending;
 use crate::run_dir::RunDirError;
+
+/// A cluster whose every node ended that often, before any could be reached, cannot start.
+pub(super) const START_ATTEMPTS: u32 = 3;
 
 /// Why a cluster cannot be started or watched. Displays as one sentence.
 #[derive(Debug, thiserror::Error)]

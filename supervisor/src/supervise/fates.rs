@@ -3,14 +3,19 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use protocol::event::ChildState;
 use protocol::id::{Incarnation, NodeId};
 
-use super::{START_ATTEMPTS, SuperviseError, Supervisor, when};
+use super::error::START_ATTEMPTS;
+use super::{SuperviseError, Supervisor};
 use crate::events::ProcessEvent;
+use crate::held::is_held;
 use crate::reap::{self, Change, Ending};
+use crate::restart::when;
 use crate::slot::Slot;
+use crate::watchdog::LIMIT;
 
 impl Supervisor<'_> {
     /// Takes in all changes of children; strangers are orphans, which only have to be reaped.
@@ -28,7 +33,7 @@ impl Supervisor<'_> {
                     Change::Continued => self.changed(index, pid, ChildState::Running),
                 }
             } else if self.watch.pid() == Some(pid) {
-                self.watch_changed(change);
+                self.watch.changed(change, self.is_stopping());
             }
         }
         Ok(())
@@ -93,6 +98,42 @@ impl Supervisor<'_> {
         }
         self.owe_hints();
         Ok(())
+    }
+
+    /// Kills what runs and does not answer; its death brings the restart. What a user or a debugger
+    /// has stopped is left alone.
+    pub(super) fn kill_silent(&mut self) {
+        if self.is_stopping() {
+            return;
+        }
+        let now = Instant::now();
+        for slot in &mut self.slots {
+            let runs = slot.state == ChildState::Running;
+            let Some(life) = &mut slot.life else { continue };
+            if life.watchdog.look(now, runs) && !is_held(life.pid) {
+                tracing::warn!(
+                    "node {} (pid {}) runs and has not answered for {:?}: killing it",
+                    slot.id,
+                    life.pid,
+                    LIMIT
+                );
+                life.hung = true;
+                life.signal(Signal::SIGKILL);
+            }
+        }
+    }
+
+    /// Counts who died by what it did. After the peers were told of the deaths: that does not wait.
+    pub(super) fn count_casualties(&mut self) {
+        let fresh = self.casualties.fresh();
+        if fresh > 0 && !self.is_stopping() {
+            self.casualties.deaths.caused += fresh;
+            tracing::warn!(
+                "{fresh} of the nodes that ended did so for want of memory or by an abort of their own; what they computed \
+                 is marked for it, and given up after --attempts of them"
+            );
+            self.owe_deaths();
+        }
     }
 
     pub(super) fn restart_due(&mut self) -> Result<(), SuperviseError> {

@@ -31,7 +31,7 @@ impl Supervisor<'_> {
             if status.role == RoleName::Coordinator && status.highest > self.announced {
                 self.announced = status.highest;
                 // What was told to its predecessor may have come after its own first look.
-                self.watch.owe_hint();
+                self.watch.hint_due = true;
                 let (node, term) = (status.highest.node, status.highest.term);
                 tracing::info!("node {node} is coordinator in epoch {term}.{node}");
             }
@@ -43,6 +43,14 @@ impl Supervisor<'_> {
         self.note_trouble(index);
         self.note_lost(index);
         more
+    }
+
+    /// The jobs that may have caused these deaths are marked.
+    pub(super) fn note_charged(&mut self, charged: u64) {
+        if charged > self.casualties.deaths.charged {
+            self.casualties.deaths.charged = charged;
+            self.owe_deaths();
+        }
     }
 
     /// Tells what keeps a node from its peers, once, and when that is over.

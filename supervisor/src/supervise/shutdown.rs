@@ -7,33 +7,13 @@ use nix::poll::{PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{SuperviseError, Supervisor, Turn};
+use super::{DEATH, Phase, SuperviseError, Supervisor, Turn};
 use crate::held;
 
 /// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
-/// What is killed is gone within this, unless the system holds it: in a frozen group, or in a call to a
-/// mount that does not answer. Then it is left.
-pub(crate) const DEATH: Duration = Duration::from_secs(2);
 /// The longest pause between two looks whether the last one is gone, in milliseconds.
 const LONGEST_PAUSE: u8 = 8;
-
-/// How far the end of the cluster has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Nobody has asked for it.
-    Running,
-    /// The nodes were asked to end.
-    Stopping {
-        /// When those that are left are killed.
-        kill_at: Instant,
-    },
-    /// The nodes were killed.
-    Killed {
-        /// When those that are left then are left for good.
-        leave_at: Instant,
-    },
-}
 
 impl Supervisor<'_> {
     /// Whether it stops, or has to.

@@ -14,9 +14,24 @@ impl Supervisor<'_> {
         }
     }
 
+    pub(super) fn owe_deaths(&mut self) {
+        self.owe(Life::owe_deaths);
+    }
+
     pub(super) fn owe(&mut self, what: impl FnMut(&mut Life)) {
         let lives = self.slots.iter_mut();
         lives.filter_map(|slot| slot.life.as_mut()).for_each(what);
+    }
+
+    /// Tells the coordinator that something may have been dropped. Without one, or while its link takes
+    /// nothing, it is owed.
+    pub(super) fn pass_on_drop(&mut self) {
+        if self.watch.hint_due
+            && !self.is_stopping()
+            && let Some(life) = self.coordinator().and_then(|slot| slot.life.as_ref())
+        {
+            self.watch.hint_due = !life.tell_inbox_changed();
+        }
     }
 
     /// Sends every node the hints and the start signal that it is owed.

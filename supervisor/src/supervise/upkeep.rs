@@ -18,34 +18,6 @@ use crate::slot::Life;
 /// socket in a directory that is gone, nor reach those whose sockets are.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What the looks at the run directory remember.
-#[derive(Debug)]
-pub(super) struct Upkeep {
-    look_at: Instant,
-    /// It was gone again when it was opened: somebody may be removing it. The second time is one too many.
-    lost_again: bool,
-    /// What cannot be mended, as it was told.
-    told: Option<String>,
-    /// It was told that nodes cannot be reached.
-    told_lost: bool,
-}
-
-impl Upkeep {
-    pub(super) fn new(now: Instant) -> Upkeep {
-        Upkeep {
-            look_at: now,
-            lost_again: false,
-            told: None,
-            told_lost: false,
-        }
-    }
-
-    /// When to look again.
-    pub(super) fn look_at(&self) -> Instant {
-        self.look_at
-    }
-}
-
 impl Supervisor<'_> {
     /// Looks if it is time, and mends what is not as it should be. What cannot be is told once; without
     /// a run directory the cluster ends.

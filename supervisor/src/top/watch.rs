@@ -13,8 +13,9 @@ use protocol::printable::printable;
 
 use super::events::{Line, Lines};
 use super::load::{Load, Meter};
-use crate::control::{Answer, ClusterStatus, Request, Target, client};
-use crate::run_dir;
+use crate::client;
+use crate::control::{Answer, ClusterStatus, Request, Target};
+use crate::visit;
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -116,7 +117,7 @@ impl Watcher {
             Err(error) => Err(error.to_string()),
         }
         .map_err(|sentence| printable(&sentence).into_owned());
-        if run_dir::visit(&self.run_dir).is_ok() {
+        if visit::visit(&self.run_dir).is_ok() {
             let lines = &mut self.lines;
             // A log that cannot be read leaves the events out, and nothing else.
             let _ = self.tail.read(|found| {

@@ -7,7 +7,7 @@ use protocol::id::NodeId;
 use super::waits::{LOOK_EVERY, Stop};
 use super::{AGREE_WITHIN, Course, THERE_WITHIN};
 use crate::cli::experiment::TargetArg;
-use crate::control::client::{self, ControlError};
+use crate::client::{self, ControlError};
 use crate::control::{Answer, Request, Signalled, Target};
 use crate::experiment::draws::Draw;
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use protocol::trace::WaitCause;
 
 use super::{Course, ExperimentError};
-use crate::control::{Answer, Request, client};
+use crate::client;
+use crate::control::{Answer, Request};
 use crate::experiment::course::waits::Stop;
 use crate::submit::SubmitError;
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::groups::{own_groups, read};
+use super::{own_groups, read};
 
 /// The count of the processes of this control group that the kernel killed for want of memory.
 #[derive(Debug)]

@@ -1,44 +1,13 @@
-//! A node that runs and does not answer is killed, so that it is started again.
+//! Whether a process that runs still answers.
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-use protocol::event::ChildState;
-
-use super::Supervisor;
-use crate::held::is_held;
-
 /// A node that has reported nothing for that long, while it ran, does not answer. Nodes report
 /// every 2 s at least.
-const LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 /// How often to look. Of a longer gap in the supervisor's own time no more than this counts:
 /// whatever stopped the supervisor may have stopped the nodes as well.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-impl Supervisor<'_> {
-    /// Kills what runs and does not answer; its death brings the restart. What a user or a debugger
-    /// has stopped is left alone.
-    pub(super) fn kill_silent(&mut self) {
-        if self.is_stopping() {
-            return;
-        }
-        let now = Instant::now();
-        for slot in &mut self.slots {
-            let runs = slot.state == ChildState::Running;
-            let Some(life) = &mut slot.life else { continue };
-            if life.watchdog.look(now, runs) && !is_held(life.pid) {
-                tracing::warn!(
-                    "node {} (pid {}) runs and has not answered for {:?}: killing it",
-                    slot.id,
-                    life.pid,
-                    LIMIT
-                );
-                life.hung = true;
-                life.signal(Signal::SIGKILL);
-            }
-        }
-    }
-}
 
 /// Counts the time in which a process ran and was not heard.
 #[derive(Clone, Debug)]

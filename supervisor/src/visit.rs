@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use laboratory::log::parts::{self, Part};
 use nix::unistd::{Uid, geteuid};
 
-use super::{RunDirError, check_owner, check_private, without_end};
 use crate::owner;
+use crate::run_dir::{RunDirError, check_owner, check_private, without_end};
 
 /// A run directory that a command may believe: it belongs to this user, and nobody else may write to
 /// it. Root may visit anybody's.

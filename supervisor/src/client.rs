@@ -13,9 +13,10 @@ use nix::sys::socket::{
 use nix::sys::time::TimeVal;
 use nix::unistd::Uid;
 
-use super::{Answer, ClusterStatus, Request, SOCKET};
+use crate::control::{Answer, ClusterStatus, Request, SOCKET};
 use crate::failure::Fatal;
-use crate::run_dir::{self, RunDirError, Visited};
+use crate::run_dir::RunDirError;
+use crate::visit::{Visited, visit};
 
 /// How long a supervisor may take for each step of an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -136,7 +137,7 @@ pub(crate) fn ask(run_dir: &Path, request: &Request) -> Result<Answer, ControlEr
         reason,
     };
     let failed = |error| classify(run_dir, error);
-    let Some(visited) = run_dir::visit(run_dir)? else {
+    let Some(visited) = visit(run_dir)? else {
         return Err(failed(Errno::ENOENT.into()));
     };
     visited.act_as_owner();

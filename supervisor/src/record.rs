@@ -7,14 +7,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::unistd::Pid;
 use node::event_log::{EventLog, FILE_NAME, Header, Lost};
 use protocol::id::{Incarnation, NodeId, Term};
 
-use super::Supervisor;
 use crate::events::{EventsLost, ProcessEvent, RunEvent};
 use crate::rotation::Rotation;
-use crate::slot::Life;
 
 /// How long to wait after what failed.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -32,7 +29,7 @@ fn of_run() -> Header {
 
 /// The event log, and what is missing from it.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(crate) struct Record {
     log: EventLog,
     path: PathBuf,
     rotation: Rotation,
@@ -58,7 +55,7 @@ impl Record {
     /// # Errors
     ///
     /// As [`EventLog::open`].
-    pub(super) fn open(run_dir: &Path, rotation: Rotation, begun: RunEvent) -> io::Result<Record> {
+    pub(crate) fn open(run_dir: &Path, rotation: Rotation, begun: RunEvent) -> io::Result<Record> {
         let mut record = Record {
             log: EventLog::open(run_dir)?,
             path: run_dir.join(FILE_NAME),
@@ -82,12 +79,12 @@ impl Record {
     }
 
     /// Writes that the run is to end.
-    pub(super) fn write_stopping(&mut self) {
+    pub(crate) fn write_stopping(&mut self) {
         let _ = self.log.try_write(&of_run(), &RunEvent::Stopping);
     }
 
     /// Writes what became of a node's process.
-    pub(super) fn write(&mut self, header: &Header, event: &ProcessEvent) {
+    pub(crate) fn write(&mut self, header: &Header, event: &ProcessEvent) {
         let before = self.log.lost().events;
         self.log.write(header, event);
         let Lost { events, errno } = self.log.lost();
@@ -97,7 +94,7 @@ impl Record {
     }
 
     /// A process could not write that many events.
-    pub(super) fn note_lost(&mut self, header: &Header, events: u64, errno: i32) {
+    pub(crate) fn note_lost(&mut self, header: &Header, events: u64, errno: i32) {
         self.lost.events = self.lost.events.saturating_add(events);
         self.lost.errno = errno;
         let (owed_of, owed) = self.owed.entry(header.node).or_insert((*header, 0));
@@ -105,13 +102,13 @@ impl Record {
     }
 
     /// How the log is rotated.
-    pub(super) fn rotation(&self) -> Rotation {
+    pub(crate) fn rotation(&self) -> Rotation {
         self.rotation
     }
 
     /// Goes on in a new file where the log was taken away, or where nobody could open it; what stands in its
     /// place is moved aside. True if that was so, and could be done.
-    pub(super) fn take_back(&mut self) -> bool {
+    pub(crate) fn take_back(&mut self) -> bool {
         if !self.log.is_replaced() && self.log.restore_rights() {
             return false;
         }
@@ -135,13 +132,13 @@ impl Record {
     }
 
     /// What is missing from the log.
-    pub(super) fn lost(&self) -> Lost {
+    pub(crate) fn lost(&self) -> Lost {
         self.lost
     }
 
     /// Rotates the log if it is long enough; true if its name leads to another file now. Nothing is
     /// tried before its time.
-    pub(super) fn rotate_if_due(&mut self, header: &Header) -> bool {
+    pub(crate) fn rotate_if_due(&mut self, header: &Header) -> bool {
         if self.rotation.size == 0 || self.is_waiting() {
             return false;
         }
@@ -172,7 +169,7 @@ impl Record {
     }
 
     /// Writes how many events are missing, if that is not on record and there is room for it again.
-    pub(super) fn tell_lost(&mut self, at_once: bool) {
+    pub(crate) fn tell_lost(&mut self, at_once: bool) {
         if self.is_waiting() && !at_once {
             return;
         }
@@ -187,37 +184,5 @@ impl Record {
 
     fn is_waiting(&self) -> bool {
         self.again_at.is_some_and(|at| Instant::now() < at)
-    }
-}
-
-impl Supervisor<'_> {
-    /// What has to be done about the log now. Nodes write to it without this process, and their reports
-    /// bring a turn every two seconds at least.
-    pub(super) fn keep_record(&mut self) {
-        self.record.tell_lost(false);
-        // Nodes that end could not be told.
-        if self.is_stopping() {
-            return;
-        }
-        // A line tells of a node, whatever else it tells.
-        let mut slots = self.slots.iter().enumerate();
-        let living = slots.find_map(|(index, slot)| Some((index, slot.life.as_ref()?.pid)));
-        let (index, pid) = living.unwrap_or((0, Pid::from_raw(0)));
-        let header = self.header(index, pid);
-        if self.record.rotate_if_due(&header) {
-            self.owe(Life::owe_reopening);
-        }
-    }
-
-    /// Takes in what a node has reported of events that it could not write.
-    pub(super) fn note_lost(&mut self, index: usize) {
-        let Some(life) = &mut self.slots[index].life else {
-            return;
-        };
-        let (pid, (events, errno)) = (life.pid, std::mem::take(&mut life.lost));
-        if events > 0 {
-            let header = self.header(index, pid);
-            self.record.note_lost(&header, events, errno);
-        }
     }
 }

@@ -1,26 +1,28 @@
 //! The control groups of this process that limit memory, versions 1 and 2.
 
+pub(crate) mod kills;
+
 use std::path::{Path, PathBuf};
 
 /// The group of this process in one of the mounted trees.
 #[derive(Debug)]
-pub(super) struct Group {
-    pub(super) folder: PathBuf,
+pub(crate) struct Group {
+    pub(crate) folder: PathBuf,
     /// The highest folder of the tree that can be seen.
-    pub(super) top: PathBuf,
-    pub(super) version: Version,
+    pub(crate) top: PathBuf,
+    pub(crate) version: Version,
 }
 
 /// The two kinds of control groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub(crate) enum Version {
     One,
     Two,
 }
 
 impl Version {
     /// The file of the limit, in each group.
-    pub(super) fn limit(self) -> &'static str {
+    pub(crate) fn limit(self) -> &'static str {
         match self {
             Version::One => "memory.limit_in_bytes",
             Version::Two => "memory.max",
@@ -28,7 +30,7 @@ impl Version {
     }
 
     /// The file with the count of the processes that were killed for want of memory.
-    pub(super) fn kills(self) -> &'static str {
+    pub(crate) fn kills(self) -> &'static str {
         match self {
             Version::One => "memory.oom_control",
             Version::Two => "memory.events",
@@ -37,7 +39,7 @@ impl Version {
 }
 
 /// The groups of this process. `root` is `/`, or in a test a likeness of it.
-pub(super) fn own_groups(root: &Path) -> Vec<Group> {
+pub(crate) fn own_groups(root: &Path) -> Vec<Group> {
     let memberships = read(&root.join("proc/self/cgroup")).unwrap_or_default();
     let mounts = read(&root.join("proc/self/mountinfo")).unwrap_or_default();
     let group = |mount: Mount| {
@@ -101,6 +103,6 @@ impl Mount {
     }
 }
 
-pub(super) fn read(path: &Path) -> Option<String> {
+pub(crate) fn read(path: &Path) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }
