@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
 /// The socket's name in the run directory.
-pub(crate) const SOCKET: &str = "control.sock";
+pub const SOCKET: &str = "control.sock";
 
 /// What a command asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
-pub(crate) enum Request {
+pub enum Request {
     /// The state of the cluster.
     Status,
     /// A signal for nodes. If one of the targets is not there, none gets it.
@@ -35,7 +35,7 @@ pub(crate) enum Request {
 /// The nodes that are to get a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Target {
+pub enum Target {
     /// The node that coordinates in the highest epoch, running or stopped.
     Coordinator,
     /// The worker with the lowest ID among those that run.
@@ -49,7 +49,7 @@ pub(crate) enum Target {
 /// What the supervisor answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Answer {
+pub enum Answer {
     /// To [`Request::Status`].
     Status(ClusterStatus),
     /// To [`Request::Signal`]: who got it, by ID.
@@ -62,41 +62,41 @@ pub(crate) enum Answer {
 
 /// A process that got a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Signalled {
+pub struct Signalled {
     /// Its node.
-    pub(crate) id: NodeId,
+    pub id: NodeId,
     /// Its process ID.
-    pub(crate) pid: i32,
+    pub pid: i32,
     /// What it did, as far as was reported.
-    pub(crate) role: Role,
+    pub role: Role,
 }
 
 /// What `bullpen status --json` prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ClusterStatus {
+pub struct ClusterStatus {
     /// The highest term that any node has reported.
-    pub(crate) term: Term,
+    pub term: Term,
     /// The node that coordinates and runs; none in the middle of an election.
-    pub(crate) coordinator: Option<NodeId>,
+    pub coordinator: Option<NodeId>,
     /// How a dropped file is noticed now.
     #[serde(default)]
-    pub(crate) watch: WatchMode,
+    pub watch: WatchMode,
     /// All nodes, by ID.
-    pub(crate) nodes: Vec<NodeStatus>,
+    pub nodes: Vec<NodeStatus>,
     /// The open jobs, as the coordinator has reported them.
-    pub(crate) jobs: Vec<JobStatus>,
+    pub jobs: Vec<JobStatus>,
     /// Names of files in the inbox that are no jobs, the first hundred of them.
     #[serde(default)]
-    pub(crate) ignored: Vec<String>,
+    pub ignored: Vec<String>,
     /// How many more there are.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub(crate) ignored_more: u64,
+    pub ignored_more: u64,
     /// How many events could not be written to the event log in this run.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub(crate) lost_events: u64,
+    pub lost_events: u64,
     /// What the system said to the last of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) lost_why: Option<String>,
+    pub lost_why: Option<String>,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -105,43 +105,43 @@ fn is_zero(number: &u64) -> bool {
 
 /// A node, alive or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct NodeStatus {
+pub struct NodeStatus {
     /// Its static ID.
-    pub(crate) id: NodeId,
+    pub id: NodeId,
     /// Its process; none while it waits for its restart.
-    pub(crate) pid: Option<i32>,
+    pub pid: Option<i32>,
     /// Its present life, else its last one.
-    pub(crate) incarnation: Incarnation,
+    pub incarnation: Incarnation,
     /// What it does, as far as was reported; recovering before its first report.
-    pub(crate) role: Role,
+    pub role: Role,
     /// What its process does.
-    pub(crate) state: NodeState,
+    pub state: NodeState,
     /// How many processes were started for it after the first.
-    pub(crate) restarts: u32,
+    pub restarts: u32,
     /// Age of its process in milliseconds, time spent stopped included; 0 without one.
-    pub(crate) uptime_ms: u64,
+    pub uptime_ms: u64,
     /// The term of the highest epoch that its process has reported; 0 before its first report.
     #[serde(default)]
-    pub(crate) term: Term,
+    pub term: Term,
     /// Bytes of the products in its copy of the checkpoint, as last reported; 0 without a process.
     #[serde(default)]
-    pub(crate) held_bytes: u64,
+    pub held_bytes: u64,
     /// The most that there were in the life of its process.
     #[serde(default)]
-    pub(crate) peak_held_bytes: u64,
+    pub peak_held_bytes: u64,
     /// Its process lives, and no peer can reach it: its socket is gone and not bound again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) unreachable: bool,
+    pub unreachable: bool,
     /// For how long a file call of its process has not come any further, in milliseconds; 0 where all
     /// is well.
     #[serde(default)]
-    pub(crate) slow_file_ms: u64,
+    pub slow_file_ms: u64,
 }
 
 /// What a node's process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum NodeState {
+pub enum NodeState {
     /// It runs.
     Running,
     /// A signal has stopped it.
@@ -163,7 +163,7 @@ impl fmt::Display for NodeState {
 /// What a node does, in view of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Role {
+pub enum Role {
     /// Follows a coordinator and computes.
     Worker,
     /// Holds an election, or collects after it has won one.
@@ -178,7 +178,7 @@ pub(crate) enum Role {
 
 impl Role {
     /// In the words of `bullpen status`.
-    pub(crate) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Role::Worker => "worker",
             Role::Candidate => "candidate",
@@ -191,7 +191,7 @@ impl Role {
 
 impl ClusterStatus {
     /// Who coordinates, or that there is `nobody`; with epochs while another believes that it does, too.
-    pub(crate) fn who_coordinates(&self, nobody: &str) -> String {
+    pub fn who_coordinates(&self, nobody: &str) -> String {
         let of = |id| self.nodes.iter().find(|node| node.id == id);
         let stale = self.nodes.iter().filter(|node| node.role == Role::Stale);
         let stale =
@@ -209,12 +209,12 @@ impl ClusterStatus {
 
 impl NodeStatus {
     /// The epoch of a coordinator, stale or not, as `TERM.NODE`.
-    pub(crate) fn epoch(&self) -> String {
+    pub fn epoch(&self) -> String {
         format!("{}.{}", self.term, self.id)
     }
 
     /// Its role, which of a stale one has the epoch.
-    pub(crate) fn role_words(&self) -> String {
+    pub fn role_words(&self) -> String {
         match self.role {
             Role::Stale => format!("stale {}", self.epoch()),
             role => role.word().to_owned(),

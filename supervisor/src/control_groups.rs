@@ -4,25 +4,41 @@ pub(crate) mod kills;
 
 use std::path::{Path, PathBuf};
 
+/// The limits of memory, in bytes, of the groups of this process and those above them. "max", and files that do not
+/// exist, are none. `root` is `/`, or in a test a likeness of it.
+pub fn memory_limits(root: &Path) -> Vec<u64> {
+    let groups = own_groups(root).into_iter();
+    let limits = groups.flat_map(|group| {
+        let folders = group.folder.ancestors();
+        let folders = folders.take_while(|folder| folder.starts_with(&group.top));
+        let limit = |folder: &Path| {
+            let text = read(&folder.join(group.version.limit()))?;
+            text.trim().parse::<u64>().ok()
+        };
+        folders.filter_map(limit).collect::<Vec<u64>>()
+    });
+    limits.collect()
+}
+
 /// The group of this process in one of the mounted trees.
 #[derive(Debug)]
-pub(crate) struct Group {
-    pub(crate) folder: PathBuf,
+struct Group {
+    folder: PathBuf,
     /// The highest folder of the tree that can be seen.
-    pub(crate) top: PathBuf,
-    pub(crate) version: Version,
+    top: PathBuf,
+    version: Version,
 }
 
 /// The two kinds of control groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Version {
+enum Version {
     One,
     Two,
 }
 
 impl Version {
     /// The file of the limit, in each group.
-    pub(crate) fn limit(self) -> &'static str {
+    fn limit(self) -> &'static str {
         match self {
             Version::One => "memory.limit_in_bytes",
             Version::Two => "memory.max",
@@ -30,7 +46,7 @@ impl Version {
     }
 
     /// The file with the count of the processes that were killed for want of memory.
-    pub(crate) fn kills(self) -> &'static str {
+    fn kills(self) -> &'static str {
         match self {
             Version::One => "memory.oom_control",
             Version::Two => "memory.events",
@@ -39,7 +55,7 @@ impl Version {
 }
 
 /// The groups of this process. `root` is `/`, or in a test a likeness of it.
-pub(crate) fn own_groups(root: &Path) -> Vec<Group> {
+fn own_groups(root: &Path) -> Vec<Group> {
     let memberships = read(&root.join("proc/self/cgroup")).unwrap_or_default();
     let mounts = read(&root.join("proc/self/mountinfo")).unwrap_or_default();
     let group = |mount: Mount| {
@@ -103,6 +119,6 @@ impl Mount {
     }
 }
 
-pub(crate) fn read(path: &Path) -> Option<String> {
+fn read(path: &Path) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }

@@ -12,7 +12,7 @@ pub(crate) fn is_held(pid: Pid) -> bool {
 
 /// What a process that was killed waits in, as the end of what stands in parentheses; nothing if the
 /// system does not tell. Its first thread may be gone while another is held.
-pub(crate) fn what_holds(pid: Pid) -> String {
+pub fn what_holds(pid: Pid) -> String {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter();
     let threads = threads.flatten().flatten().map(|thread| thread.path());
     let mut held: Vec<String> = threads

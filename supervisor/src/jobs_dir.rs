@@ -44,7 +44,7 @@ const PROBE: Duration = Duration::from_millis(20);
 
 /// A jobs directory that this cluster alone works on, while this value lives.
 #[derive(Debug)]
-pub(crate) struct JobsDir {
+pub struct JobsDir {
     path: PathBuf,
     /// Holds the lock while it is open.
     _folder: JobsFolder,
@@ -52,7 +52,7 @@ pub(crate) struct JobsDir {
 
 /// Why a jobs directory cannot be used. Displays as one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum JobsDirError {
+pub enum JobsDirError {
     /// It, or a folder in it, cannot be made, opened or trusted.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -106,7 +106,7 @@ impl JobsDir {
     /// # Errors
     ///
     /// Why it cannot be used.
-    pub(crate) fn open(path: &Path) -> Result<JobsDir, JobsDirError> {
+    pub fn open(path: &Path) -> Result<JobsDir, JobsDirError> {
         make(path)?;
         check_writable(path, path)?;
         let mut folder = JobsFolder::new(path.to_owned());
@@ -138,7 +138,7 @@ impl JobsDir {
     }
 
     /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }
@@ -149,7 +149,7 @@ impl JobsDir {
 /// # Errors
 ///
 /// It cannot be made, is a folder of the system, or a link of somebody who has no say here.
-pub(crate) fn resolve(path: &Path) -> Result<PathBuf, JobsDirError> {
+pub fn resolve(path: &Path) -> Result<PathBuf, JobsDirError> {
     if let Some(link) = fs::symlink_metadata(path)
         .ok()
         .filter(fs::Metadata::is_symlink)
@@ -219,7 +219,7 @@ fn lock(running: &File) -> Result<(), TryLockError> {
 }
 
 /// Whether a cluster works on a jobs directory. Where that cannot be told, it is assumed.
-pub(crate) fn is_served(path: &Path) -> bool {
+pub fn is_served(path: &Path) -> bool {
     let running = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
@@ -235,7 +235,7 @@ pub(crate) fn is_served(path: &Path) -> bool {
 }
 
 /// What else is a job, as the end of a sentence.
-pub(crate) fn or_match(accept: &[String]) -> String {
+pub fn or_match(accept: &[String]) -> String {
     if accept.is_empty() {
         String::new()
     } else {

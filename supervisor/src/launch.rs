@@ -21,11 +21,11 @@ use protocol::config::Config;
 use protocol::id::{Incarnation, NodeId, Term};
 
 /// This executable, even if its file was replaced or removed meanwhile.
-pub(crate) const SELF: &str = "/proc/self/exe";
+pub const SELF: &str = "/proc/self/exe";
 /// The command that makes this executable a node.
-pub(crate) const NODE: &str = "node";
+pub const NODE: &str = "node";
 /// The command that makes it what watches the jobs directory.
-pub(crate) const WATCH: &str = "watch";
+pub const WATCH: &str = "watch";
 /// The name in front of the arguments, as `ps` shows them.
 const NAME: &str = "bullpen";
 /// Exit code of a child that could not execute it, as of shells for what they cannot execute.
@@ -35,23 +35,23 @@ const STDOUT: RawFd = 1;
 
 /// What all nodes of a cluster are started with.
 #[derive(Debug)]
-pub(crate) struct Launch {
+pub struct Launch {
     /// The cluster's settings.
-    pub(crate) config: Config,
+    pub config: Config,
     /// Folder of the sockets and the event log.
-    pub(crate) run_dir: PathBuf,
+    pub run_dir: PathBuf,
     /// The jobs directory.
-    pub(crate) jobs: PathBuf,
+    pub jobs: PathBuf,
     /// How a process of its own watches the jobs directory; none if nobody does.
     ///
     /// Never a node: the kernel takes some 15 ms to dismantle the last reference to an inotify instance,
     /// before it closes the other files of a dead process, and so long its peers would not learn of the
     /// death.
-    pub(crate) watch: Option<WatchMode>,
+    pub watch: Option<WatchMode>,
     /// How the nodes' messages on standard error look.
-    pub(crate) log_format: LogFormat,
+    pub log_format: LogFormat,
     /// The faults that nodes inject into themselves, and those of them that have fired.
-    pub(crate) faults: Option<FaultConfig>,
+    pub faults: Option<FaultConfig>,
 }
 
 /// A node's process just after its start.

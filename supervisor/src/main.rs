@@ -1,66 +1,7 @@
-//! The binary `bullpen`: a supervisor and its commands.
-//!
-//! ```text
-//!   main ── cli ──┬── up ───────┐
-//!                 ├── compute ──┴── supervise: one loop of signals, deaths, restarts, hints
-//!                 │                     ▲ control socket
-//!                 ├── status, kill ─────┤
-//!                 ├── top, metrics ─────┘  (and the event log)
-//!                 ├── experiment    (starts an `up`, breaks it by `kill`, and judges what it did)
-//!                 ├── timeline      (reads the event log, whether or not the cluster runs)
-//!                 ├── verdict       (reads it too, and the jobs directory, and judges the run)
-//!                 ├── submit        (drops a file; the jobs directory is all it needs)
-//!                 ├── completions   (for shells)
-//!                 ├── node          (what the supervisor starts; see the crate `node`)
-//!                 └── watch         (the same: what notices changes of the jobs directory)
-//! ```
-//!
-//! The supervisor starts one process per node by executing itself, restarts what dies and tells
-//! every node what became of the others. It routes no data and elects nobody.
+//! The binary `bullpen`: one executable, which is the supervisor, each node, what watches the jobs directory, and
+//! every command.
 
-mod bars;
-mod bound;
-mod bullpen_watch;
-mod casualties;
-mod cli;
-mod client;
-mod completions;
-mod compute;
-mod control;
-mod control_groups;
-mod events;
-mod experiment;
-mod failure;
-mod held;
-mod jobs_dir;
-mod kill;
-mod launch;
-mod memory;
-mod metrics;
-mod operands;
-mod owner;
-mod private_folder;
-mod progress;
-mod reap;
-mod record;
-mod restart;
-mod results;
-mod rotation;
-mod run_dir;
-mod signals;
-mod slot;
-mod start;
-mod status;
-mod stderr;
-mod submit;
-mod supervise;
-mod timeline;
-mod top;
-mod up;
-mod verdict;
-mod visit;
-mod watch;
-mod watchdog;
+mod commands;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -75,11 +16,17 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
-use crate::cli::environment::{self, Refusal, Variables};
-use crate::cli::{Command, Part};
-use crate::failure::Failure;
-use crate::signals::Signals;
-use crate::stderr::{JsonStderr, Stderr};
+use supervisor::launch;
+use supervisor::signals::{self, Signals};
+
+use crate::commands::cli::environment::{self, Refusal, Variables};
+use crate::commands::cli::{Command, Part};
+use crate::commands::failure::Failure;
+use crate::commands::stderr::{self, JsonStderr, Stderr};
+use crate::commands::{
+    completions, compute, experiment, kill, metrics, results, status, submit, timeline, top, up,
+    verdict, watch,
+};
 
 fn main() -> ExitCode {
     let command = std::env::args_os().nth(1).unwrap_or_default();
@@ -154,7 +101,7 @@ fn run(command: Command, variables: &Variables, signals: Option<Signals>) -> Exi
         Command::Metrics(args) => {
             report(signals().and_then(|signals| metrics::run(&args, signals)))
         }
-        Command::Part(Part::Watch(args)) => report(bullpen_watch::run(&args)),
+        Command::Part(Part::Watch(args)) => report(watch::run(&args)),
         Command::Part(Part::Node(args)) => {
             // Where results are not logged, a person waits for them and wants no chatter.
             let level = if args.config.log_results {

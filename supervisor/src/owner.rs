@@ -6,10 +6,10 @@
 //! the signal that they are to get at its death.
 
 use std::ffi::CString;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, IsTerminal};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use caps::CapSet;
@@ -19,21 +19,19 @@ use nix::unistd::{Gid, Uid, User, dup2_stderr, dup2_stdin, dup2_stdout};
 use nix::unistd::{getegid, geteuid, getgrouplist, setgroups, setresgid, setresuid};
 use node::user_namespace::{is_group_outside, is_outside};
 
-use crate::stderr::open_to_write;
-
 /// The user whom something belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
+pub struct Owner {
     /// The user.
-    pub(crate) user: Uid,
+    pub user: Uid,
     /// That user's own group; of a user whom the system does not know, that of what belongs to it.
-    pub(crate) group: Gid,
+    pub group: Gid,
 }
 
 /// Why a cluster cannot work as the owner of its jobs directory. Displays as one sentence that
 /// says what to do.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum OwnerError {
+pub enum OwnerError {
     /// Root may not become that user, or may not hand over the run directory.
     #[error(
         "cannot {what} user {user}:{group}, to whom the jobs directory {} belongs: {error}; start as that user \
@@ -65,7 +63,7 @@ pub(crate) enum OwnerError {
 
 impl Owner {
     /// Whom the file or folder belongs to, if this process is root and it is somebody else's.
-    pub(crate) fn if_not_root(path: &Path) -> Option<Owner> {
+    pub fn if_not_root(path: &Path) -> Option<Owner> {
         Owner::of_if_not_root(&fs::metadata(path).ok()?)
     }
 
@@ -89,7 +87,7 @@ impl Owner {
     /// # Errors
     ///
     /// It has not the right to; then it is root still.
-    pub(crate) fn become_it(self) -> nix::Result<()> {
+    pub fn become_it(self) -> nix::Result<()> {
         let groups = self.groups();
         // Only root may empty the set that limits what executing could bring, and not always.
         let _ = caps::clear(None, CapSet::Bounding);
@@ -122,7 +120,7 @@ fn account(user: Uid) -> Option<User> {
 /// # Errors
 ///
 /// The terminal cannot be opened again.
-pub(crate) fn keep_terminal() -> Result<(), OwnerError> {
+pub fn keep_terminal() -> Result<(), OwnerError> {
     let keep = || {
         dup2_stdin(File::open("/dev/null")?)?;
         let (stdout, stderr) = (io::stdout(), io::stderr());
@@ -137,6 +135,17 @@ pub(crate) fn keep_terminal() -> Result<(), OwnerError> {
     keep().map_err(OwnerError::Terminal)
 }
 
+/// Opens for writing what a descriptor stands for. A terminal does not become that of the session.
+pub fn open_to_write(fd: BorrowedFd<'_>, flags: OFlag) -> io::Result<File> {
+    // Not by its name, which may be that of another one in this container.
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = (flags | OFlag::O_NOCTTY).bits();
+    OpenOptions::new()
+        .write(true)
+        .custom_flags(flags)
+        .open(path)
+}
+
 fn is_for_writing_alone(fd: BorrowedFd<'_>) -> nix::Result<bool> {
     let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
     Ok(flags & OFlag::O_ACCMODE == OFlag::O_WRONLY)
@@ -144,7 +153,7 @@ fn is_for_writing_alone(fd: BorrowedFd<'_>) -> nix::Result<bool> {
 
 /// Makes a command of root's work as the owner of what was `found`, where it may: so what it makes
 /// there belongs to that user, and it may go where only that user may.
-pub(crate) fn act_as_owner_of(found: &Metadata) {
+pub fn act_as_owner_of(found: &Metadata) {
     if let Some(owner) = Owner::of_if_not_root(found) {
         // Root that may not has often the right to do without.
         let _ = owner.become_it();
@@ -156,7 +165,7 @@ pub(crate) fn act_as_owner_of(found: &Metadata) {
 /// # Errors
 ///
 /// The system refuses it.
-pub(crate) fn give_up_capabilities() -> Result<(), OwnerError> {
+pub fn give_up_capabilities() -> Result<(), OwnerError> {
     let kept = |error: &dyn std::fmt::Display| OwnerError::Kept(error.to_string());
     // So that root gets none back by executing something.
     nix::sys::prctl::set_no_new_privs().map_err(|error| kept(&error))?;

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 
 /// What became of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
+pub enum Change {
     /// It is gone and has been reaped.
     Ended(Ending),
     /// A signal stopped it.
@@ -19,7 +19,7 @@ pub(crate) enum Change {
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub enum Ending {
     /// By itself, with this exit code.
     Code(i32),
     /// By this signal.
@@ -54,7 +54,7 @@ impl Ending {
 /// # Errors
 ///
 /// What `waitpid(2)` says, save that there are no children: then there is nothing to tell.
-pub(crate) fn next() -> io::Result<Option<(Pid, Change)>> {
+pub fn next() -> io::Result<Option<(Pid, Change)>> {
     waitpid(-1, libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED)
 }
 

@@ -11,11 +11,11 @@ use serde::Serialize;
 
 /// How long the event log may become, and what is kept of the older ones.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rotation {
+pub struct Rotation {
     /// The log is rotated when it is that long, in bytes; never if 0.
-    pub(crate) size: u64,
+    pub size: u64,
     /// How many rotated files are kept, one at least.
-    pub(crate) files: u32,
+    pub files: u32,
 }
 
 /// The line that begins a file in which a run goes on. Those who read the log know by it that the file
@@ -29,7 +29,7 @@ struct Continued {
 
 impl Rotation {
     /// What a run does that keeps all of its log in one file.
-    pub(crate) const NEVER: Rotation = Rotation {
+    pub const NEVER: Rotation = Rotation {
         size: 0,
         files: KEPT,
     };
@@ -89,7 +89,7 @@ impl Rotation {
 }
 
 /// How many rotated files are kept unless somebody asks for another number.
-pub(crate) const KEPT: u32 = 4;
+pub const KEPT: u32 = 4;
 
 /// The log after it has been rotated so often.
 fn rotated(log: &Path, age: u32) -> PathBuf {

@@ -1,7 +1,7 @@
 //! The run directory: sockets and the event log of one cluster, private to its user.
 
 mod error;
-pub(crate) mod handover;
+pub mod handover;
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -21,7 +21,7 @@ use protocol::config::MAX_NODES;
 use crate::control::SOCKET;
 use crate::rotation::Rotation;
 
-pub(crate) use self::error::RunDirError;
+pub use self::error::RunDirError;
 
 /// Longest path of a Unix socket, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
@@ -32,7 +32,7 @@ const OTHERS_MAY_WRITE: u32 = 0o022;
 /// A run directory in use by this process alone. Its sockets are removed when it is dropped; the
 /// event log stays.
 #[derive(Debug)]
-pub(crate) struct RunDir {
+pub struct RunDir {
     path: PathBuf,
     /// Holds the lock while it is open, and is what is meant, wherever the path leads by now.
     directory: File,
@@ -45,7 +45,7 @@ impl RunDir {
     /// # Errors
     ///
     /// Why it cannot be used.
-    pub(crate) fn open(path: &Path, rotation: Rotation) -> Result<RunDir, RunDirError> {
+    pub fn open(path: &Path, rotation: Rotation) -> Result<RunDir, RunDirError> {
         check_length(path)?;
         let failed = |error| RunDirError::Io {
             path: path.to_owned(),
@@ -80,7 +80,7 @@ impl RunDir {
     }
 
     /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -147,7 +147,7 @@ impl Drop for RunDir {
 }
 
 /// The run directory that was named, else the default one.
-pub(crate) fn chosen(named: Option<&Path>) -> PathBuf {
+pub fn chosen(named: Option<&Path>) -> PathBuf {
     named.map_or_else(default_path, Path::to_owned)
 }
 
@@ -186,7 +186,7 @@ fn open_folder(path: &Path) -> io::Result<File> {
 }
 
 /// Without a slash or `/.` at the end, which would have a link followed.
-pub(crate) fn without_end(path: &Path) -> PathBuf {
+pub fn without_end(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
@@ -203,7 +203,12 @@ fn check_length(path: &Path) -> Result<(), RunDirError> {
     Ok(())
 }
 
-pub(crate) fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> {
+/// Refuses a directory that belongs to somebody else than this user.
+///
+/// # Errors
+///
+/// [`RunDirError::Foreign`].
+pub fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> {
     let owner = Uid::from_raw(metadata.uid());
     if owner == geteuid() {
         return Ok(());
@@ -212,7 +217,12 @@ pub(crate) fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), Ru
     Err(RunDirError::Foreign { path, owner })
 }
 
-pub(crate) fn check_private(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> {
+/// Refuses a directory that others may write to.
+///
+/// # Errors
+///
+/// [`RunDirError::Writable`].
+pub fn check_private(path: &Path, metadata: &fs::Metadata) -> Result<(), RunDirError> {
     if metadata.mode() & OTHERS_MAY_WRITE == 0 {
         return Ok(());
     }

@@ -40,13 +40,13 @@ const NOT_AT_ONCE: i32 = -1;
 /// The signals cannot be handled. Displays as one sentence.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot install the signal handlers: {0}{advice}", advice = start::advice(.0))]
-pub(crate) struct SignalsError(#[from] io::Error);
+pub struct SignalsError(#[from] io::Error);
 
 /// The signals that a command acts on: SIGCHLD, those that ask it to stop, and where it says so those
 /// that suspend it. Whatever would end a process by default asks to stop, so that it ends in good order.
 /// Ready to read when one has arrived.
 #[derive(Debug)]
-pub(crate) struct Signals {
+pub struct Signals {
     delivery: SignalDelivery<UnixStream, SignalOnly>,
     /// The exit code with which a signal that asks to stop ends the process on the spot.
     at_once: Arc<AtomicI32>,
@@ -60,7 +60,7 @@ pub(crate) struct Signals {
 /// What every process of ours does first: a limit on the size of files is an error of the call that meets
 /// it, no signal that it was started to block stays blocked, and if it `acts` on signals, none is lost
 /// from now on.
-pub(crate) fn begin(acts: bool) -> Result<Option<Signals>, SignalsError> {
+pub fn begin(acts: bool) -> Result<Option<Signals>, SignalsError> {
     ignore(Signal::SIGXFSZ)?;
     let signals = acts.then(Signals::install).transpose();
     SigSet::empty().thread_set_mask().map_err(io::Error::from)?;
@@ -74,7 +74,7 @@ impl Signals {
     /// # Errors
     ///
     /// What the system calls say.
-    pub(crate) fn install() -> Result<Signals, SignalsError> {
+    pub fn install() -> Result<Signals, SignalsError> {
         let mut stop = Vec::from(ASKING);
         if getpid() != Pid::from_raw(1) {
             stop.extend(ENDING);
@@ -116,7 +116,7 @@ impl Signals {
     /// # Errors
     ///
     /// What the system calls say.
-    pub(crate) fn handle_stops(&mut self) -> Result<(), SignalsError> {
+    pub fn handle_stops(&mut self) -> Result<(), SignalsError> {
         ignore(Signal::SIGTTOU)?;
         if getpid() != Pid::from_raw(1) && !is_ignored(SIGTSTP)? {
             self.delivery.handle().add_signal(SIGTSTP)?;
@@ -125,7 +125,7 @@ impl Signals {
     }
 
     /// Takes what has arrived, and says how many different signals asked to stop.
-    pub(crate) fn drain(&mut self) -> usize {
+    pub fn drain(&mut self) -> usize {
         let mut stops = std::mem::take(&mut self.early_stops);
         for signal in self.delivery.pending() {
             match signal {
@@ -138,7 +138,7 @@ impl Signals {
     }
 
     /// Whether Ctrl-Z has arrived since the last call. Its caller stops its processes, then itself.
-    pub(crate) fn take_suspension(&mut self) -> bool {
+    pub fn take_suspension(&mut self) -> bool {
         std::mem::take(&mut self.suspension_asked)
     }
 
@@ -148,7 +148,7 @@ impl Signals {
     /// # Errors
     ///
     /// What the system calls say.
-    pub(crate) fn suspend(&mut self) -> io::Result<()> {
+    pub fn suspend(&mut self) -> io::Result<()> {
         let begun = Instant::now();
         let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
         // SAFETY: no function of ours becomes a handler.
@@ -164,20 +164,20 @@ impl Signals {
     }
 
     /// The time on a clock that stands still while this process is suspended.
-    pub(crate) fn now(&self) -> Instant {
+    pub fn now(&self) -> Instant {
         let now = Instant::now();
         now.checked_sub(self.suspended).unwrap_or(now)
     }
 
     /// For the time when nothing is to be cleaned up: the next signal that asks to stop ends the process
     /// with this exit code. True if one has arrived already.
-    pub(crate) fn exit_at_once(&mut self, code: u8) -> bool {
+    pub fn exit_at_once(&mut self, code: u8) -> bool {
         self.at_once.store(code.into(), Ordering::SeqCst);
         self.drain() > 0
     }
 
     /// As [`Signals::exit_at_once`], for a command that has nothing to say about its end.
-    pub(crate) fn end_at_once(&mut self, code: u8) {
+    pub fn end_at_once(&mut self, code: u8) {
         if self.exit_at_once(code) {
             std::process::exit(code.into());
         }

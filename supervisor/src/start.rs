@@ -27,7 +27,7 @@ const SMALLEST_FILE: rlim_t = 64;
 
 /// Why no cluster can be started here. Displays as one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
+pub enum StartError {
     /// Too few descriptors, though their limit was raised as far as it goes.
     #[error(
         "{nodes} nodes need {needed} file descriptors each, and the limit of {limit} leaves {free}: raise the hard \
@@ -88,7 +88,7 @@ pub(crate) enum StartError {
 /// # Errors
 ///
 /// Why it cannot.
-pub(crate) fn check(nodes: u8) -> Result<(), StartError> {
+pub fn check(nodes: u8) -> Result<(), StartError> {
     provide_descriptors(nodes)?;
     let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE).unwrap_or((rlim_t::MAX, rlim_t::MAX));
     if limit < SMALLEST_FILE {
@@ -117,7 +117,7 @@ pub(crate) fn advice(error: &io::Error) -> String {
 /// # Errors
 ///
 /// There are too few for this cluster, even if there is nothing else.
-pub(crate) fn provide_processes(nodes: u8) -> Result<(), StartError> {
+pub fn provide_processes(nodes: u8) -> Result<(), StartError> {
     let needed = OTHER_THREADS + THREADS * rlim_t::from(nodes);
     let (soft, hard) = getrlimit(Resource::RLIMIT_NPROC).unwrap_or((rlim_t::MAX, rlim_t::MAX));
     if soft >= needed || geteuid().is_root() {

@@ -38,18 +38,18 @@ use crate::signals::Signals;
 use crate::slot::{Life, Slot};
 use crate::watch::Watch;
 
-pub(crate) use crate::supervise::error::{LEFT, SuperviseError};
+pub use crate::supervise::error::{LEFT, SuperviseError};
 
 /// The cluster starts without the nodes that have not bound their sockets by then.
 const START_AFTER: Duration = Duration::from_secs(1);
 
 /// What is killed is gone within this, unless the system holds it: in a frozen group, or in a call to a
 /// mount that does not answer. Then it is left.
-pub(crate) const DEATH: Duration = Duration::from_secs(2);
+pub const DEATH: Duration = Duration::from_secs(2);
 
 /// Supervises one process per static ID. Dropping it kills and reaps those that are left.
 #[derive(Debug)]
-pub(crate) struct Supervisor<'a> {
+pub struct Supervisor<'a> {
     launch: Launch,
     run_dir: RunDir,
     signals: &'a mut Signals,
@@ -83,7 +83,7 @@ pub(crate) struct Supervisor<'a> {
 
 /// Whether a supervisor has anything left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub enum Turn {
     /// It has.
     Running,
     /// It was asked to stop, and no node is left.
@@ -96,7 +96,7 @@ impl<'a> Supervisor<'a> {
     /// # Errors
     ///
     /// The event log or the control socket cannot be made, or orphans cannot be adopted.
-    pub(crate) fn new(
+    pub fn new(
         launch: Launch,
         run_dir: RunDir,
         hints: bool,
@@ -145,7 +145,7 @@ impl<'a> Supervisor<'a> {
     ///
     /// The cluster cannot start or go on, a process would not end, or a system call failed that cannot
     /// fail in a sound system.
-    pub(crate) fn turn(&mut self, wake: Option<Instant>) -> Result<Turn, SuperviseError> {
+    pub fn turn(&mut self, wake: Option<Instant>) -> Result<Turn, SuperviseError> {
         for _ in 0..self.signals.drain() {
             self.stop();
         }
@@ -200,7 +200,7 @@ impl<'a> Supervisor<'a> {
             Phase::Stopping { kill_at } => (&[][..], Some(kill_at)),
             Phase::Killed { leave_at } => (&[][..], Some(leave_at)),
         };
-        let upkeep = (!self.is_stopping()).then(|| self.upkeep.look_at);
+        let upkeep = (!self.is_stopping()).then_some(self.upkeep.look_at);
         let looks = self.lives().map(|life| life.watchdog.next_look());
         restarts
             .iter()

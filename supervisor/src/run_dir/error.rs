@@ -9,7 +9,7 @@ use node::user_namespace;
 
 /// Why a run directory cannot be used. Displays as one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RunDirError {
+pub enum RunDirError {
     /// It cannot be made or read, or what an earlier run left there cannot be removed.
     #[error(
         "cannot use the run directory {}: {error}; choose another with --run-dir{}",
@@ -88,7 +88,7 @@ pub(crate) enum RunDirError {
 
 impl RunDirError {
     /// What the system says, if it refuses the directory.
-    pub(crate) fn source_io(&self) -> Option<&io::Error> {
+    pub fn source_io(&self) -> Option<&io::Error> {
         match self {
             RunDirError::Io { error, .. } => Some(error),
             _ => None,

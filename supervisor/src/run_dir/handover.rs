@@ -27,7 +27,7 @@ use crate::owner::Owner;
 ///
 /// It cannot be made, or it is there and is no run directory; or, the inner error, root may not
 /// give it away.
-pub(crate) fn make_for(owner: Owner, path: &Path) -> Result<nix::Result<()>, RunDirError> {
+pub fn make_for(owner: Owner, path: &Path) -> Result<nix::Result<()>, RunDirError> {
     let failed = |error: Errno| RunDirError::Io {
         path: path.to_owned(),
         error: error.into(),

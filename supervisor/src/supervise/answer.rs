@@ -19,7 +19,7 @@ use crate::slot::{Life, Slot};
 
 impl Supervisor<'_> {
     /// The open jobs, as the latest coordinator has reported them; none while there is none.
-    pub(crate) fn jobs(&self) -> &[JobStatus] {
+    pub fn jobs(&self) -> &[JobStatus] {
         let life = self.coordinator().and_then(|slot| slot.life.as_ref());
         let status = life.and_then(|life| life.status.as_ref());
         status.map_or(&[], |status| &status.jobs)

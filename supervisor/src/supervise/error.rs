@@ -16,7 +16,7 @@ pub(super) const START_ATTEMPTS: u32 = 3;
 
 /// Why a cluster cannot be started or watched. Displays as one sentence.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SuperviseError {
+pub enum SuperviseError {
     /// The event log cannot be made.
     #[error("cannot open the event log in {}: {error}; choose another folder with --run-dir", run_dir.display())]
     EventLog {
@@ -77,7 +77,7 @@ pub(crate) enum SuperviseError {
 
 impl SuperviseError {
     /// 5 a process that would not end was left, else 3.
-    pub(crate) fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> u8 {
         match self {
             SuperviseError::Left { .. } => LEFT,
             _ => 3,
@@ -86,7 +86,7 @@ impl SuperviseError {
 }
 
 /// The exit code of a supervisor that has left a process that would not end.
-pub(crate) const LEFT: u8 = 5;
+pub const LEFT: u8 = 5;
 /// What a person can do about a process that cannot be started.
 fn how_to_start(error: &io::Error) -> String {
     let program = std::env::current_exe().unwrap_or_else(|_| SELF.into());

@@ -22,7 +22,7 @@ impl Supervisor<'_> {
     }
 
     /// Whether somebody asked it to stop.
-    pub(crate) fn is_interrupted(&self) -> bool {
+    pub fn is_interrupted(&self) -> bool {
         self.is_stopping() && self.failure.is_none()
     }
 
@@ -91,7 +91,7 @@ impl Supervisor<'_> {
     /// # Errors
     ///
     /// A process would not end, and was left.
-    pub(crate) fn end(mut self) -> Result<(), SuperviseError> {
+    pub fn end(mut self) -> Result<(), SuperviseError> {
         if !self.is_stopping() {
             self.record.write_stopping();
         }
