@@ -5,7 +5,6 @@
 
 mod calls;
 mod progress;
-mod rename;
 mod sync;
 mod text;
 

@@ -261,6 +261,15 @@ impl JobsFolder {
     }
 }
 
+/// Whether the file system of a folder may refuse a rename that replaces nothing.
+///
+/// # Errors
+///
+/// What the system says.
+pub(crate) fn may_refuse_rename(folder: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(!LOCAL.contains(&fstatfs(folder)?.filesystem_type()))
+}
+
 /// Whether the file system at a path is one of this machine's own, so that all that happens there gives
 /// events.
 ///

@@ -37,6 +37,7 @@ mod inject;
 pub mod jobs_folder;
 mod keeper;
 mod output;
+pub mod rename;
 pub mod user_namespace;
 
 /// Why a node could not start, or could not go on.

@@ -8,7 +8,8 @@ mod harness;
 mod trial;
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::thread;
@@ -16,7 +17,10 @@ use std::time::{Duration, Instant};
 
 use harness::fuse::{Kind, Mount};
 use harness::{Home, PATIENCE, eventually, is_alive, kill_node};
+use nix::sys::ptrace;
 use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 use trial::dropping::value;
 use trial::{Trial, now_ns};
 
@@ -50,6 +54,7 @@ over_each! {
     a_text_is_whole_when_it_has_its_name: Bindfs Mergerfs Gocryptfs;
     a_job_of_every_outcome_is_handed_in_and_waited_for: Bindfs Mergerfs Unionfs Sshfs Encfs Gocryptfs;
     a_job_is_waited_for_above_where_the_cluster_works: Bindfs Mergerfs Unionfs;
+    a_submit_that_is_killed_leaves_no_empty_job: Bindfs;
 }
 
 /// A cluster whose jobs directory is on the mount.
@@ -307,4 +312,53 @@ fn hand_in_and_wait(jobs: &Path, patience: Duration) {
         }
         println!("{n}: {:?}", begin.elapsed());
     }
+}
+
+/// Killed before each of its system calls, one run each.
+fn a_submit_that_is_killed_leaves_no_empty_job(kind: Kind) {
+    let Some(mount) = Mount::new(kind) else {
+        return;
+    };
+    let jobs = mount.path();
+    let mut reservations = 0;
+    for calls in 0.. {
+        let has_ended = submit_and_kill_before(calls, &jobs);
+        let job = fs::read_to_string(jobs.join("ten.job"));
+        match job.as_deref() {
+            // What the cluster removes.
+            Ok("bullpen: this name is reserved for a rename\n") => reservations += 1,
+            Ok(text) => assert_eq!(text, "10!\n", "killed after {calls} calls"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound),
+        }
+        if has_ended {
+            assert!(job.is_ok() && reservations > 0 && calls > reservations);
+            return;
+        }
+        let _ = fs::remove_file(jobs.join("ten.job"));
+    }
+}
+
+/// Hands in a job, and kills the process when it has made so many system calls. True if it has ended before.
+fn submit_and_kill_before(calls: usize, jobs: &Path) -> bool {
+    let mut submit = harness::bullpen();
+    submit
+        .args(["submit", "10", "--name", "ten", "--jobs"])
+        .arg(jobs);
+    submit.stdout(Stdio::null());
+    // SAFETY: makes an async-signal-safe call, and allocates nothing.
+    unsafe { submit.pre_exec(|| Ok(ptrace::traceme()?)) };
+    let mut child = submit.spawn().unwrap();
+    let pid = Pid::from_raw(child.id().cast_signed());
+    // It stops when it has executed the file, and then before and after each call.
+    waitpid(pid, None).unwrap();
+    for _ in 0..2 * calls {
+        ptrace::syscall(pid, None).unwrap();
+        if let WaitStatus::Exited(_, code) = waitpid(pid, None).unwrap() {
+            assert_eq!(code, 0);
+            return true;
+        }
+    }
+    child.kill().unwrap();
+    waitpid(pid, None).unwrap();
+    false
 }

@@ -16,10 +16,10 @@ use protocol::file::{Content, FileCall, FilePath, FileReply, Folder, Probe};
 use protocol::job::MAX_JOB_BYTES;
 
 use super::progress::Progress;
-use super::rename::{rename, sweep_reservation};
 use super::sync::Unsynced;
 use super::text::{Readers, Text};
 use crate::jobs_folder::{self, JobsFolder};
+use crate::rename::{self, Instead, sweep_reservation};
 
 /// Room that a large text leaves for others: this part of the file system, and so many bytes at most.
 const LEFT_PART: u64 = 20;
@@ -136,6 +136,31 @@ fn probe(folders: &JobsFolder, path: &FilePath) -> io::Result<FileReply> {
         }
     };
     Ok(FileReply::Probed(probe))
+}
+
+/// Renames a file; `Absent` if it does not exist, `Taken` if the new name does.
+fn rename(folders: &JobsFolder, from: &FilePath, to: &FilePath) -> io::Result<FileReply> {
+    // A hidden name of `running/` is a text's, and only this coordinatorship gives it.
+    let is_hidden = from.folder == Folder::Running && from.name.starts_with(b".");
+    let instead = if is_hidden {
+        Instead::Link
+    } else {
+        Instead::Reserve
+    };
+    let source = (folders.get(from.folder)?, &from.name[..]);
+    let target = (folders.get(to.folder)?, &to.name[..]);
+    match rename::rename(source, target, instead) {
+        Ok(()) => Ok(FileReply::Ok),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(FileReply::Taken),
+        // The source, or a folder that was removed just now.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match look(folders, from.folder, &from.name) {
+                Ok(_) => Err(error),
+                Err(_) => Ok(FileReply::Absent),
+            }
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether anybody has a file open for writing.

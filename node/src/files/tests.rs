@@ -9,9 +9,9 @@ use std::path::Path;
 use protocol::decimal::Decimal;
 use protocol::file::{Content, FilePath, Probe};
 
-use super::rename::{rename_by_link, rename_over_reservation, sweep_reservation};
 use super::text::AT_ONCE;
 use super::*;
+use crate::rename::{Instead, rename_by_link, rename_over_reservation, sweep_reservation};
 
 fn folders() -> (tempfile::TempDir, JobsFolder) {
     let directory = tempfile::tempdir().unwrap();
@@ -77,26 +77,29 @@ fn a_rename_is_won_once_and_clobbers_nothing() {
 
 #[test]
 fn a_rename_over_a_reservation_is_won_once_and_clobbers_nothing() {
-    let (directory, folders) = folders();
-    let rename = |name: &str| {
-        let from = folders.get(Folder::Inbox).unwrap();
-        let to = folders.get(Folder::Running).unwrap();
-        rename_over_reservation((from, name.as_bytes()), (to, name.as_bytes()))
-    };
-    let target = directory.path().join("running/a");
-    fs::write(directory.path().join("a"), "new").unwrap();
-    fs::write(&target, "old").unwrap();
-    assert_eq!(
-        rename("a").unwrap_err().kind(),
-        io::ErrorKind::AlreadyExists
-    );
-    assert_eq!(fs::read(&target).unwrap(), b"old");
-    fs::remove_file(&target).unwrap();
-    rename("a").unwrap();
-    assert_eq!(fs::read(&target).unwrap(), b"new");
-    fs::remove_file(&target).unwrap();
-    assert_eq!(rename("a").unwrap_err().kind(), io::ErrorKind::NotFound);
-    assert!(!target.exists(), "no reservation is left");
+    for instead in [Instead::Reserve, Instead::ReserveBy(b".reservation.tmp")] {
+        let (directory, folders) = folders();
+        let rename = |name: &str| {
+            let from = folders.get(Folder::Inbox).unwrap();
+            let to = folders.get(Folder::Running).unwrap();
+            rename_over_reservation((from, name.as_bytes()), (to, name.as_bytes()), instead)
+        };
+        let target = directory.path().join("running/a");
+        fs::write(directory.path().join("a"), "new").unwrap();
+        fs::write(&target, "old").unwrap();
+        assert_eq!(
+            rename("a").unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        fs::remove_file(&target).unwrap();
+        rename("a").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        fs::remove_file(&target).unwrap();
+        assert_eq!(rename("a").unwrap_err().kind(), io::ErrorKind::NotFound);
+        let left = fs::read_dir(directory.path().join("running")).unwrap();
+        assert_eq!(left.count(), 0, "no reservation is left");
+    }
 }
 
 /// Whether a name of the inbox is a reservation; one that is abandoned is removed.

@@ -3,13 +3,13 @@
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, RenameFlags, openat, renameat, renameat2};
+use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use node::rename::{Instead, rename};
 use protocol::job::{MAX_NAME_BYTES, is_ignored, name_of};
 
 use super::SubmitError;
@@ -145,6 +145,9 @@ fn give_name(jobs: &JobsFolder, name: &str, part: &str) -> io::Result<Option<Str
         .into_iter()
         .filter_map(|stage| jobs.stage(stage).ok())
         .collect();
+    let old = (jobs.as_fd(), part.as_bytes());
+    let reservation = format!("{part}.reserve.tmp");
+    let instead = Instead::ReserveBy(reservation.as_bytes());
     for number in 1..=MAX_NUMBER {
         let numbered = match number {
             1 => name.to_owned(),
@@ -163,7 +166,7 @@ fn give_name(jobs: &JobsFolder, name: &str, part: &str) -> io::Result<Option<Str
         {
             continue;
         }
-        match rename(jobs, part, &file) {
+        match rename(old, (jobs.as_fd(), file.as_bytes()), instead) {
             Ok(()) => return Ok(Some(numbered)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             // Somebody took the reservation away: whoever works below a mount may do so.
@@ -173,29 +176,6 @@ fn give_name(jobs: &JobsFolder, name: &str, part: &str) -> io::Result<Option<Str
         }
     }
     Ok(None)
-}
-
-/// Renames without replacing anything.
-fn rename(jobs: &JobsFolder, from: &str, to: &str) -> io::Result<()> {
-    match renameat2(jobs, from, jobs, to, RenameFlags::RENAME_NOREPLACE) {
-        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
-            rename_over_reservation(jobs, from, to)
-        }
-        renamed => Ok(renamed?),
-    }
-}
-
-/// For mounts that know no such rename: creating the new name fails if it exists. The reservation
-/// stays open for writing until it has been replaced, so that the cluster does not take it.
-fn rename_over_reservation(jobs: &JobsFolder, from: &str, to: &str) -> io::Result<()> {
-    let reservation = create(jobs, to)?;
-    let renamed = renameat(jobs, from, jobs, to);
-    if renamed.is_err() {
-        // What stands there is the reservation: nobody replaces a name that is in use.
-        let _ = remove(jobs, to);
-    }
-    drop(reservation);
-    Ok(renamed?)
 }
 
 #[cfg(test)]
@@ -282,21 +262,6 @@ mod tests {
         remove(&jobs, "part").unwrap();
         symlink("done", folder.path().join("part")).unwrap();
         reopen(&jobs, "part", &written).unwrap_err();
-    }
-
-    #[test]
-    fn a_mount_without_the_rename_gets_a_reservation_that_is_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        let jobs = JobsFolder::open(folder.path()).unwrap();
-        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
-        fs::write(&from, "new").unwrap();
-        rename_over_reservation(&jobs, "from", "to").unwrap();
-        assert_eq!(fs::read_to_string(&to).unwrap(), "new");
-
-        fs::write(&from, "newer").unwrap();
-        let error = rename_over_reservation(&jobs, "from", "to").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-        assert_eq!(fs::read_to_string(&to).unwrap(), "new");
     }
 
     #[test]

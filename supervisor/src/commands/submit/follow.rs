@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use node::rename::RESERVATION;
 
 use super::SubmitError;
 use super::drop_file::Dropped;
@@ -23,8 +24,6 @@ use supervisor::signals::Signals;
 const LOOK_EVERY_MS: u16 = 25;
 /// A job that nobody has claimed by then may have nobody to claim it.
 const UNCLAIMED_AFTER: Duration = Duration::from_secs(3);
-/// How the content of a name begins that is reserved for a rename and not taken yet.
-const RESERVATION: &[u8] = b"bullpen: this name is reserved";
 
 /// Waits until the text of a job stands.
 ///
