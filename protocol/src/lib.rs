@@ -28,6 +28,6 @@ mod worker;
 
 pub use desk::job;
 pub use words::{
-    config, deaths, decimal, event, file, id, message, packed, printable, status, time, timer,
-    trace,
+    config, deaths, decimal, event, file, id, message, packed, printable, status, supervision,
+    time, timer, trace,
 };

@@ -12,6 +12,7 @@ pub mod packed;
 pub mod printable;
 pub(crate) mod shape;
 pub mod status;
+pub mod supervision;
 pub mod time;
 pub mod timer;
 pub mod trace;

@@ -25,6 +25,7 @@ use protocol::config::Config;
 use protocol::file::{FilePath, Folder};
 use protocol::id::{Incarnation, NodeId};
 use protocol::node::Node;
+use protocol::supervision::START_AFTER;
 use protocol::time::Time;
 
 use crate::agenda::Agenda;
@@ -160,7 +161,7 @@ impl Cluster {
         for id in (0..nodes).map(NodeId) {
             cluster.agenda.enter(Time(0), Happening::Spawn(id));
         }
-        let start_by = Time(0) + crate::supervisor::START_AFTER;
+        let start_by = Time(0) + START_AFTER;
         cluster.agenda.enter(start_by, Happening::Tell);
         cluster
     }

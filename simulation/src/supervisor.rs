@@ -1,27 +1,18 @@
 //! The supervisor: starts processes, starts them again when they end, and tells each what became
 //! of the others.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ipc::control::Hint;
 use protocol::deaths::Deaths;
 use protocol::event::ChildState;
 use protocol::id::{Epoch, Incarnation, NodeId, Term};
+use protocol::supervision::{Backoff, Crashes, START_AFTER};
 use protocol::time::Time;
 
 use crate::chance::Chance;
 use crate::fact::Life;
-
-/// The delay before the second restart in a row.
-const FIRST_DELAY: Duration = Duration::from_millis(10);
-/// The longest delay, before jitter.
-const LONGEST_DELAY: Duration = Duration::from_secs(1);
-/// A life of at least this long makes the next death a first one again.
-const SETTLED_AFTER: Duration = Duration::from_secs(5);
-/// After so long without a crash, the next is a first one again.
-const CRASHES_FORGOTTEN: Duration = Duration::from_secs(120);
-/// The cluster starts without the nodes that have not bound their sockets by then.
-pub(crate) const START_AFTER: Duration = Duration::from_secs(1);
 
 /// What the supervisor knows.
 #[derive(Debug)]
@@ -68,10 +59,8 @@ pub(crate) struct Slot {
     coordinates: Option<Epoch>,
     /// What it was told of the deaths that jobs caused.
     pub(crate) told_deaths: Deaths,
-    /// Deaths in a row.
-    deaths: u32,
-    /// Crashes in office, each soon after the one before, and when the last was.
-    crashes: (u32, Time),
+    backoff: Backoff,
+    pub(crate) crashes: Crashes,
 }
 
 impl Supervisor {
@@ -84,8 +73,8 @@ impl Supervisor {
             start_due: false,
             coordinates: None,
             told_deaths: Deaths::default(),
-            deaths: 0,
-            crashes: (0, Time(0)),
+            backoff: Backoff::default(),
+            crashes: Crashes::default(),
         };
         Supervisor {
             slots: (0..nodes).map(slot).collect(),
@@ -120,38 +109,16 @@ impl Supervisor {
         incarnation
     }
 
-    /// How many lives in a row have crashed in office.
-    pub(crate) fn crashes(&mut self, id: NodeId, now: Time) -> u32 {
-        let (count, last) = self.slot(id).crashes;
-        if now.since(last) < CRASHES_FORGOTTEN {
-            count
-        } else {
-            0
-        }
-    }
-
-    /// One has crashed in office.
-    pub(crate) fn note_crash(&mut self, id: NodeId, now: Time) {
-        self.slot(id).crashes = (self.crashes(id, now) + 1, now);
-    }
-
     /// A process ended after this long; tells when the next one is started.
     pub(crate) fn end(&mut self, id: NodeId, uptime: Duration, chance: &mut Chance) -> Duration {
         let slot = self.slot(id);
         slot.state = ChildState::Gone;
         slot.bound = false;
-        if uptime >= SETTLED_AFTER {
-            slot.deaths = 0;
-        }
-        let earlier = slot.deaths;
-        slot.deaths += 1;
-        let Some(doublings) = earlier.checked_sub(1) else {
-            return Duration::ZERO;
+        let draw = |range: RangeInclusive<u32>| {
+            let (from, to) = range.into_inner();
+            u32::try_from(chance.between(from.into(), to.into())).unwrap_or(to)
         };
-        let delay = (FIRST_DELAY * 2_u32.pow(doublings.min(7))).min(LONGEST_DELAY);
-        // A quarter more or less.
-        let percent = u32::try_from(chance.between(75, 125)).unwrap_or(100);
-        delay * percent / 100
+        slot.backoff.after_death(uptime, draw)
     }
 
     /// Takes in a node's report: the highest epoch that it knows, and whether it coordinates. A new

@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::ptr;
+use std::time::Duration;
 
 use ipc::control::{SupervisorEnd, WatchMode, WatchedEnd};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
@@ -156,6 +157,15 @@ impl Launch {
             arguments.extend(["--faults".into(), serde_json::to_string(faults)?.into()]);
         }
         Ok(arguments)
+    }
+}
+
+/// When a process is started again, as the end of a sentence.
+pub(crate) fn when(wait: Duration) -> String {
+    if wait.is_zero() {
+        "at once".to_owned()
+    } else {
+        format!("in {} ms", wait.as_millis())
     }
 }
 

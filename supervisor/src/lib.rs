@@ -8,7 +8,6 @@
 //!        │
 //!        ├── slot       a static ID: its process, and what is to be told to it
 //!        ├── launch     how a process is started: this executable again
-//!        ├── restart    when
 //!        ├── watch      the process that watches the jobs directory
 //!        ├── record     the event log
 //!        └── control    what commands ask
@@ -28,7 +27,6 @@ pub mod launch;
 pub mod owner;
 pub mod reap;
 mod record;
-mod restart;
 pub mod rotation;
 pub mod run_dir;
 pub mod signals;

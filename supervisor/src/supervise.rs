@@ -26,6 +26,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 use protocol::id::{Epoch, Incarnation, NodeId};
 use protocol::status::Ignored;
+use protocol::supervision::START_AFTER;
 
 use crate::casualties::Casualties;
 use crate::control::server::Server;
@@ -39,9 +40,6 @@ use crate::slot::{Life, Slot};
 use crate::watch::Watch;
 
 pub use crate::supervise::error::{LEFT, SuperviseError};
-
-/// The cluster starts without the nodes that have not bound their sockets by then.
-const START_AFTER: Duration = Duration::from_secs(1);
 
 /// What is killed is gone within this, unless the system holds it: in a frozen group, or in a call to a
 /// mount that does not answer. Then it is left.

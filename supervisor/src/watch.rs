@@ -8,10 +8,10 @@ use ipc::control::{Received, WatchMode, WatchReport, WatchedEnd};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use protocol::supervision::Backoff;
 
-use crate::launch::Launch;
+use crate::launch::{Launch, when};
 use crate::reap::{Change, Ending};
-use crate::restart::{Backoff, when};
 
 /// Most reports that are taken in a row.
 const REPORTS_A_TURN: usize = 64;
@@ -166,7 +166,7 @@ impl Watch {
     fn end(&mut self, now: Instant) -> Duration {
         let process = self.process.take();
         let uptime = process.map_or(Duration::ZERO, |process| now - process.born);
-        let wait = self.backoff.after_death(uptime, rand::random());
+        let wait = self.backoff.after_death(uptime, rand::random_range);
         self.due = Some(now + wait);
         wait
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::words::id::NodeId;
+use crate::words::supervision::FORGOTTEN_AFTER;
 use crate::words::time::{Time, Untimed};
 
 /// How long a node waits, by how often it has lost its office. Once is none: on a busy machine a live
@@ -19,8 +20,6 @@ const WAITS: [Duration; 5] = [
     Duration::from_secs(8),
     Duration::from_secs(30),
 ];
-/// A loss so long after the last is a first one again.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(120);
 
 /// How often this node has lost its office lately for no cause that is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

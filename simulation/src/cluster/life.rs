@@ -25,7 +25,7 @@ impl Cluster {
         }
         let term = self.supervisor.term;
         let incarnation = self.supervisor.begin(id);
-        let crashes = self.supervisor.crashes(id, self.now);
+        let crashes = self.supervisor.slot(id).crashes.count(self.now);
         let life = Life {
             node: id,
             incarnation,
@@ -99,7 +99,7 @@ impl Cluster {
         let process = self.processes[usize::from(id.0)].as_ref();
         let role = process.map(|process| process.node.role());
         if matches!(role, Some(RoleName::Candidate | RoleName::Coordinator)) {
-            self.supervisor.note_crash(id, self.now);
+            self.supervisor.slot(id).crashes.add(self.now);
         }
         if let Some(process) = process {
             self.event_log

@@ -12,8 +12,8 @@ use super::error::START_ATTEMPTS;
 use super::{SuperviseError, Supervisor};
 use crate::events::ProcessEvent;
 use crate::held::is_held;
+use crate::launch::when;
 use crate::reap::{self, Change, Ending};
-use crate::restart::when;
 use crate::slot::Slot;
 use crate::watchdog::LIMIT;
 
