@@ -35,3 +35,6 @@ pub mod start;
 pub mod supervise;
 mod watch;
 mod watchdog;
+
+#[cfg(test)]
+mod tests;
