@@ -339,6 +339,10 @@ fn a_submit_that_is_killed_leaves_no_empty_job(kind: Kind) {
 }
 
 /// Hands in a job, and kills the process when it has made so many system calls. True if it has ended before.
+#[allow(
+    clippy::zombie_processes,
+    reason = "whoever traces a process waits for it by waitpid"
+)]
 fn submit_and_kill_before(calls: usize, jobs: &Path) -> bool {
     let mut submit = harness::bullpen();
     submit

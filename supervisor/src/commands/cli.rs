@@ -5,6 +5,7 @@ mod completions;
 pub(crate) mod environment;
 pub(crate) mod experiment;
 mod faults;
+mod kill;
 mod metrics;
 mod top;
 mod verdict;
@@ -14,18 +15,16 @@ use std::path::PathBuf;
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipc::control::WatchMode;
-use nix::sys::signal::Signal;
 use node::args::NodeArgs;
-
-use crate::commands::kill::{parse_signal, parse_target};
-use crate::commands::watch::WatchArgs;
-use supervisor::control::Target;
 use supervisor::launch::{NODE, WATCH};
 use supervisor::rotation::KEPT;
+
+use crate::commands::watch::WatchArgs;
 
 pub(crate) use crate::commands::cli::cluster::ClusterArgs;
 pub(crate) use crate::commands::cli::completions::CompletionsArgs;
 pub(crate) use crate::commands::cli::experiment::ExperimentArgs;
+pub(crate) use crate::commands::cli::kill::KillArgs;
 pub(crate) use crate::commands::cli::metrics::MetricsArgs;
 pub(crate) use crate::commands::cli::top::TopArgs;
 pub(crate) use crate::commands::cli::verdict::VerdictArgs;
@@ -311,20 +310,6 @@ pub(crate) struct StatusArgs {
     /// Exit with 1 while no node coordinates, or one lives that its peers cannot reach
     #[arg(long)]
     pub(crate) check: bool,
-    /// Run directory of the cluster [default: as for up]
-    #[arg(long, value_name = "DIR", env = "BULLPEN_RUN_DIR")]
-    pub(crate) run_dir: Option<PathBuf>,
-}
-
-/// The arguments of `kill`.
-#[derive(Debug, Args)]
-pub(crate) struct KillArgs {
-    /// coordinator, worker (the running one with the lowest ID), all, or the ID of a node
-    #[arg(required = true, value_name = "TARGET", value_parser = parse_target)]
-    pub(crate) targets: Vec<Target>,
-    /// The signal: KILL, STOP, CONT, TERM or any other, with or without SIG
-    #[arg(long, value_name = "SIGNAL", default_value = "KILL", value_parser = parse_signal)]
-    pub(crate) signal: Signal,
     /// Run directory of the cluster [default: as for up]
     #[arg(long, value_name = "DIR", env = "BULLPEN_RUN_DIR")]
     pub(crate) run_dir: Option<PathBuf>,

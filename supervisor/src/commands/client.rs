@@ -12,11 +12,11 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeVal;
 use nix::unistd::Uid;
+use supervisor::control::{Answer, ClusterStatus, Request, SOCKET};
+use supervisor::run_dir::RunDirError;
 
 use crate::commands::failure::Fatal;
 use crate::commands::visit::{Visited, visit};
-use supervisor::control::{Answer, ClusterStatus, Request, SOCKET};
-use supervisor::run_dir::RunDirError;
 
 /// How long a supervisor may take for each step of an answer.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -9,6 +9,14 @@ use std::time::{Duration, Instant};
 
 use protocol::config::Config;
 use protocol::trace::WaitCause;
+use supervisor::jobs_dir::JobsDir;
+use supervisor::launch::Launch;
+use supervisor::owner;
+use supervisor::rotation::Rotation;
+use supervisor::run_dir::RunDir;
+use supervisor::signals::Signals;
+use supervisor::start;
+use supervisor::supervise::{Supervisor, Turn};
 use tempfile::TempDir;
 
 use crate::commands::cli::ComputeArgs;
@@ -20,14 +28,6 @@ use crate::commands::operands;
 use crate::commands::private_folder::{self, FolderError};
 use crate::commands::results::{self, Outcome, ResultsError};
 use crate::commands::stderr;
-use supervisor::jobs_dir::JobsDir;
-use supervisor::launch::Launch;
-use supervisor::owner;
-use supervisor::rotation::Rotation;
-use supervisor::run_dir::RunDir;
-use supervisor::signals::Signals;
-use supervisor::start;
-use supervisor::supervise::{Supervisor, Turn};
 
 /// The name of the only job.
 const JOB: &str = "compute";

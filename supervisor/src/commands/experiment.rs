@@ -26,6 +26,9 @@ use std::time::Duration;
 
 use protocol::config::{Config, Preemption};
 use protocol::printable::printable_lines;
+use supervisor::owner;
+use supervisor::signals::Signals;
+use supervisor::start;
 
 use crate::commands::cli::ExperimentArgs;
 use crate::commands::cli::experiment::{Options, SignalArg, TargetArg};
@@ -38,9 +41,6 @@ use crate::commands::memory;
 use crate::commands::private_folder;
 use crate::commands::results;
 use crate::commands::stderr;
-use supervisor::owner;
-use supervisor::signals::Signals;
-use supervisor::start;
 
 pub(crate) use crate::commands::experiment::error::ExperimentError;
 

@@ -6,7 +6,6 @@ use std::fmt;
 use std::process::ExitCode;
 
 use protocol::config::ConfigError;
-
 use supervisor::jobs_dir::JobsDirError;
 use supervisor::owner::OwnerError;
 use supervisor::run_dir::RunDirError;

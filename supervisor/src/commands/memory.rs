@@ -8,17 +8,16 @@
 //! same time, and the page cache want their share. With that, six jobs at once, each of the largest N
 //! that 256, 512 or 1024 MiB allow, end without a kill for want of memory.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use std::collections::BTreeSet;
-
 use protocol::config::{Config, MAX_MAX_N};
 use protocol::plan::most_digits;
+use supervisor::control_groups;
 
 use crate::commands::failure::Fatal;
-use supervisor::control_groups;
 
 /// Largest N where memory allows it and nothing else was asked for.
 const DEFAULT_MAX_N: u32 = 10_000_000;

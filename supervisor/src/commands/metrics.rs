@@ -14,6 +14,9 @@ mod takeover;
 use std::path::{Path, PathBuf};
 
 use laboratory::tail::{Found, Tail};
+use supervisor::control::ClusterStatus;
+use supervisor::run_dir;
+use supervisor::signals::Signals;
 
 use crate::commands::cli::MetricsArgs;
 use crate::commands::client;
@@ -21,9 +24,6 @@ use crate::commands::failure::{Failure, Fatal, INTERRUPTED};
 use crate::commands::metrics::families::Families;
 use crate::commands::results;
 use crate::commands::visit;
-use supervisor::control::ClusterStatus;
-use supervisor::run_dir;
-use supervisor::signals::Signals;
 
 /// Why metrics cannot be had. Displays as one sentence.
 #[derive(Debug, thiserror::Error)]

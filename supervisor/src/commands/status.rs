@@ -8,13 +8,13 @@ use protocol::id::NodeId;
 use protocol::printable::{printable, printable_json};
 use protocol::status::JobStatus;
 use protocol::trace::WaitCause;
+use supervisor::control::ClusterStatus;
+use supervisor::run_dir;
 
 use crate::commands::cli::StatusArgs;
 use crate::commands::client;
 use crate::commands::failure::{CANNOT, Failure, Fatal, NO};
 use crate::commands::results;
-use supervisor::control::ClusterStatus;
-use supervisor::run_dir;
 
 /// Why there is no status, or `--check` finds that all is not well. Displays as one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -234,9 +234,9 @@ fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]], right: &[usize]) -> S
 mod tests {
     use protocol::id::{Incarnation, NodeId, Term};
     use protocol::status::JobState;
+    use supervisor::control::{NodeState, NodeStatus, Role};
 
     use super::*;
-    use supervisor::control::{NodeState, NodeStatus, Role};
 
     #[test]
     fn the_page_lists_nodes_and_jobs_in_aligned_columns() {

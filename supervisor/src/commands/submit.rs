@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use protocol::config::MAX_MAX_N;
+use supervisor::signals::Signals;
 
 use crate::commands::cli::SubmitArgs;
 use crate::commands::failure::{CANNOT, Failure, Fatal, INTERRUPTED, NO, USAGE};
@@ -17,7 +18,6 @@ use crate::commands::operands;
 use crate::commands::results;
 use crate::commands::stderr;
 use crate::commands::submit::folder::JobsFolder;
-use supervisor::signals::Signals;
 
 /// Why a job is not handed in, or its end is not known. Displays as one sentence.
 #[derive(Debug, thiserror::Error)]

@@ -14,12 +14,12 @@ use laboratory::verdict::Run;
 use laboratory::words::{self, Names};
 use node::event_log::FILE_NAME;
 use protocol::printable::printable;
+use supervisor::run_dir;
 
 use crate::commands::cli::TimelineArgs;
 use crate::commands::failure::{CANNOT, Failure, Fatal, NO};
 use crate::commands::results;
 use crate::commands::visit;
-use supervisor::run_dir;
 
 /// Why there is nothing to tell, or no place to tell it in. Displays as one sentence that says what
 /// to do.

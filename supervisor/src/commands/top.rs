@@ -21,11 +21,12 @@ mod watch;
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
 
+use supervisor::run_dir;
+use supervisor::signals::Signals;
+
 use crate::commands::cli::TopArgs;
 use crate::commands::failure::{CANNOT, Failure};
 use crate::commands::visit;
-use supervisor::run_dir;
-use supervisor::signals::Signals;
 
 /// Shows the cluster until the user leaves: on a terminal a page that is drawn again and again,
 /// elsewhere, and on a terminal without a size, a line for each change.

@@ -4,11 +4,6 @@ use std::path::Path;
 
 use humantime::format_duration;
 use nix::errno::Errno;
-
-use crate::commands::cli::UpArgs;
-use crate::commands::cli::cluster::how_to_repeat;
-use crate::commands::failure::Failure;
-use crate::commands::memory;
 use supervisor::jobs_dir::{self, JobsDir};
 use supervisor::launch::Launch;
 use supervisor::owner::{self, Owner, OwnerError};
@@ -17,6 +12,11 @@ use supervisor::run_dir::{self, RunDir, handover};
 use supervisor::signals::Signals;
 use supervisor::start;
 use supervisor::supervise::{Supervisor, Turn};
+
+use crate::commands::cli::UpArgs;
+use crate::commands::cli::cluster::how_to_repeat;
+use crate::commands::failure::Failure;
+use crate::commands::memory;
 
 /// Supervises a cluster on a jobs directory until a signal asks to stop.
 ///

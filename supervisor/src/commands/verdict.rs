@@ -19,6 +19,8 @@ use laboratory::log::{Log, now_ns};
 use laboratory::verdict::{Comparison, Run, Verdict, Violation, read_parts};
 use node::event_log::FILE_NAME;
 use protocol::job::{is_ignored, is_job};
+use supervisor::control::{Answer, Request};
+use supervisor::run_dir;
 
 use self::told::Told;
 use crate::commands::cli::VerdictArgs;
@@ -26,8 +28,6 @@ use crate::commands::client::{self, ControlError};
 use crate::commands::failure::{CANNOT_TELL, Failure, Fatal, NO};
 use crate::commands::results;
 use crate::commands::visit;
-use supervisor::control::{Answer, Request};
-use supervisor::run_dir;
 
 /// How often something that is wrong is looked at again, and after what time, while the cluster runs.
 const LOOKS: u32 = 5;

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use laboratory::log::parts::{self, Part};
 use nix::unistd::{Uid, geteuid};
-
 use supervisor::owner;
 use supervisor::run_dir::{RunDirError, check_owner, check_private, without_end};
 

@@ -8,10 +8,10 @@ use std::ffi::OsStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser};
+use supervisor::launch::{NODE, WATCH};
 
 use super::{Cli, Command, Part};
 use crate::commands::failure::{Fatal, USAGE};
-use supervisor::launch::{NODE, WATCH};
 
 /// The settings of a command that come from the environment.
 #[derive(Clone, Debug, Default)]

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-
-use super::ExperimentError;
-use super::course::waits::LOOK_EVERY;
 use supervisor::held::what_holds;
 use supervisor::launch;
 use supervisor::reap::{self, Change, Ending};
 use supervisor::supervise::DEATH;
+
+use super::ExperimentError;
+use super::course::waits::LOOK_EVERY;
 
 /// How long a cluster may take to be suspended.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);

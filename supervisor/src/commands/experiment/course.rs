@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 use laboratory::log::{Event, Log, now_ns};
 use laboratory::verdict::{Run, Violation, Zombies};
 use nix::sys::signal::Signal;
+use supervisor::reap::Ending;
+use supervisor::signals::Signals;
+use supervisor::supervise::LEFT;
 
 pub(super) use self::missing::Missing;
 use self::waits::{LOOK_EVERY, Stop};
@@ -20,9 +23,6 @@ use super::view::View;
 use super::work::Work;
 use super::{ExperimentError, Settings};
 use crate::commands::failure::Failure;
-use supervisor::reap::Ending;
-use supervisor::signals::Signals;
-use supervisor::supervise::LEFT;
 
 /// L1: the nodes agree within this after a fault. A node that dies again and again is started
 /// again after a second and a half; the rest is for a busy machine.

@@ -3,8 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::commands::failure::{CANNOT, CANNOT_TELL, Fatal, INTERRUPTED, NO, USAGE};
 use supervisor::supervise::LEFT;
+
+use crate::commands::failure::{CANNOT, CANNOT_TELL, Fatal, INTERRUPTED, NO, USAGE};
 
 /// Why an experiment gives no good news. Displays as one sentence.
 #[derive(Debug, thiserror::Error)]

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use laboratory::log::Event;
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, Registry, TextEncoder};
+use supervisor::control::ClusterStatus;
 
 use self::counters::Counters;
 use self::gauges::Gauges;
 use super::takeover::Takeovers;
-use supervisor::control::ClusterStatus;
 
 /// All metrics of one run. Counters come from its event log, gauges from its present state.
 #[derive(Debug)]

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use nix::dir::Dir;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, fstatat};
-
 use supervisor::owner;
 
 /// A jobs directory. The path itself may be a link: whoever named it, meant it.

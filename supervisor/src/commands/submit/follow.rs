@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use node::rename::RESERVATION;
+use supervisor::signals::Signals;
 
 use super::SubmitError;
 use super::drop_file::Dropped;
@@ -18,7 +19,6 @@ use super::search::{Place, Search};
 use super::warnings::{Warnings, warn_if_nobody_serves};
 use crate::commands::failure::Failure;
 use crate::commands::results::{self, Found, Outcome};
-use supervisor::signals::Signals;
 
 /// How often to look.
 const LOOK_EVERY_MS: u16 = 25;

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use protocol::printable::printable;
+use supervisor::jobs_dir;
 
 use super::folder::Stage;
 use crate::commands::stderr;
-use supervisor::jobs_dir;
 
 /// The warnings that were told.
 #[derive(Debug, Default)]

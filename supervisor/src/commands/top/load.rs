@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use laboratory::processes::{self, Usage};
 use nix::unistd::Pid;
-
 use supervisor::control::NodeStatus;
 
 /// The kernel counts processor time in hundredths of a second, so a share needs a while.

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant, SystemTime};
 use humantime::format_rfc3339_seconds;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use protocol::printable::printable;
+use supervisor::control::{ClusterStatus, NodeState};
 
 use super::watch::Watcher;
 use crate::commands::results::{self, ResultsError};
-use supervisor::control::{ClusterStatus, NodeState};
 
 /// How often it looks, in milliseconds.
 const INTERVAL_MS: u16 = 200;

@@ -15,12 +15,12 @@ use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{self, EnterAlternateScreen};
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
+use supervisor::signals::Signals;
 
 use super::draw::draw;
 use super::view::{Order, View};
 use super::watch::Watch;
 use crate::commands::results;
-use supervisor::signals::Signals;
 
 /// How long a terminal may take to learn its size.
 const SIZE_PATIENCE: Duration = Duration::from_secs(1);

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use protocol::id::NodeId;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use supervisor::control::{ClusterStatus, NodeStatus, Target};
 
 use super::watch::{News, Snapshot};
-use supervisor::control::{ClusterStatus, NodeStatus, Target};
 
 /// How long it takes to read what became of an order.
 const READING: Duration = Duration::from_secs(5);

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use laboratory::tail::{Found, Tail};
 use nix::sys::signal::Signal;
 use protocol::printable::printable;
+use supervisor::control::{Answer, ClusterStatus, Request, Target};
 
 use super::events::{Line, Lines};
 use super::load::{Load, Meter};
 use crate::commands::client;
 use crate::commands::visit;
-use supervisor::control::{Answer, ClusterStatus, Request, Target};
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_millis(200);

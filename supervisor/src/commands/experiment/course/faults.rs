@@ -3,13 +3,13 @@
 use laboratory::log::{Event, now_ns};
 use nix::sys::signal::Signal;
 use protocol::id::NodeId;
+use supervisor::control::{Answer, Request, Signalled, Target};
 
 use super::waits::{LOOK_EVERY, Stop};
 use super::{AGREE_WITHIN, Course, THERE_WITHIN};
 use crate::commands::cli::experiment::TargetArg;
 use crate::commands::client::{self, ControlError};
 use crate::commands::experiment::draws::Draw;
-use supervisor::control::{Answer, Request, Signalled, Target};
 
 impl Course<'_> {
     /// Sends a signal to whom it is meant for; a stop is followed by its end. False if there is

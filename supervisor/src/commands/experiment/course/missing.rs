@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use protocol::trace::WaitCause;
+use supervisor::control::{Answer, Request};
 
 use super::{Course, ExperimentError};
 use crate::commands::client;
 use crate::commands::experiment::course::waits::Stop;
 use crate::commands::submit::SubmitError;
-use supervisor::control::{Answer, Request};
 
 /// How often the supervisor is asked.
 const ASK_EVERY: Duration = Duration::from_millis(500);

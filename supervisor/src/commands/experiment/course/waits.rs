@@ -7,12 +7,12 @@ use laboratory::log::Event;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
+use supervisor::reap::Ending;
 
 use super::Course;
 use super::missing::Missing;
 use crate::commands::experiment::ExperimentError;
 use crate::commands::failure::Failure;
-use supervisor::reap::Ending;
 
 /// How often it is looked whether something has come.
 pub(in crate::commands::experiment) const LOOK_EVERY: Duration = Duration::from_millis(5);

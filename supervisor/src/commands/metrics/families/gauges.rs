@@ -3,9 +3,9 @@
 use prometheus::{Gauge, GaugeVec, Opts, Registry};
 use protocol::status::JobState;
 use strum::VariantArray;
+use supervisor::control::{ClusterStatus, NodeState, Role};
 
 use super::registered;
-use supervisor::control::{ClusterStatus, NodeState, Role};
 
 /// The present state.
 #[derive(Debug)]

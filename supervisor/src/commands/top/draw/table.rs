@@ -7,10 +7,10 @@ use ratatui::layout::{Alignment, Constraint, Rect};
 use ratatui::style::{Modifier, Style, Stylize};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Row, Table, TableState};
+use supervisor::control::{NodeState, NodeStatus, Role};
 
 use super::amount;
 use crate::commands::top::view::View;
-use supervisor::control::{NodeState, NodeStatus, Role};
 
 /// A column of the nodes: its heading, its width, and the narrowest page that has it.
 struct Column {

@@ -9,13 +9,13 @@ use protocol::status::{JobState, JobStatus};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use supervisor::control::{ClusterStatus, NodeState, NodeStatus, Role, Target};
 
 use super::*;
 use crate::commands::top::events::Lines;
 use crate::commands::top::load::Load;
 use crate::commands::top::view::Order;
 use crate::commands::top::watch::{News, Snapshot};
-use supervisor::control::{ClusterStatus, NodeState, NodeStatus, Role, Target};
 
 fn node(id: u8, role: Role, state: NodeState) -> NodeStatus {
     NodeStatus {
