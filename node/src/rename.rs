@@ -1,8 +1,9 @@
 //! Renames that replace nothing, also where the file system does not offer them.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Permissions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::PermissionsExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
@@ -109,8 +110,10 @@ fn reserve(to: Name<'_>, instead: Instead<'_>) -> io::Result<File> {
 fn create_reservation(name: Name<'_>) -> io::Result<File> {
     let flags =
         OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mode = Mode::from_bits_truncate(0o600);
+    let mode = Mode::from_bits_truncate(0o644);
     let mut reservation = File::from(openat(name.0, name.1, flags, mode)?);
+    // Whatever the user's mask says: another user's cluster is to know it. Not every mount keeps rights.
+    let _ = reservation.set_permissions(Permissions::from_mode(0o644));
     // Before it can be told for a reservation. Where a mount has no locks it looks abandoned.
     let _ = reservation.try_lock();
     match reservation.write_all(RESERVATION) {
