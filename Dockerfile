@@ -70,6 +70,7 @@ RUN mkdir -m 1777 /jobs && chmod 1777 /run
 # For every way to start it: `docker run … bullpen up --delay 5ms` replaces CMD.
 ENV BULLPEN_JOBS=/jobs
 
+# The manual page is not here, where there is no `man`: `docker run --rm bullpen man | man -l -` shows it.
 # Whoever passes the image on passes on the licences of all code in the binary. The README says what that
 # of the arithmetic, the LGPL, asks for besides.
 COPY LICENSE-MIT LICENSE-APACHE THIRD-PARTY-LICENSES.txt README.md /usr/share/doc/bullpen/

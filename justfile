@@ -24,7 +24,7 @@ deny:
 licenses:
     .ci/licenses --write
 
-# An archive to pass on, in target/dist: the binary, the licences of all code in it, the README.
+# An archive to pass on, in target/dist: the binary, its manual page, the licences of all code in it, the README.
 dist:
     .ci/licenses
     CARGO_PROFILE_RELEASE_STRIP=symbols cargo build --release --locked

@@ -11,6 +11,7 @@
 //!                 ├── verdict       (reads it too, and the jobs directory, and judges the run)
 //!                 ├── submit        (drops a file; the jobs directory is all it needs)
 //!                 ├── completions   (for shells)
+//!                 ├── man           (the manual page)
 //!                 ├── node          (what the supervisor starts; see the crate `node`)
 //!                 └── watch         (the same: what notices changes of the jobs directory)
 //! ```
@@ -23,6 +24,7 @@ pub(crate) mod compute;
 pub(crate) mod experiment;
 pub(crate) mod failure;
 pub(crate) mod kill;
+pub(crate) mod man;
 mod memory;
 pub(crate) mod metrics;
 mod operands;

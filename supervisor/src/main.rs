@@ -24,8 +24,8 @@ use crate::commands::cli::{Command, Part};
 use crate::commands::failure::Failure;
 use crate::commands::stderr::{self, JsonStderr, Stderr};
 use crate::commands::{
-    completions, compute, experiment, kill, metrics, results, status, submit, timeline, top, up,
-    verdict, watch,
+    completions, compute, experiment, kill, man, metrics, results, status, submit, timeline, top,
+    up, verdict, watch,
 };
 
 fn main() -> ExitCode {
@@ -98,6 +98,7 @@ fn run(command: Command, variables: &Variables, signals: Option<Signals>) -> Exi
         Command::Verdict(args) => report(verdict::run(&args)),
         Command::Top(args) => report(signals().and_then(|signals| top::run(&args, signals))),
         Command::Completions(args) => report(completions::run(&args)),
+        Command::Man => report(man::run()),
         Command::Metrics(args) => {
             report(signals().and_then(|signals| metrics::run(&args, signals)))
         }

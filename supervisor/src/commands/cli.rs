@@ -152,6 +152,9 @@ pub(crate) enum Command {
     /// Print what a shell needs to complete the commands and their options.
     #[command(after_help = completions::HELP)]
     Completions(CompletionsArgs),
+    /// Print the manual page, with all commands.
+    #[command(hide = true)]
+    Man,
     /// What the supervisor starts.
     #[command(skip)]
     Part(Part),
