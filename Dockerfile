@@ -27,9 +27,10 @@ RUN for crate in protocol ipc node supervisor laboratory simulation bench/tree; 
         && printf '//! Stands in.\nfn main() {}\n' > "$crate/src/main.rs" \
         || exit 1; \
     done \
-    && mkdir protocol/benches protocol/tests ipc/benches node/benches \
+    && mkdir protocol/benches protocol/tests ipc/benches node/benches supervisor/tests laboratory/tests \
     && touch protocol/benches/plan.rs protocol/benches/step.rs protocol/tests/all.rs \
         ipc/benches/codec.rs ipc/benches/link.rs node/benches/factorial.rs \
+        supervisor/tests/all.rs supervisor/tests/verdict_memory.rs laboratory/tests/all.rs \
     && cargo build --release --locked -p supervisor \
     && rm -r protocol/src ipc/src node/src supervisor/src laboratory/src simulation/src
 

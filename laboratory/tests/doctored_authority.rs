@@ -1,12 +1,7 @@
 //! The verdict on authority, put to the test: who may do what, in which epoch, and as long as it lives.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod both;
-mod made;
-
-use both::Judged;
-use made::{Made, assert_sound, breaks};
+use crate::both::Judged;
+use crate::made::{Made, assert_sound, breaks};
 use serde_json::{Value, json};
 
 #[test]

@@ -1,16 +1,11 @@
 //! The verdict on causes, put to the test: whatever a node gives as a cause, and no event proves, is
 //! found; and so is what happens more often than its causes do.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod both;
-mod made;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use both::Judged;
-use made::{END, Made, assert_sound, breaks, needs_proof, op};
+use crate::both::Judged;
+use crate::made::{END, Made, assert_sound, breaks, needs_proof, op};
 use serde_json::json;
 
 /// When things happen that have nothing to do with how the nodes started.

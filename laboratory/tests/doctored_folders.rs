@@ -1,17 +1,12 @@
 //! The verdict on what the jobs directory shows: what failed has a reason that its content or an event
 //! proves, and what stands under a name is what was dropped under it.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod both;
-mod made;
-
 use std::fs;
 
-use both::Judged;
+use crate::both::Judged;
+use crate::made::{Made, assert_sound, breaks, op};
 use laboratory::log::Log;
 use laboratory::verdict::Run;
-use made::{Made, assert_sound, breaks, op};
 use serde_json::json;
 
 /// Digests of jobs that ask for 0! and for 1!.

@@ -1,16 +1,11 @@
 //! The verdict, put to the test: a sound log passes, and for each invariant there is a doctored one
 //! that breaks it and nothing else.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod both;
-mod made;
-
 use std::fs;
 
-use both::Judged;
+use crate::both::Judged;
+use crate::made::{Made, assert_sound, breaks};
 use laboratory::verdict::Dropped;
-use made::{Made, assert_sound, breaks};
 use serde_json::json;
 
 #[test]

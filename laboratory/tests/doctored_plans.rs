@@ -1,15 +1,10 @@
 //! The verdict on what was multiplied, put to the test: of both plans each operation that is missing is found, and
 //! each that the plan does not have.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod both;
-mod made;
-
 use std::collections::BTreeSet;
 
-use both::Judged;
-use made::{Made, assert_sound};
+use crate::both::Judged;
+use crate::made::{Made, assert_sound};
 use serde_json::json;
 
 /// Kind, level, index.

@@ -1,13 +1,10 @@
 //! The verdict on lost products, put to the test: whatever is handed out, computed or checkpointed without
 //! need or cause is found.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod both;
-mod course;
-
-use course::cluster::{K, LAYOUTS, W0, W1, W2, is_broken, is_broken_if_prompt, of, op, words};
-use course::{Course, Life, Pace};
+use crate::course::cluster::{
+    K, LAYOUTS, W0, W1, W2, is_broken, is_broken_if_prompt, of, op, words,
+};
+use crate::course::{Course, Life, Pace};
 use serde_json::{Value, json};
 
 #[test]

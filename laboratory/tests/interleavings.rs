@@ -3,20 +3,14 @@
 //!
 //! `INTERLEAVINGS` sets how many logs are judged of each kind.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod both;
-mod made;
-mod stories;
-
 use std::collections::BTreeSet;
 
-use both::both_ways;
+use crate::both::both_ways;
+use crate::made::Made;
+use crate::stories::{self, Draws, NS_PER_MS};
 use laboratory::log::Log;
 use laboratory::verdict::{Comparison, Run, Violation};
-use made::Made;
 use serde_json::{Value, json};
-use stories::{Draws, NS_PER_MS};
 
 /// Those whose order is put to the test here.
 const LAWS: [&str; 8] = ["S1", "S2", "S3", "S5", "S6", "S11", "L1", "L3"];

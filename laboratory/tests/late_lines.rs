@@ -1,16 +1,11 @@
 //! Sound runs that the verdict once held for broken, each reduced from a simulated one: what it took for too
 //! late, too silent or too strange may happen.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod both;
-mod made;
-
 use std::collections::BTreeSet;
 
-use both::Judged;
+use crate::both::Judged;
+use crate::made::{Made, assert_sound};
 use laboratory::verdict::Dropped;
-use made::{Made, assert_sound};
 use serde_json::json;
 
 #[test]

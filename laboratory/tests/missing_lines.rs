@@ -1,17 +1,12 @@
 //! The verdict on logs that lack lines, put to the test: what could have stood in them is excused, and
 //! nothing else.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod both;
-mod made;
-
 use std::collections::BTreeSet;
 
-use both::Judged;
+use crate::both::Judged;
+use crate::made::{END, Made, assert_sound};
 use laboratory::log::Log;
 use laboratory::verdict::Run;
-use made::{END, Made, assert_sound};
 use serde_json::json;
 
 /// When things happen that have nothing to do with how the nodes started.

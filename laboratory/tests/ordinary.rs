@@ -2,20 +2,15 @@
 //!
 //! `ORDINARY` sets how many logs are made up, from the seed `ORDINARY_FIRST` on.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod both;
-mod noise;
-
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::Write as _;
 
-use both::{Judged, both_ways};
+use crate::both::{Judged, both_ways};
+use crate::noise::{Noise, folder};
 use laboratory::log::{Log, parts};
 use laboratory::verdict::{Run, read_parts};
-use noise::{Noise, folder};
 
 fn number(variable: &str, otherwise: u64) -> u64 {
     let told = env::var(variable).ok();

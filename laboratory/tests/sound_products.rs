@@ -1,12 +1,7 @@
 //! The verdict on lost products, put to the test: every cause to do something again excuses, in whatever
 //! order the lines and clocks of those who do it may come.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod both;
-mod course;
-
-use course::cluster::{K, W0, W1, W2, is_sound, of};
+use crate::course::cluster::{K, W0, W1, W2, is_sound, of};
 use serde_json::json;
 
 #[test]

@@ -1,10 +1,6 @@
 //! Every signal, sent to nodes: those that end a process end it the first time, and the others do what they do.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
-use harness::{Cluster, PATIENCE, children, eventually, is_alive, process_name};
+use crate::harness::{Cluster, PATIENCE, children, eventually, is_alive, process_name};
 use nix::unistd::Pid;
 use serde_json::Value;
 

@@ -1,17 +1,13 @@
 //! Starts that cannot work: one sentence each, the right exit code, and nothing left behind.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs::{self, File, Permissions};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use harness::fuse::{Kind, Mount};
-use harness::{Home, copy_of_the_binary, run, stderr, stdout};
+use crate::harness::fuse::{Kind, Mount};
+use crate::harness::{self, Home, copy_of_the_binary, run, stderr, stdout};
 use protocol::config::Config;
 
 /// A user who is nobody in particular.

@@ -1,18 +1,13 @@
 //! Faults by chance, from one seed: crashes and stalls of any node at any of the named points, and
 //! kills of any node from outside at any moment.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::fmt::Write;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use harness::{Home, PATIENCE, eventually, kill_node};
-use trial::Trial;
-use trial::draws::Draws;
+use crate::harness::{Home, PATIENCE, eventually, kill_node};
+use crate::trial::Trial;
+use crate::trial::draws::Draws;
 
 /// `lines` factorials under `below`, the same in every run with a seed.
 fn random_factorials(seed: u64, lines: usize, below: u64) -> String {

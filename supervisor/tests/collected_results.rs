@@ -1,12 +1,8 @@
 //! Results that somebody takes away were delivered: whatever happens later, they do not come back.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs;
 
-use harness::{Cluster, PATIENCE, eventually, kill_node};
+use crate::harness::{Cluster, PATIENCE, eventually, kill_node};
 use nix::sys::signal::Signal;
 
 /// Names in a folder of the jobs directory.

@@ -1,15 +1,11 @@
 //! Colours: where a terminal has them, and never where the environment asks for none.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 
-use harness::{Cluster, Home, PATIENCE, command, eventually};
+use crate::harness::{Cluster, Home, PATIENCE, command, eventually};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};

@@ -1,16 +1,12 @@
 //! The commands on a running cluster: status and kill, and what else goes over the control socket.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use harness::{
+use crate::harness::{
     Cluster, Home, PATIENCE, assert_one_sentence, eventually, invoke, is_alive, stderr, stdout,
 };
 use nix::sys::signal::{Signal, kill};

@@ -1,13 +1,9 @@
 //! `bullpen completions`.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs;
 use std::process::Command;
 
-use harness::{bullpen, run, stderr, stdout};
+use crate::harness::{bullpen, run, stderr, stdout};
 
 fn script(shell: &str) -> String {
     let output = run(bullpen().args(["completions", shell]));

@@ -1,17 +1,12 @@
 //! A highest node that cannot keep its office waits before it claims it again, and in the end has it.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::freezer::Freezer;
-use harness::{PATIENCE, eventually, kill_node};
+use crate::harness::freezer::Freezer;
+use crate::harness::{PATIENCE, eventually, kill_node};
+use crate::trial::Trial;
 use nix::sys::signal::{Signal, kill};
-use trial::Trial;
 
 /// The longest wait, and a moment for a busy machine.
 const LONGEST: Duration = Duration::from_secs(40);

@@ -1,16 +1,12 @@
 //! A job that kills every node: it fails with its reason, and the next one runs. What a person kills
 //! is nobody's fault.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::memory::MemoryGroup;
-use harness::{Cluster, Home, PATIENCE, eventually};
+use crate::harness::memory::MemoryGroup;
+use crate::harness::{Cluster, Home, PATIENCE, eventually};
 use nix::sys::signal::{Signal, kill};
 
 /// As long as ten deaths take, with the pauses between restarts, on a busy machine.

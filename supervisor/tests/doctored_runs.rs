@@ -1,23 +1,16 @@
 //! Logs of real runs: sound, until they are doctored, and sound too where many events are missing, as the log
 //! knows.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-#[path = "../../laboratory/tests/both/mod.rs"]
-mod both;
-mod harness;
-mod trial;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use both::Judged;
-use harness::{PATIENCE, kill_node};
+use crate::both::Judged;
+use crate::harness::{PATIENCE, kill_node};
+use crate::trial::draws::Draws;
+use crate::trial::{self, Trial};
 use laboratory::log::Log;
 use laboratory::verdict::Run;
 use nix::sys::signal::{Signal, kill};
 use serde_json::{Value, json};
-use trial::Trial;
-use trial::draws::Draws;
 
 /// A run in which nodes were killed and stopped, and its lines.
 fn eventful_run() -> (Trial, Run, Vec<Value>) {

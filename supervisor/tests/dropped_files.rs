@@ -1,19 +1,14 @@
 //! What becomes of the files that are dropped on a real cluster, whatever they are called and are.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harness::{PATIENCE, eventually};
+use crate::harness::{self, PATIENCE, eventually};
+use crate::trial::Trial;
+use crate::trial::dropping::value;
 use nix::sys::signal::{Signal, kill};
-use trial::Trial;
-use trial::dropping::value;
 
 /// Time for very many files, on a busy machine too.
 const LONG: Duration = Duration::from_secs(120);

@@ -1,17 +1,12 @@
 //! Who coordinates, on real processes: starts, deaths, returns, ends.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::time::{Duration, Instant};
 
-use harness::{Home, PATIENCE, eventually, is_alive, kill_node};
+use crate::harness::{Home, PATIENCE, eventually, is_alive, kill_node};
+use crate::trial::Trial;
 use laboratory::log::Event;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use trial::Trial;
 
 /// For a job that takes a few seconds by itself.
 const LONG: Duration = Duration::from_secs(60);

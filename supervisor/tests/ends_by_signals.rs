@@ -1,9 +1,5 @@
 //! What would end a process by default ends it in good order, from its first moment on.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -11,8 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use harness::terminal::Terminal;
-use harness::{Cluster, Home, PATIENCE, bullpen, children, eventually, is_alive};
+use crate::harness::terminal::Terminal;
+use crate::harness::{self, Cluster, Home, PATIENCE, bullpen, children, eventually, is_alive};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, pthread_sigmask};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;

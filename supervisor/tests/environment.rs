@@ -1,16 +1,12 @@
 //! Settings from the environment: for every variable, an empty one is none, and a wrong one is named.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output};
 
-use harness::{Home, assert_one_sentence, bullpen, run, stderr, stdout};
+use crate::harness::{Home, assert_one_sentence, bullpen, run, stderr, stdout};
 
 /// A value that no number, duration or word is.
 const WRONG: &str = "?!";

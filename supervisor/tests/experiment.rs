@@ -1,18 +1,13 @@
 //! `bullpen experiment`: short ones, and what can go wrong with one.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod under_way;
-
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 
-use harness::{PATIENCE, children, eventually, is_alive, kill_node, run, stderr, stdout};
+use crate::harness::{PATIENCE, children, eventually, is_alive, kill_node, run, stderr, stdout};
+use crate::under_way::{UnderWay, experiment, temporary};
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 use tempfile::TempDir;
-use under_way::{UnderWay, experiment, temporary};
 
 fn is_empty(folder: &TempDir) -> bool {
     fs::read_dir(folder.path()).unwrap().next().is_none()

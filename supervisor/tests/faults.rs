@@ -1,15 +1,10 @@
 //! Faults at exact places: a coordinator that dies or sleeps around a commit, a crash loop, a
 //! candidate that stops in its election, a worker that sleeps through a job.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
-use harness::{PATIENCE, eventually, kill_node};
+use crate::harness::{self, PATIENCE, eventually, kill_node};
+use crate::trial::waiting::are_in_order;
+use crate::trial::{Trial, now_ns};
 use nix::sys::signal::{Signal, kill};
-use trial::waiting::are_in_order;
-use trial::{Trial, now_ns};
 
 #[test]
 fn an_idle_coordinator_dies_and_the_next_highest_acts() {

@@ -1,21 +1,16 @@
 //! Faults that reach the jobs directory: an operation that kills whoever computes it, a claim whose
 //! owner sleeps while everybody else dies, a coordinator that is stopped at any moment.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use harness::{PATIENCE, eventually, kill_node};
+use crate::harness::{PATIENCE, eventually, kill_node};
+use crate::trial::Trial;
+use crate::trial::dropping::value;
+use crate::trial::now_ns;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use trial::Trial;
-use trial::dropping::value;
-use trial::now_ns;
 
 /// For a job that takes a few seconds by itself, with many faults.
 const LONG: Duration = Duration::from_secs(120);

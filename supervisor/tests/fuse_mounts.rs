@@ -2,11 +2,6 @@
 //! nothing tells of what happens below the mount, no lease knows who writes there, and a rename that
 //! replaces nothing may not be there.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::os::unix::process::CommandExt;
@@ -15,14 +10,14 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::fuse::{Kind, Mount};
-use harness::{Home, PATIENCE, eventually, is_alive, kill_node};
+use crate::harness::fuse::{Kind, Mount};
+use crate::harness::{self, Home, PATIENCE, eventually, is_alive, kill_node};
+use crate::trial::dropping::value;
+use crate::trial::{Trial, now_ns};
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
-use trial::dropping::value;
-use trial::{Trial, now_ns};
 
 /// Time for a job that is interrupted, on a busy machine too.
 const LONG: Duration = Duration::from_secs(60);

@@ -1,10 +1,6 @@
 //! Starts that the system makes hard: few descriptors and processes, no /proc, a loader, a program that the
 //! nodes may not execute. Each works, or ends with exit code 3 and a sentence that says what to do.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -12,9 +8,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::{
-    Cluster, Home, PATIENCE, assert_one_sentence, bullpen, copy_of_the_binary, eventually, run,
-    stderr, stdout,
+use crate::harness::{
+    self, Cluster, Home, PATIENCE, assert_one_sentence, bullpen, copy_of_the_binary, eventually,
+    run, stderr, stdout,
 };
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use nix::sys::signal::Signal;

@@ -1,17 +1,13 @@
 //! What watches the jobs directory: dropped files are noticed by events, in a process whose death, stop or
 //! silence costs nothing else.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::{
-    Cluster, Home, PATIENCE, children, eventually, invoke, open_files, process_name, stdout,
+use crate::harness::{
+    self, Cluster, Home, PATIENCE, children, eventually, invoke, open_files, process_name, stdout,
 };
 use laboratory::processes::usage;
 use nix::sys::signal::{Signal, kill};

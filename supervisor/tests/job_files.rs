@@ -1,15 +1,10 @@
 //! What the content of a job file comes to in a real cluster.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::fs;
 
-use harness::PATIENCE;
-use trial::Trial;
-use trial::dropping::value;
+use crate::harness::PATIENCE;
+use crate::trial::Trial;
+use crate::trial::dropping::value;
 
 #[test]
 fn good_jobs_get_the_right_values() {

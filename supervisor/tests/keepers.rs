@@ -1,9 +1,7 @@
 //! The processes that keep the memory of nodes, so that a node with much of it is dead as soon as one
 //! with little.
 
-mod harness;
-
-use harness::{
+use crate::harness::{
     Cluster, PATIENCE, children, eventually, is_alive, kill_node, open_files, process_name,
 };
 use laboratory::processes::usage;

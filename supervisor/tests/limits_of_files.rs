@@ -1,16 +1,12 @@
 //! A limit on the size of files (`ulimit -f`) is an error of the call that meets it, and ends no process.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::{Cluster, Home, PATIENCE, bullpen, eventually, run, stderr, stdout};
+use crate::harness::{self, Cluster, Home, PATIENCE, bullpen, eventually, run, stderr, stdout};
 use nix::sys::signal::Signal;
 
 /// More than a small text, and less than a large one, an event log or messages may come to.

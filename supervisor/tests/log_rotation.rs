@@ -1,21 +1,16 @@
 //! An event log that is rotated while nodes are killed and stopped, and everybody who reads it.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use harness::metrics::Service;
-use harness::{Home, PATIENCE, eventually, invoke, kill_node, stdout};
+use crate::harness::metrics::Service;
+use crate::harness::{Home, PATIENCE, eventually, invoke, kill_node, stdout};
+use crate::trial::dropping::value;
+use crate::trial::{Trial, now_ns};
 use laboratory::log::parts;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use trial::dropping::value;
-use trial::{Trial, now_ns};
 
 /// A few rotations take that long.
 const LONG: Duration = Duration::from_secs(60);

@@ -1,10 +1,5 @@
 //! A run directory that is removed, moved, emptied or closed while a cluster works in it.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -13,14 +8,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use harness::{
-    Cluster, Home, PATIENCE, command, copy_of_the_binary, eventually, invoke, is_alive, kill_node,
-    stderr, stdout,
+use crate::harness::{
+    self, Cluster, Home, PATIENCE, command, copy_of_the_binary, eventually, invoke, is_alive,
+    kill_node, stderr, stdout,
 };
+use crate::trial::Trial;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use serde_json::Value;
-use trial::Trial;
 
 /// A user without rights.
 const NOBODY: u32 = 65_534;

@@ -1,13 +1,11 @@
 //! The main job, on real processes: factorials in, results out, whatever dies meanwhile.
 
-mod harness;
-
 use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use harness::{
-    Cluster, Home, PATIENCE, bullpen, children, eventually, is_alive, kill_node, run, stderr,
+use crate::harness::{
+    self, Cluster, Home, PATIENCE, bullpen, children, eventually, is_alive, kill_node, run, stderr,
     stdout,
 };
 use malachite_base::num::arithmetic::traits::Factorial;

@@ -1,10 +1,6 @@
 //! `bullpen man`.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
-use harness::{bullpen, run, stderr, stdout};
+use crate::harness::{bullpen, run, stderr, stdout};
 
 #[test]
 fn the_page_has_every_command_and_nothing_of_who_asks() {

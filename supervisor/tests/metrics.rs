@@ -1,15 +1,11 @@
 //! `bullpen metrics`, printed and served.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use harness::metrics::{Service, told, value};
-use harness::{Cluster, Home, PATIENCE, assert_one_sentence, eventually, invoke, stdout};
+use crate::harness::metrics::{Service, told, value};
+use crate::harness::{Cluster, Home, PATIENCE, assert_one_sentence, eventually, invoke, stdout};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

@@ -1,16 +1,11 @@
 //! A jobs directory on a disk that is full when a result is to be published.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::fs;
 
-use harness::disk::Disk;
-use harness::{Home, PATIENCE, eventually, kill_node};
-use trial::dropping::value;
-use trial::{Trial, now_ns};
+use crate::harness::disk::Disk;
+use crate::harness::{self, Home, PATIENCE, eventually, kill_node};
+use crate::trial::dropping::value;
+use crate::trial::{Trial, now_ns};
 
 /// Room for job files and for the first pages of a text.
 const ROOM: usize = 32 * 1_024;

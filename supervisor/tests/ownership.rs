@@ -1,19 +1,14 @@
 //! As whom a cluster works that root starts: as the owner of the jobs directory, without rights.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 
+use crate::harness::{self, Home, PATIENCE, eventually, invoke, is_alive, run, stderr, stdout};
+use crate::trial::Trial;
 use caps::{CapSet, Capability};
-use harness::{Home, PATIENCE, eventually, invoke, is_alive, run, stderr, stdout};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
-use trial::Trial;
 
 /// A user without rights.
 const NOBODY: u32 = 65_534;

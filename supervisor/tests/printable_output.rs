@@ -1,17 +1,13 @@
 //! Words of others on the way to a terminal: shown, and not obeyed.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use harness::fake::{run_to_its_end, serve};
-use harness::{
-    Cluster, Home, PATIENCE, assert_one_sentence, command, eventually, invoke, stderr, stdout,
+use crate::harness::fake::{run_to_its_end, serve};
+use crate::harness::{
+    self, Cluster, Home, PATIENCE, assert_one_sentence, command, eventually, invoke, stderr, stdout,
 };
 use serde_json::{Value, json};
 

@@ -1,16 +1,12 @@
 //! What a cluster makes is for its user alone, whatever the umask.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use harness::{Home, PATIENCE, bullpen, eventually};
+use crate::harness::{Home, PATIENCE, bullpen, eventually};
 use nix::sys::stat::{Mode, umask};
 
 /// Has the command run under a mask.

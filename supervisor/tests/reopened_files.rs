@@ -3,11 +3,6 @@
 //!
 //! `BULLPEN_REOPENED=5000` makes so many of them.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
@@ -16,14 +11,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::fuse::{Kind, Mount};
-use harness::{Home, eventually};
+use crate::harness::fuse::{Kind, Mount};
+use crate::harness::{Home, eventually};
+use crate::trial::Trial;
 use laboratory::job_files::{ended, factorials, pair};
 use laboratory::oracle::Oracle;
 use laboratory::verdict::Run;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use trial::Trial;
 
 /// How many files, unless it is said otherwise.
 const FILES: usize = 300;

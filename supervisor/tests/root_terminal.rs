@@ -1,10 +1,6 @@
 //! What the owner of a jobs directory gets of root who starts the service in a terminal: nothing of
 //! the terminal but that it is written to, nothing of the environment, and no way into the nodes.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File, Permissions};
 use std::io::Read;
@@ -14,8 +10,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use harness::{
-    Home, PATIENCE, children, eventually, kill_node, open_files, process_name, run, stat_field,
+use crate::harness::{
+    self, Home, PATIENCE, children, eventually, kill_node, open_files, process_name, run,
+    stat_field,
 };
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

@@ -1,20 +1,17 @@
 //! What others who may write to the jobs directory can do to it: put links, folders and locks in the
 //! way, drop what is not theirs to read, and ask for too much.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::process::{Child, Command, Stdio};
 
-use harness::{Cluster, Home, PATIENCE, assert_one_sentence, eventually, invoke, run, stdout};
+use crate::harness::{
+    self, Cluster, Home, PATIENCE, assert_one_sentence, eventually, invoke, run, stdout,
+};
+use crate::trial::Trial;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::unistd::geteuid;
 use serde_json::Value;
-use trial::Trial;
 
 /// The owner of the jobs directory, another member of its group, and that group.
 const OWNER: u32 = 64_001;

@@ -1,18 +1,13 @@
 //! What standard error says while something is in the way, and how often.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::time::{Duration, Instant};
 
-use harness::{Cluster, Home, PATIENCE, eventually};
+use crate::harness::{Cluster, Home, PATIENCE, eventually};
+use crate::trial::Trial;
 use nix::unistd::geteuid;
-use trial::Trial;
 
 /// Longer than several tries of what fails.
 const SEVERAL_TRIES: Duration = Duration::from_secs(3);

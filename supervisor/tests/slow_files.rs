@@ -1,22 +1,17 @@
 //! A file system that does not answer: told of, waited for by nobody who need not, and handed over once.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::fs;
 use std::time::Duration;
 
-use harness::fuse::{Kind, Mount};
-use harness::{Home, PATIENCE, eventually, invoke, stderr, stdout};
+use crate::harness::fuse::{Kind, Mount};
+use crate::harness::{Home, PATIENCE, eventually, invoke, stderr, stdout};
+use crate::trial::Trial;
 use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use serde_json::Value;
-use trial::Trial;
 
 /// Three seconds until a hang is told of, and a moment for a busy machine.
 const TOLD: Duration = Duration::from_secs(10);

@@ -1,14 +1,10 @@
 //! A reader that takes its time gets all, also of a pipe that does not wait for it.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::io::{Read, pipe};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use harness::{Cluster, PATIENCE, bullpen, command, eventually, run, slow, stdout};
+use crate::harness::{Cluster, PATIENCE, bullpen, command, eventually, run, slow, stdout};
 use laboratory::processes::state;
 use nix::unistd::Pid;
 

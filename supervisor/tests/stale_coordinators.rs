@@ -1,15 +1,11 @@
 //! A coordinator that was replaced and does not know it yet: nobody calls it the coordinator but itself.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs::File;
 use std::io::Read;
 use std::num::NonZeroU16;
 use std::process::Stdio;
 
-use harness::{Cluster, Home, PATIENCE, command, eventually, invoke, stderr, stdout};
+use crate::harness::{self, Cluster, Home, PATIENCE, command, eventually, invoke, stderr, stdout};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};

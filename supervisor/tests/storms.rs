@@ -1,19 +1,14 @@
 //! Faults one after the other while jobs run: what a verdict is for.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use harness::{PATIENCE, eventually, kill_node};
+use crate::harness::{PATIENCE, eventually, kill_node};
+use crate::trial::draws::Draws;
+use crate::trial::{Trial, now_ns};
 use laboratory::log::Event;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use trial::draws::Draws;
-use trial::{Trial, now_ns};
 
 /// For the jobs to end after the storm.
 const LONG: Duration = Duration::from_secs(60);

@@ -1,16 +1,12 @@
 //! Run directories that somebody else made, under a name that the commands look for.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use harness::fake::{run_to_its_end, serve};
-use harness::{Home, assert_one_sentence, bullpen, copy_of_the_binary, stdout};
+use crate::harness::fake::{run_to_its_end, serve};
+use crate::harness::{Home, assert_one_sentence, bullpen, copy_of_the_binary, stdout};
 use nix::sys::stat::Mode;
 use nix::unistd::{geteuid, mkfifo};
 

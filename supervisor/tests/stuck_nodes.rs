@@ -1,15 +1,11 @@
 //! Nodes that the system does not let end: each command says so in time, and leaves them.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::freezer::Freezer;
-use harness::{
+use crate::harness::freezer::Freezer;
+use crate::harness::{
     Cluster, Home, PATIENCE, bullpen, children, eventually, is_alive, process_name, stderr,
 };
 use nix::sys::signal::{Signal, kill};

@@ -1,13 +1,9 @@
 //! `bullpen submit`, on real processes and directories.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs;
 use std::process::Stdio;
 
-use harness::{
+use crate::harness::{
     Cluster, Home, PATIENCE, assert_one_sentence, command, eventually, invoke, stderr, stdout,
 };
 use nix::sys::signal::{Signal, kill};

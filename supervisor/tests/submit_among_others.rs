@@ -1,16 +1,12 @@
 //! `bullpen submit --wait` in a jobs directory in which others put things in its way.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs::{self, File, Permissions};
 use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use harness::{Home, PATIENCE, command, copy_of_the_binary, eventually};
+use crate::harness::{self, Home, PATIENCE, command, copy_of_the_binary, eventually};
 use nix::sys::stat::Mode;
 use nix::unistd::{geteuid, mkfifo};
 

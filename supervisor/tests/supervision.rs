@@ -1,11 +1,9 @@
 //! The supervisor, on real processes: what dies comes back, what stops is noted, nothing is left.
 
-mod harness;
-
 use std::fs;
 use std::time::Duration;
 
-use harness::{Cluster, Home, PATIENCE, children, eventually, is_alive, kill_node};
+use crate::harness::{Cluster, Home, PATIENCE, children, eventually, is_alive, kill_node};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;

@@ -1,10 +1,5 @@
 //! What may be wrong around a real cluster: permissions, strangers, leftovers, a deaf reader.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::fs;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -14,11 +9,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::{Home, PATIENCE, bullpen, copy_of_the_binary, eventually, run, stderr};
+use crate::harness::{self, Home, PATIENCE, bullpen, copy_of_the_binary, eventually, run, stderr};
+use crate::trial::Trial;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
-use trial::Trial;
 
 /// A user without rights.
 const NOBODY: u32 = 65_534;

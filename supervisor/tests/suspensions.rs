@@ -1,17 +1,13 @@
 //! Ctrl-Z, and what else a terminal does to those that write to it.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use harness::terminal::Terminal;
-use harness::{Home, PATIENCE, bullpen, children, eventually, is_alive, process_name};
+use crate::harness::terminal::Terminal;
+use crate::harness::{self, Home, PATIENCE, bullpen, children, eventually, is_alive, process_name};
 use laboratory::processes::state;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

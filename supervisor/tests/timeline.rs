@@ -1,13 +1,9 @@
 //! `bullpen timeline`: what a run tells afterwards, and while it goes on.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 
-use harness::{Cluster, Home, PATIENCE, assert_one_sentence, eventually, invoke, stdout};
+use crate::harness::{Cluster, Home, PATIENCE, assert_one_sentence, eventually, invoke, stdout};
 
 #[test]
 fn without_a_run_it_says_so_in_one_sentence() {

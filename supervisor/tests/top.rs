@@ -1,9 +1,5 @@
 //! `bullpen top`, on a terminal and without one. What a page looks like is tested beside its drawing.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::num::NonZeroU16;
@@ -11,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::{Cluster, Home, PATIENCE, command, eventually, stderr};
+use crate::harness::{self, Cluster, Home, PATIENCE, command, eventually, stderr};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};

@@ -1,19 +1,14 @@
 //! Files that are dropped before they are what they are to be: empty, not yet readable, written
 //! again, and saved by a rename.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::time::{Duration, Instant};
 
-use harness::{Home, PATIENCE, eventually};
+use crate::harness::{Home, PATIENCE, eventually};
+use crate::trial::Trial;
 use nix::unistd::geteuid;
-use trial::Trial;
 
 /// The user that the service becomes.
 const OWNER: u32 = 64_011;

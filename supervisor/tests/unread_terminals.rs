@@ -1,10 +1,6 @@
 //! A terminal that nobody reads, as behind a stalled connection or a Ctrl-S, and what else standard error
 //! can be: it holds up nothing.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs::{self, Permissions};
 use std::io::{PipeReader, Read, Write, pipe};
 use std::os::fd::OwnedFd;
@@ -14,8 +10,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::terminal::Terminal;
-use harness::{
+use crate::harness::terminal::Terminal;
+use crate::harness::{
     Cluster, Home, PATIENCE, bullpen, copy_of_the_binary, eventually, kill_node, stderr,
 };
 use nix::sys::signal::Signal;

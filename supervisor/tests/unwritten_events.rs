@@ -1,21 +1,16 @@
 //! Events that cannot be written: on a full disk, and beyond the limit on the size of files.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
-
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use harness::disk::Disk;
-use harness::{Cluster, Home, PATIENCE, bullpen, eventually, invoke, kill_node, stdout};
+use crate::harness::disk::Disk;
+use crate::harness::{Cluster, Home, PATIENCE, bullpen, eventually, invoke, kill_node, stdout};
+use crate::trial::Trial;
 use laboratory::log::Log;
 use serde_json::Value;
-use trial::Trial;
 
 /// An experiment sees a full disk long before any of its waits is over.
 const SOON: Duration = Duration::from_secs(12);

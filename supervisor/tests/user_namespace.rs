@@ -1,16 +1,12 @@
 //! A user namespace, as of a rootless container, in which most users have no number: the system shows all of
 //! them as the overflow user, whom nobody can become and to whom nothing can be given.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use harness::{Home, PATIENCE, assert_one_sentence, run};
+use crate::harness::{Home, PATIENCE, assert_one_sentence, run};
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 

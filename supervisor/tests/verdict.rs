@@ -1,13 +1,9 @@
 //! `bullpen verdict` on services of which somebody kills and stops nodes by hand.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-
 use std::fs;
 use std::time::Duration;
 
-use harness::{
+use crate::harness::{
     Cluster, Home, PATIENCE, assert_one_sentence, bullpen, eventually, invoke, kill_node, run,
     stderr, stdout,
 };

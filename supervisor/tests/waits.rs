@@ -2,13 +2,8 @@
 //! `--nocapture` to see the figures, and with a file system of your own:
 //!
 //! ```text
-//! TEST_FOLDERS=/mnt/nas,/mnt/share cargo test -p supervisor --test waits -- --nocapture --test-threads 1
+//! TEST_FOLDERS=/mnt/nas,/mnt/share cargo test -p supervisor --test all waits:: -- --nocapture --test-threads 1
 //! ```
-
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod harness;
-mod trial;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -16,10 +11,10 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::Home;
-use harness::fuse::{Kind, Mount};
-use trial::Trial;
-use trial::dropping::value;
+use crate::harness::Home;
+use crate::harness::fuse::{Kind, Mount};
+use crate::trial::Trial;
+use crate::trial::dropping::value;
 
 /// Folders to be measured as well, with commas.
 const FOLDERS: &str = "TEST_FOLDERS";

@@ -1,13 +1,11 @@
 //! A node that runs and does not answer is killed; one that a user has stopped is not.
 
-mod harness;
-
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
-use harness::{Cluster, eventually, is_alive};
+use crate::harness::{Cluster, eventually, is_alive};
 use libc::{c_int, c_void, socklen_t};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

@@ -1,9 +1,6 @@
 //! Every verdict of these tests is given twice: on the whole log, and on what `bullpen verdict` keeps of it.
 
-#![allow(
-    dead_code,
-    reason = "every test binary uses a part of this, and none uses all of it"
-)]
+#![allow(dead_code, reason = "the tests of the supervisor use a part of this")]
 
 use laboratory::verdict::{Comparison, Run, Verdict, Violation};
 

@@ -2,12 +2,6 @@
 //! this order allows: whoever writes a line may be slow, or stopped, before it reads the clock, and before
 //! it writes.
 
-#![allow(
-    dead_code,
-    reason = "every test binary uses a part of this, and none uses all of it"
-)]
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 pub(crate) mod cluster;
 
 use std::collections::{BTreeMap, BTreeSet};

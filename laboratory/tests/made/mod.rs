@@ -1,11 +1,5 @@
 //! A made-up run, for the tests of the verdict.
 
-#![allow(
-    dead_code,
-    reason = "every test binary uses a part of this, and none uses all of it"
-)]
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;

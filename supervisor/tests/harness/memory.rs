@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::Pid;
-
 /// A control group that limits memory. It is removed when dropped, if its processes have ended.
 pub(crate) struct MemoryGroup {
     folder: PathBuf,
@@ -52,11 +50,6 @@ impl MemoryGroup {
     /// Allows so many bytes from now on.
     pub(crate) fn limit_to(&self, bytes: u64) -> std::io::Result<()> {
         fs::write(self.folder.join(self.limit), bytes.to_string())
-    }
-
-    /// Puts a process into it; its children follow.
-    pub(crate) fn take(&self, pid: Pid) {
-        fs::write(self.folder.join("cgroup.procs"), pid.to_string()).unwrap();
     }
 
     /// The command line of a shell that enters it, for what it executes then.

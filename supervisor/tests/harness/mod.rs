@@ -1,12 +1,5 @@
 //! Runs the built binary on directories of its own and watches it from outside.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "every test binary uses a part of the harness, and none uses all of it"
-)]
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 pub(crate) mod disk;
 pub(crate) mod fake;
 pub(crate) mod freezer;

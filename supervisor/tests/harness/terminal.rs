@@ -89,11 +89,6 @@ impl Terminal {
         }
     }
 
-    /// Types something.
-    pub(crate) fn press(&mut self, keys: &str) {
-        self.reader.write_all(keys.as_bytes()).unwrap();
-    }
-
     /// Makes the command the first process of a session with this terminal, as a log-in does.
     pub(crate) fn lead_session(&self, command: &mut Command) {
         let terminal = self.programs.as_raw_fd();

@@ -1,12 +1,5 @@
 //! A cluster on trial: traced from its start, judged at its end.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "every test binary uses a part of the trial, and none uses all of it"
-)]
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 pub(crate) mod draws;
 pub(crate) mod dropping;
 pub(crate) mod waiting;
