@@ -74,14 +74,14 @@ fn nothing_is_lost_or_counted_twice_across_the_cuts() {
     let service = Service::start(&home);
     let trial = Trial::begin(home, &args);
     trial.await_agreement();
-    trial.drop_job("long", "6000!\n");
+    trial.drop_job("long", "20000!\n");
     await_part(&trial, 2);
     kill_node(trial.await_coordinator());
     stop_during(&trial, "worker-2", 2);
     stop_during(&trial, "coordinator-", 1);
     kill_node(trial.node_named("worker-1"));
     service.scrape();
-    assert!(trial.await_long("long") == value(6_000));
+    assert!(trial.await_long("long") == value(20_000));
     trial.settle(PATIENCE);
 
     assert!(trial.log().is_whole(), "{} files", part(&trial));
