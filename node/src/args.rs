@@ -1,4 +1,4 @@
-//! What a node process is told on its command line.
+//! The command line of a node process.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -16,22 +16,22 @@ pub struct NodeArgs {
     /// Static ID of this node.
     #[arg(long)]
     pub id: u8,
-    /// This life of it: the supervisor's spawn counter.
+    /// Its incarnation: the supervisor's spawn counter.
     #[arg(long)]
     pub incarnation: u64,
-    /// The highest term that any node has reported before this one was started.
+    /// The highest term that any node had reported before this one was started.
     #[arg(long)]
     pub term: u64,
-    /// How many lives of this node have crashed, each soon after the one before.
+    /// How many consecutive incarnations of this node have crashed, each soon after the one before.
     #[arg(long, default_value_t = 0)]
     pub crashes: u32,
     /// The inherited descriptor of the control link.
     #[arg(long)]
     pub control_fd: RawFd,
-    /// Process ID of the supervisor: a node that has another parent ends.
+    /// Process ID of the supervisor: a node with another parent exits.
     #[arg(long)]
     pub supervisor: i32,
-    /// Nobody but root may trace this process or read its memory: root has started the supervisor,
+    /// Lets only root trace this process or read its memory, since root has started the supervisor,
     /// which has become another user.
     #[arg(long)]
     pub not_dumpable: bool,
@@ -41,7 +41,7 @@ pub struct NodeArgs {
     /// The jobs directory.
     #[arg(long)]
     pub jobs: PathBuf,
-    /// How its messages on standard error look.
+    /// Format of its messages on standard error.
     #[arg(long, default_value = "text")]
     pub log_format: LogFormat,
     /// The cluster's settings, as JSON.
@@ -52,13 +52,13 @@ pub struct NodeArgs {
     pub faults: Option<FaultConfig>,
 }
 
-/// How messages on standard error look.
+/// The format of messages on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// A line for people.
+    /// Text for people.
     #[default]
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 

@@ -1,5 +1,5 @@
-//! Injected faults: a node that kills itself, stops itself, or answers nothing for a while, by
-//! chance or at one exact place.
+//! Injected faults: a node kills itself, stops itself, or does not answer for a while, at random or
+//! at one exact point.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,31 +15,31 @@ use serde::{Deserialize, Serialize};
 /// Which faults a cluster injects into its nodes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultConfig {
-    /// Makes the draws of a run repeatable: they depend on it, the static ID and the incarnation.
+    /// Makes the random faults of a run repeatable: they depend on the seed, the static ID and the incarnation.
     pub seed: u64,
-    /// Chance of a SIGKILL, drawn at each point that an operation passes: 0 to 1.
+    /// Probability of a SIGKILL at each point that an operation passes: 0 to 1.
     pub crash_probability: f64,
-    /// Chance of a stall, drawn likewise: 0 to 1.
+    /// Probability of a stall at each of these points: 0 to 1.
     pub stall_probability: f64,
-    /// How long a stalled node answers nothing.
+    /// How long a stalled node does not answer.
     pub stall: Duration,
-    /// Faults at exact places.
+    /// Faults at exact points.
     pub specs: Vec<FaultSpec>,
-    /// Those of them, by position, that have fired and do not fire again in this run.
+    /// Positions in `specs` of the faults that have fired and do not fire again in this run.
     pub spent: BTreeSet<usize>,
 }
 
-/// A fault at one exact place: `node=5,at=mid-checkpoint,after=100,do=kill`.
+/// A fault at one exact point: `node=5,at=mid-checkpoint,after=100,do=kill`.
 ///
-/// It fires once in a run; but one for any node that selects an operation fires in every process
-/// that comes to it, which is how an operation that kills its workers is made.
+/// It fires once in a run. A fault for any node that selects an operation fires in every process that
+/// reaches that operation, which simulates an operation that kills its workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultSpec {
-    /// In which node; none for whichever comes there first.
+    /// In which node; none for the first node that reaches the point.
     pub node: Option<NodeId>,
-    /// Where.
+    /// At which point.
     pub at: Point,
-    /// How many passes go by before it fires.
+    /// How many passes to let by before it fires.
     pub after: u64,
     /// What happens.
     pub fault: Fault,
@@ -61,11 +61,11 @@ pub enum Point {
     BeforeSend,
     /// The coordinator sends a product to its peers.
     BeforeCheckpoint,
-    /// Some peers have been sent it, some not.
+    /// The coordinator has sent the product to some peers, but not to all.
     MidCheckpoint,
-    /// The coordinator renames a job to where it ends.
+    /// The coordinator commits a job by renaming its file.
     BeforeCommit,
-    /// It has done so, and the text has not got its name.
+    /// The coordinator has committed a job, whose text does not have its name yet.
     AfterCommit,
     /// A candidate has sent its first messages.
     InElection,
@@ -79,18 +79,20 @@ pub enum Fault {
     Kill,
     /// SIGSTOP to itself; somebody must continue it.
     Stop,
-    /// The node answers nothing for a while.
+    /// The node does not answer for a while.
     Stall,
 }
 
-/// A fault specification that cannot be read; displays as one sentence.
+/// An invalid fault specification; displays as one sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultSpecError {
     /// A part without an equals sign.
     #[error("\"{0}\" is not KEY=VALUE; an example is node=5,at=mid-checkpoint,after=100,do=kill")]
     NoValue(String),
     /// A key that does not exist.
-    #[error("\"{0}\" is no part of a fault; there are node, at, after, do, n, level and index")]
+    #[error(
+        "\"{0}\" is not a key of a fault; the keys are node, at, after, do, n, level and index"
+    )]
     UnknownKey(String),
     /// A value that cannot be one.
     #[error("{key}={value}: expected {expected}")]
@@ -102,7 +104,7 @@ pub enum FaultSpecError {
         /// What is accepted.
         expected: &'static str,
     },
-    /// Neither where nor what can be left out.
+    /// The point or the fault is missing.
     #[error("a fault needs at=POINT and do=kill, do=stop or do=stall")]
     Incomplete,
 }
@@ -181,7 +183,7 @@ impl fmt::Display for Point {
 }
 
 impl FaultSpec {
-    /// Whether it fires in every process that comes to it, not once in a run.
+    /// Whether it fires in every process that reaches its operation, rather than once in a run.
     pub fn repeats(&self) -> bool {
         self.node.is_none() && self.selects_operation()
     }
@@ -210,7 +212,7 @@ pub(crate) struct Faults {
     seed: u64,
     /// Made when it is first needed, which it rarely is.
     rng: Option<StdRng>,
-    /// By specification: how often its place was passed.
+    /// How often the point of each specification was passed.
     passes: Vec<u64>,
 }
 
@@ -218,13 +220,13 @@ pub(crate) struct Faults {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Due {
     pub(crate) fault: Fault,
-    /// The specification that asked for it, if it was none of chance.
+    /// The specification that requested it; none if it was drawn at random.
     pub(crate) spec: Option<usize>,
 }
 
 impl Faults {
     pub(crate) fn new(config: FaultConfig, id: NodeId, incarnation: Incarnation) -> Faults {
-        // Spread over the seed, so that neighbouring IDs and lives draw unlike numbers.
+        // Mixed into the seed, so that neighbouring IDs and incarnations draw different numbers.
         let seed = config.seed
             ^ u64::from(id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
             ^ incarnation.0.wrapping_mul(0xd1b5_4a32_d192_ed03);
@@ -237,7 +239,7 @@ impl Faults {
         }
     }
 
-    /// Whether nothing will ever be injected here.
+    /// Whether no fault can ever fire here.
     pub(crate) fn none(&self) -> bool {
         self.config.specs.is_empty()
             && self.config.crash_probability == 0.0
@@ -314,10 +316,10 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_specification_is_told_what_is_wrong() {
+    fn an_error_says_what_is_wrong_with_a_specification() {
         let error = |text: &str| text.parse::<FaultSpec>().unwrap_err().to_string();
         assert!(error("node").contains("KEY=VALUE"));
-        assert!(error("when=now").contains("\"when\" is no part"));
+        assert!(error("when=now").contains("\"when\" is not a key"));
         assert!(error("at=lunch,do=kill").contains("in-election"));
         assert!(error("at=in-election,do=laugh").contains("kill, stop or stall"));
         assert!(error("at=in-election").contains("needs"));

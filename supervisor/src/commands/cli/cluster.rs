@@ -20,8 +20,8 @@ pub(crate) struct ClusterArgs {
     nodes: u8,
     /// Simulated processing time of each operation
     ///
-    /// Each result of a worker waits that long before it is sent: 5ms and a long job give something
-    /// to watch.
+    /// A worker waits this long before it sends each result: 5ms and a long job let you watch a
+    /// failover.
     #[arg(long, value_name = "D", env = "BULLPEN_DELAY", default_value = "0ms",
           value_parser = humantime::parse_duration)]
     delay: Duration,
@@ -29,16 +29,16 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_name = "D", env = "BULLPEN_HEARTBEAT", default_value = "50ms", hide_short_help = true,
           value_parser = humantime::parse_duration)]
     heartbeat: Duration,
-    /// A node that was silent for that long is suspected; at least three heartbeats
+    /// Suspect a node that is silent for this long; at least three heartbeats
     #[arg(long, value_name = "D", env = "BULLPEN_SUSPECT_AFTER", default_value = "500ms", hide_short_help = true,
           value_parser = humantime::parse_duration)]
     suspect_after: Duration,
-    /// A worker with an operation older than this has failed; the delay is added for each
+    /// Treat a worker with an operation older than this as failed; the delay is added for each
     /// operation ahead of it
     #[arg(long, value_name = "D", env = "BULLPEN_OPERATION_DEADLINE", default_value = "60s", hide_short_help = true,
           value_parser = humantime::parse_duration)]
     operation_deadline: Duration,
-    /// An operation whose worker died that many times over fails its job
+    /// Fail the job of an operation whose worker has died this many times
     #[arg(
         long,
         value_name = "N",
@@ -47,7 +47,7 @@ pub(crate) struct ClusterArgs {
         hide_short_help = true
     )]
     attempts: u32,
-    /// What a node does when it comes back and finds a coordinator with a lower ID
+    /// What a restarted node does if the coordinator has a lower ID
     #[arg(
         long,
         value_name = "POLICY",
@@ -55,8 +55,8 @@ pub(crate) struct ClusterArgs {
         default_value = "graceful"
     )]
     preemption: PreemptionArg,
-    /// Whether the supervisor tells the nodes what became of the others; off, they find out
-    /// by their links and by silence
+    /// Whether the supervisor tells the nodes the state of their peers; if off, they detect failures
+    /// only by closed links and by silence
     #[arg(
         long,
         value_name = "on|off",
@@ -66,11 +66,11 @@ pub(crate) struct ClusterArgs {
         hide_possible_values = true
     )]
     hints: Switch,
-    /// Largest N of a factorial [default: 10000000, or what the memory of the container or the
-    /// machine allows]
+    /// Largest N of a factorial [default: 10000000, or less if the memory of the container or the
+    /// machine requires it]
     #[arg(long, value_name = "N", env = "BULLPEN_MAX_N")]
     max_n: Option<u32>,
-    /// Values with more digits than this are cut in the log; they are whole in the result files
+    /// Shorten values with more digits than this in the log; the result files have all digits
     #[arg(
         long,
         value_name = "N",
@@ -79,7 +79,7 @@ pub(crate) struct ClusterArgs {
         hide_short_help = true
     )]
     log_digits: usize,
-    /// How the messages on standard error look: for people or one JSON object a line
+    /// Format of the messages on standard error: text for people, or one JSON object per line
     #[arg(
         long,
         value_name = "text|json",
@@ -89,8 +89,8 @@ pub(crate) struct ClusterArgs {
         hide_possible_values = true
     )]
     pub(crate) log_format: LogFormat,
-    /// Whether the small operations of a large factorial travel together [default: on; off with a
-    /// delay or injected faults, which are meant for each single one]
+    /// Whether to send the small operations of a large factorial in batches [default: on; off with a
+    /// delay or injected faults, which apply to each single operation]
     #[arg(
         long,
         value_name = "on|off",
@@ -98,7 +98,7 @@ pub(crate) struct ClusterArgs {
         hide_possible_values = true
     )]
     blocks: Option<Switch>,
-    /// What a factorial is made of: all numbers by one tree, prime powers, or whichever is faster
+    /// How to compose a factorial: one tree of all numbers, prime powers, or whichever is faster
     #[arg(
         long,
         value_name = "auto|tree|powers",
@@ -126,7 +126,7 @@ enum PreemptionArg {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum PlanArg {
-    /// Prime powers, for a factorial of some size
+    /// Prime powers for large factorials, the tree for small ones
     Auto,
     /// The product tree of all numbers
     Tree,
@@ -193,7 +193,7 @@ impl ClusterArgs {
         self.faults.seed()
     }
 
-    /// The largest N that was asked for; none if that is left to the memory.
+    /// The requested largest N; none if the memory determines it.
     pub(crate) fn asked_max_n(&self) -> Option<u32> {
         self.max_n
     }
@@ -203,13 +203,13 @@ impl ClusterArgs {
         self.faults.config()
     }
 
-    /// Whether the nodes are told what became of the others.
+    /// Whether the supervisor tells the nodes the state of their peers.
     pub(crate) fn hints(&self) -> bool {
         self.hints == Switch::On
     }
 }
 
-/// The sentence that tells the seed, which may have been drawn.
+/// The message with the seed, which may have been drawn at random.
 pub(crate) fn how_to_repeat(faults: &FaultConfig) -> String {
     let seed = faults.seed;
     format!("faults are injected; --seed {seed} repeats the draws")

@@ -11,7 +11,7 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: Shell,
 }
 
-/// What follows the options in the help.
+/// The examples after the options in the help.
 pub(crate) const HELP: &str = "Examples:\n  \
     source <(bullpen completions bash)     for this shell\n  \
     bullpen completions bash > ~/.local/share/bash-completion/completions/bullpen\n  \

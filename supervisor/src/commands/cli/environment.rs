@@ -1,5 +1,5 @@
-//! The command line and what the environment adds to it. An empty variable is none, as compose gives it for
-//! one that is not set; and what is wrong with the value of a variable names the variable.
+//! The command line and the environment. An empty variable counts as unset, since compose passes one for a
+//! variable that is not set. An error about the value of a variable names the variable.
 
 use std::env;
 use std::error::Error as _;
@@ -98,7 +98,7 @@ fn is_empty(variable: &OsStr) -> bool {
     env::var_os(variable).is_none_or(|value| value.is_empty())
 }
 
-/// The variable without which an error were another one, or none.
+/// The variable without which there would be another error, or none.
 fn culprit(error: &clap::Error) -> Option<Variable> {
     if !matches!(
         error.kind(),

@@ -13,11 +13,11 @@ use super::{ClusterArgs, environment};
 /// The arguments of `experiment`.
 #[derive(Debug, Args)]
 pub(crate) struct ExperimentArgs {
-    /// Number of faults, one after the other
+    /// Number of faults, one after another
     #[arg(long, value_name = "R", default_value_t = 100,
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) rounds: u32,
-    /// Whom a fault hits: the coordinator, one of the workers, any one node, or all at once
+    /// Target of a fault: the coordinator, one of the workers, any one node, or all at once
     #[arg(
         long,
         value_name = "coordinator|worker|any|all",
@@ -25,8 +25,8 @@ pub(crate) struct ExperimentArgs {
         hide_possible_values = true
     )]
     pub(crate) target: TargetArg,
-    /// What it is: a SIGKILL; a SIGSTOP, and later a SIGCONT, so that who was replaced meanwhile
-    /// wakes up; or now this and now that
+    /// Signal of a fault: KILL; STOP, followed later by CONT, so that a replaced coordinator wakes up;
+    /// or a random mix
     #[arg(
         long,
         value_name = "KILL|STOP|mixed",
@@ -35,35 +35,35 @@ pub(crate) struct ExperimentArgs {
         hide_possible_values = true
     )]
     pub(crate) signal: SignalArg,
-    /// Pause before a fault, on the average, once the cluster has recovered from the one before;
-    /// each is drawn, from none to twice that
+    /// Average pause before a fault, once the cluster has recovered from the last one; each pause is
+    /// random, from zero to twice that
     #[arg(long, value_name = "D", default_value = "250ms", value_parser = humantime::parse_duration)]
     pub(crate) every: Duration,
-    /// The largest factorial to compute; there are always two at work, each drawn from half of it up,
-    /// and small ones
+    /// Largest factorial to compute; two are always in progress, each drawn from N/2 to N, along with
+    /// small ones
     #[arg(long, value_name = "N", default_value_t = 3_000,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) n: u32,
-    /// Write a page about the run there, index.html, and the event log that it was made of
+    /// Write a page about the run, index.html, and its event log to DIR
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
     /// Print one JSON object instead of a table
     #[arg(long)]
     pub(crate) json: bool,
     // Not from the environment: there it means the service's folder, which is in use.
-    /// Keep the sockets and the event log there, instead of in a folder that is removed at the end
+    /// Keep the sockets and the event log in DIR, instead of a folder that is removed at the end
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
 }
 
-/// Whom a fault hits.
+/// The target of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TargetArg {
-    /// Whoever coordinates.
+    /// The coordinator.
     Coordinator,
-    /// One that does not.
+    /// One of the workers.
     Worker,
     /// Any one node.
     Any,
@@ -71,7 +71,7 @@ pub(crate) enum TargetArg {
     All,
 }
 
-/// What a fault is.
+/// The signal of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SignalArg {
     /// SIGKILL.
@@ -106,7 +106,7 @@ impl fmt::Display for SignalArg {
     }
 }
 
-/// The options of this process's command line, for others.
+/// The options of this process's command line, to pass on.
 #[derive(Debug)]
 pub(crate) struct Options {
     matches: ArgMatches,
@@ -125,14 +125,13 @@ impl Options {
         Options { matches }
     }
 
-    /// Those of a cluster, defaults included, for `bullpen up`; all but the seed, and without the
-    /// flags.
+    /// The cluster options for `bullpen up`, defaults included, except the seed and flags.
     pub(crate) fn of_cluster(&self) -> Vec<OsString> {
         let command = ClusterArgs::augment_args(Command::new("up"));
         self.list(&command, |name, _| name != "seed")
     }
 
-    /// Those that somebody gave, and that the course of an experiment depends on; all but the seed.
+    /// The options that the user gave and that the course of an experiment depends on, except the seed.
     pub(crate) fn given(&self) -> Vec<OsString> {
         let command = ExperimentArgs::augment_args(Command::new("experiment"));
         let aside = ["seed", "report", "run-dir", "log-format"];

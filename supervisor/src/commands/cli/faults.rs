@@ -9,28 +9,28 @@ use node::faults::{FaultConfig, FaultSpec};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Injected faults")]
 pub(crate) struct FaultArgs {
-    /// Chance that a node kills itself, drawn at each point that an operation passes; 0 to 1
+    /// Probability that a node kills itself at each point that an operation passes; 0 to 1
     ///
-    /// The points: before the operation is computed, sent and checkpointed, in the middle of that,
-    /// before and after a commit, and in each election.
+    /// The points: before the operation is computed, sent and checkpointed, in the middle of its
+    /// checkpoint, before and after a commit, and in each election.
     #[arg(long, value_name = "P", env = "BULLPEN_CRASH_PROBABILITY", default_value_t = 0.0,
           value_parser = probability)]
     crash_probability: f64,
-    /// Chance that a node answers nothing for a while, drawn likewise; 0 to 1
+    /// Probability that a node stalls (does not answer for a while) at each of these points; 0 to 1
     #[arg(long, value_name = "P", env = "BULLPEN_STALL_PROBABILITY", default_value_t = 0.0,
           value_parser = probability)]
     stall_probability: f64,
-    /// How long a stalled node answers nothing
+    /// How long a stalled node does not answer
     #[arg(long, value_name = "D", env = "BULLPEN_STALL", default_value = "2s", hide_short_help = true,
           value_parser = humantime::parse_duration)]
     stall: Duration,
-    /// A fault at one exact place, such as node=5,at=mid-checkpoint,after=100,do=kill
+    /// A fault at one exact point, such as node=5,at=mid-checkpoint,after=100,do=kill
     ///
-    /// at=POINT,do=kill|stop|stall, with node=ID|any, after=PASSES, n=, level= and index= as wanted: the
-    /// level of steps and parts of prime powers is their bit.
+    /// at=POINT,do=kill|stop|stall is required; node=ID|any, after=PASSES, n=, level= and index= are
+    /// optional. The level of steps and parts of prime powers is their bit.
     /// POINT is before-compute, before-send, before-checkpoint, mid-checkpoint, before-commit,
-    /// after-commit or in-election. Fires once; one for any node that selects an operation fires in
-    /// every process that comes to it. May be given several times.
+    /// after-commit or in-election. A fault fires once; a fault for any node that selects an operation
+    /// fires in every process that reaches that operation. May be given several times.
     #[arg(
         long = "fault",
         value_name = "SPEC",
@@ -38,7 +38,7 @@ pub(crate) struct FaultArgs {
         value_delimiter = ';'
     )]
     faults: Vec<FaultSpec>,
-    /// Makes the draws of a run repeatable [default: random, printed]
+    /// Seed that makes the random faults of a run repeatable [default: random, printed]
     #[arg(long, value_name = "S", env = "BULLPEN_SEED")]
     seed: Option<u64>,
 }
@@ -58,7 +58,7 @@ impl FaultArgs {
         })
     }
 
-    /// What makes the draws repeatable, if it was given.
+    /// The seed, if it was given.
     pub(crate) fn seed(&self) -> Option<u64> {
         self.seed
     }

@@ -8,8 +8,8 @@ use clap::Args;
 /// The arguments of `metrics`.
 #[derive(Debug, Args)]
 pub(crate) struct MetricsArgs {
-    /// Serve them at http://ADDR/metrics, instead of printing them once: 9464 is 127.0.0.1:9464,
-    /// and 0.0.0.0:9464 lets other machines ask too
+    /// Serve the metrics at http://ADDR/metrics instead of printing them once: 9464 means 127.0.0.1:9464;
+    /// 0.0.0.0:9464 lets other machines connect too
     #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     pub(crate) listen: Option<SocketAddr>,
     /// Run directory of the cluster [default: as for up]
@@ -17,20 +17,20 @@ pub(crate) struct MetricsArgs {
     pub(crate) run_dir: Option<PathBuf>,
 }
 
-/// What follows the options in the help.
+/// The text after the options in the help.
 pub(crate) const HELP: &str = "Examples:\n  \
     bullpen metrics | grep takeover\n  \
     bullpen metrics --listen 9464          then: curl http://127.0.0.1:9464/metrics\n\n\
-    Counters tell of the present run of the cluster, and begin anew with the next. Operations one by\n\
-    one are counted where the cluster was started with --trace-operations.\n\
-    Exit code 3 if no cluster uses the run directory. Served, they say bullpen_up 0 then, and go on\n\
-    when one comes. SIGTERM or SIGINT ends the service with 0.";
+    Counters cover the current run of the cluster, and restart from 0 with the next. Single operations\n\
+    are counted only if the cluster was started with --trace-operations.\n\
+    Exit code 3 if no cluster uses the run directory. With --listen, bullpen_up is then 0, until a\n\
+    cluster starts. SIGTERM or SIGINT ends the service with exit code 0.";
 
-/// Reads an address: a port alone is one of this machine's loopback.
+/// Reads an address: a port alone means the loopback interface.
 ///
 /// # Errors
 ///
-/// What is understood.
+/// A message that says which addresses are accepted.
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse() {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));

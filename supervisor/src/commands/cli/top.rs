@@ -12,10 +12,10 @@ pub(crate) struct TopArgs {
     pub(crate) run_dir: Option<PathBuf>,
 }
 
-/// What follows the options in the help.
+/// The text after the options in the help.
 pub(crate) const HELP: &str = "Examples:\n  \
-    bullpen top                    then: K kills the coordinator, q leaves\n  \
-    bullpen top | tee watched.txt  a line each time that something changes\n\n\
+    bullpen top                    then: K kills the coordinator, q quits\n  \
+    bullpen top | tee watched.txt  one line for each change\n\n\
     Keys: up, down or a digit select a node; k kills it, s stops it, c continues it;\n\
     K kills and S stops the coordinator, C continues all; ? explains the columns.\n\
-    It waits where no cluster runs, and goes on when one comes.";
+    It waits if no cluster is running, and continues when one starts.";
