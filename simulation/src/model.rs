@@ -1,10 +1,10 @@
 //! The model checker: every order of events of a small cluster, within bounds.
 //!
-//! The same `Node` as everywhere. Time stands still here, and is no part of a node's state: any armed timer
-//! may fire at any moment, so whatever real time may do to timers is among the orders. What is bounded is
-//! how often something goes wrong, never how it falls together with the rest. See `cluster` for what
-//! surrounds the nodes here, `choice` for what can happen next, `transition` for what comes of it,
-//! `reduction` for what need not be looked at twice, `watch` for what must hold.
+//! The same `Node` as everywhere. Time stands still here, and is not part of a node's state: any armed timer
+//! may fire at any moment, so whatever real time may do to timers is among the orders. What is bounded is how often something
+//! goes wrong, never how it coincides with the rest. See `state` for what surrounds the
+//! nodes here, `choice` for what can happen next, `transition` for its effects, `reduction` for what need not be
+//! explored twice, `monitor` for what must hold.
 //!
 //! Left out is what a node learns by comparing two times, since none passes:
 //!
@@ -16,11 +16,11 @@
 //! - that another file call hung long ago (`hang`): here none hangs.
 
 mod choice;
-mod cluster;
+mod monitor;
 mod reduction;
 mod report;
+mod state;
 mod transition;
-mod watch;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -30,9 +30,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 pub use choice::Choice;
-pub use cluster::{Cluster, Start};
+use monitor::Law;
 pub use report::Report;
-use watch::Law;
+pub use state::{ModelState, Start};
 
 /// Interval at which the progress is told.
 const PROGRESS: Duration = Duration::from_millis(200);
@@ -179,28 +179,28 @@ impl Search {
 }
 
 impl Model for Search {
-    type State = Cluster;
+    type State = ModelState;
     type Action = Choice;
 
-    fn init_states(&self) -> Vec<Cluster> {
-        vec![Cluster::new(&self.bounds)]
+    fn init_states(&self) -> Vec<ModelState> {
+        vec![ModelState::new(&self.bounds)]
     }
 
-    fn actions(&self, cluster: &Cluster, choices: &mut Vec<Choice>) {
+    fn actions(&self, cluster: &ModelState, choices: &mut Vec<Choice>) {
         // What comes after a violation proves nothing.
         if cluster.broken().is_none() {
             cluster.choices(choices);
         }
     }
 
-    fn next_state(&self, cluster: &Cluster, choice: Choice) -> Option<Cluster> {
+    fn next_state(&self, cluster: &ModelState, choice: Choice) -> Option<ModelState> {
         let mut next = cluster.clone();
         next.make(choice);
         Some(next)
     }
 
     fn properties(&self) -> Vec<Property<Search>> {
-        fn keeps(cluster: &Cluster, law: Law) -> bool {
+        fn keeps(cluster: &ModelState, law: Law) -> bool {
             cluster.broken().is_none_or(|broken| broken.law != law)
         }
         vec![
@@ -225,21 +225,21 @@ impl Model for Search {
             }),
             Property::sometimes(
                 "a coordinator is elected",
-                |search: &Search, cluster: &Cluster| search.is_first(0, cluster.is_led()),
+                |search: &Search, cluster: &ModelState| search.is_first(0, cluster.is_led()),
             ),
             Property::sometimes(
                 "two coordinators overlap",
-                |search: &Search, cluster: &Cluster| {
+                |search: &Search, cluster: &ModelState| {
                     search.is_first(1, cluster.acting().count() > 1)
                 },
             ),
             Property::sometimes(
                 "a deposed coordinator steps down",
-                |search: &Search, cluster: &Cluster| search.is_first(2, cluster.has_deposed()),
+                |search: &Search, cluster: &ModelState| search.is_first(2, cluster.has_deposed()),
             ),
             Property::sometimes(
                 "a product outlives its coordinator",
-                |search: &Search, cluster: &Cluster| search.is_first(3, cluster.has_inherited()),
+                |search: &Search, cluster: &ModelState| search.is_first(3, cluster.has_inherited()),
             ),
         ]
     }

@@ -35,7 +35,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// How a run ended.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// The first thing that must not have happened.
     pub violation: Option<Violation>,
     /// What the run has been through.
@@ -63,9 +63,9 @@ pub fn current_seed() -> Option<u64> {
 
 /// A run, and all that it leaves for somebody who was not there.
 #[derive(Debug)]
-pub struct Left {
+pub struct RunArtifacts {
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
     /// The event log, in the order of the file.
     pub writes: Vec<Write>,
     /// The jobs directory.
@@ -81,7 +81,7 @@ pub struct Left {
 }
 
 /// Runs a seed.
-pub fn run(seed: u64, recording: bool) -> Outcome {
+pub fn run(seed: u64, recording: bool) -> RunOutcome {
     let run = done(seed, Scenario::new(seed), EventLog::default(), recording);
     run.outcome()
 }
@@ -90,7 +90,7 @@ pub fn run(seed: u64, recording: bool) -> Outcome {
 /// these can know is left out: nobody takes texts away, no socket stands still while both of its ends run, and
 /// when all die at once, the disk keeps all. The jobs are
 /// small, so that there can be many runs.
-pub fn run_logged(seed: u64, interleaving: u64, recording: bool) -> Left {
+pub fn run_logged(seed: u64, interleaving: u64, recording: bool) -> RunArtifacts {
     let mut scenario = Scenario::new(seed);
     let is_on_record = |deed: &Deed| !matches!(deed, Deed::Collect(_) | Deed::Freeze(..));
     scenario.deeds.retain(|(_, deed)| is_on_record(deed));
@@ -107,7 +107,7 @@ pub fn run_logged(seed: u64, interleaving: u64, recording: bool) -> Left {
     let log = EventLog::new(seed, interleaving);
     let mut run = done(seed, scenario, log, recording);
     let log = std::mem::take(&mut run.cluster.event_log);
-    Left {
+    RunArtifacts {
         asked_to_end: log.asked_to_end,
         writes: log.into_writes(),
         files: run.cluster.directory.files().clone(),
@@ -195,9 +195,9 @@ impl Run {
         run
     }
 
-    fn outcome(self) -> Outcome {
+    fn outcome(self) -> RunOutcome {
         let cluster = self.cluster;
-        Outcome {
+        RunOutcome {
             violation: self.violation,
             reached: cluster.reached,
             faults: self.scenario.faults,

@@ -24,7 +24,7 @@ pub struct Collect {
 
 #[derive(Debug, Default)]
 struct Process {
-    peers: BTreeMap<NodeId, Peer>,
+    peers: BTreeMap<NodeId, PeerState>,
     /// The epoch that it has won.
     won: Option<Epoch>,
     /// Who has promised to that, or let its time pass.
@@ -32,7 +32,7 @@ struct Process {
 }
 
 #[derive(Debug, Default)]
-struct Peer {
+struct PeerState {
     incarnation: Incarnation,
     linked: bool,
     stopped: bool,
@@ -63,10 +63,10 @@ impl Process {
             .acting
             .filter(|_| step.before.acting != step.after.acting);
         let before = begins.map(|_| self.live());
-        self.hear(step.event);
+        self.observe(step.event);
         for action in step.actions {
             if let Action::Trace { trace, .. } = action {
-                self.say(trace, step.after.highest);
+                self.observe_trace(trace, step.after.highest);
             }
         }
         let (Some(epoch), Some(before)) = (begins, before) else {
@@ -85,17 +85,17 @@ impl Process {
 
     /// The peers that it can talk to.
     fn live(&self) -> BTreeSet<NodeId> {
-        let is_live = |peer: &Peer| peer.linked && !peer.stopped && !peer.silent;
+        let is_live = |peer: &PeerState| peer.linked && !peer.stopped && !peer.silent;
         let live = self.peers.iter().filter(|(_, peer)| is_live(peer));
         live.map(|(&id, _)| id).collect()
     }
 
-    fn hear(&mut self, event: &Event) {
+    fn observe(&mut self, event: &Event) {
         match *event {
             Event::LinkUp {
                 peer, incarnation, ..
             } => {
-                if let Some(peer) = self.meet(peer, incarnation) {
+                if let Some(peer) = self.current(peer, incarnation) {
                     (peer.linked, peer.stopped, peer.silent) = (true, false, false);
                 }
             }
@@ -110,7 +110,7 @@ impl Process {
                 incarnation,
                 state,
             } => {
-                if let Some(peer) = self.meet(peer, incarnation) {
+                if let Some(peer) = self.current(peer, incarnation) {
                     peer.stopped = state == ChildState::Stopped
                         || peer.stopped && state != ChildState::Running;
                     peer.linked &= state != ChildState::Gone;
@@ -120,7 +120,7 @@ impl Process {
                 from,
                 incarnation,
                 message: Message::Promise { epoch, .. },
-            } if self.won == Some(epoch) && self.meet(from, incarnation).is_some() => {
+            } if self.won == Some(epoch) && self.current(from, incarnation).is_some() => {
                 self.dealt_with.insert(from);
             }
             Event::Timeout(Timer::Collect(peer)) => {
@@ -131,20 +131,20 @@ impl Process {
     }
 
     /// A life of a peer is heard of, unless a newer one is known.
-    fn meet(&mut self, id: NodeId, incarnation: Incarnation) -> Option<&mut Peer> {
+    fn current(&mut self, id: NodeId, incarnation: Incarnation) -> Option<&mut PeerState> {
         let peer = self.peers.entry(id).or_default();
         if peer.incarnation < incarnation {
             // What the last one has answered is void.
             self.dealt_with.remove(&id);
-            *peer = Peer {
+            *peer = PeerState {
                 incarnation,
-                ..Peer::default()
+                ..PeerState::default()
             };
         }
         (peer.incarnation == incarnation).then_some(peer)
     }
 
-    fn say(&mut self, trace: &Trace, highest: Epoch) {
+    fn observe_trace(&mut self, trace: &Trace, highest: Epoch) {
         match *trace {
             Trace::ElectionWon => {
                 self.won = Some(highest);

@@ -69,7 +69,7 @@ impl Checker for Sleepers {
             }
             Fact::Step(step) => {
                 let awake = self.awake.entry(step.life).or_default();
-                awake.hear(step, self.sleep);
+                awake.observe(step, self.sleep);
                 Ok(())
             }
             Fact::Acts(takeover) => self.acts(takeover),
@@ -111,7 +111,7 @@ impl Sleepers {
 }
 
 impl Awake {
-    fn hear(&mut self, step: &Step<'_>, sleep: Duration) {
+    fn observe(&mut self, step: &Step<'_>, sleep: Duration) {
         let stood_still = step.runs_since > self.last;
         if self.last != Time::default() && stood_still && step.at.since(self.last) >= sleep {
             self.woke = step.at;

@@ -5,7 +5,7 @@ use std::fmt;
 use protocol::id::NodeId;
 use protocol::timer::Timer;
 
-use super::cluster::{Cluster, Direction};
+use super::state::{Direction, ModelState};
 use crate::fact::Life;
 
 /// One thing that can happen.
@@ -68,7 +68,7 @@ impl Choice {
     }
 }
 
-impl Cluster {
+impl ModelState {
     /// All that can happen next, but for what can wait.
     pub(super) fn choices(&self, choices: &mut Vec<Choice>) {
         self.all_choices(choices);

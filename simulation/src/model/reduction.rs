@@ -6,17 +6,17 @@
 //! *Order.* Steps of different processes commute, as long as nobody dies or is born: a step takes
 //! mail from its own links alone, and adds mail to the ends of others. So once nothing can go wrong
 //! any more, some processes may have to wait until others have done what they can: see
-//! [`Cluster::movers`].
+//! [`ModelState::movers`].
 
 use protocol::id::{Incarnation, NodeId, Term};
 use protocol::node::Node;
 
-use super::cluster::{Cluster, Direction, Process, Running};
+use super::monitor::Monitor;
+use super::state::{Direction, ModelState, Process, Running};
 use super::transition::{NOW, event_of};
-use super::watch::Watch;
 use crate::fact::Life;
 
-impl Cluster {
+impl ModelState {
     /// The number of a node's next life.
     ///
     /// The protocol compares lives of one node with each other. Those of different nodes it
@@ -25,7 +25,7 @@ impl Cluster {
     /// term falls. From then on each node's lives are numbered on their own, so that it is the same
     /// who was born first. Until then they are numbered as they come.
     pub(super) fn next_life(&self, id: NodeId) -> Incarnation {
-        let past_first_term = self.watch.highest_term() > Term(0)
+        let past_first_term = self.monitor.highest_term() > Term(0)
             && self.nodes().all(|(_, node)| node.highest().term > Term(0));
         let lives = self.processes.iter().map(|process| process.life);
         let highest = lives
@@ -62,7 +62,7 @@ impl Cluster {
                     "node {to} heeds {item:?} of {}, although it knows of life {}",
                     direction.from, known.incarnation
                 );
-                self.watch.change(|watch| watch.heeded(message));
+                self.monitor.change(|monitor| monitor.heeded(message));
             }
         }
     }
@@ -74,8 +74,8 @@ impl Cluster {
             .processes
             .iter()
             .all(|process| process.running.is_some());
-        if self.crashes == 0 && all_live && self.watch.highest_term() > Term(0) {
-            self.watch.change(Watch::forget_highest_term);
+        if self.crashes == 0 && all_live && self.monitor.highest_term() > Term(0) {
+            self.monitor.change(Monitor::forget_highest_term);
         }
         // Whose hint changes nothing now knows already what it says, and knows it until there is
         // something else to tell, of which everybody is told anew: that somebody runs is forgotten

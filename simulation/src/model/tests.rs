@@ -28,7 +28,7 @@ fn small() -> [Bounds; 4] {
     ]
 }
 
-type Choices = fn(&Cluster, &mut Vec<Choice>);
+type Choices = fn(&ModelState, &mut Vec<Choice>);
 
 fn fingerprint(value: &impl std::hash::Hash) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
@@ -39,10 +39,10 @@ type Visited = HashMap<u64, bool>;
 
 /// Goes through all that can be reached, and shows each state once; tells whether a way led back
 /// to itself.
-fn walk(bounds: &Bounds, choices: Choices, mut see: impl FnMut(&Cluster)) -> bool {
+fn walk(bounds: &Bounds, choices: Choices, mut see: impl FnMut(&ModelState)) -> bool {
     let mut visited = Visited::new();
-    let mut way: Vec<(u64, Vec<Cluster>)> = Vec::new();
-    let mut next = Some(Cluster::new(bounds));
+    let mut way: Vec<(u64, Vec<ModelState>)> = Vec::new();
+    let mut next = Some(ModelState::new(bounds));
     let mut circles = false;
     loop {
         let Some(cluster) = next.take() else {
@@ -89,7 +89,7 @@ fn every_order_of_a_crash_and_a_restart_is_safe() {
 #[test]
 fn no_order_of_events_leads_back_to_where_it_was() {
     for bounds in small() {
-        assert!(!walk(&bounds, Cluster::choices, |_| {}), "{bounds:?}");
+        assert!(!walk(&bounds, ModelState::choices, |_| {}), "{bounds:?}");
     }
 }
 
@@ -106,8 +106,8 @@ fn every_process_goes_through_the_same_whether_or_not_others_wait() {
             });
             (met, states)
         };
-        let (all, of_all) = met(Cluster::all_choices);
-        let (chosen, of_chosen) = met(Cluster::choices);
+        let (all, of_all) = met(ModelState::all_choices);
+        let (chosen, of_chosen) = met(ModelState::choices);
         assert!(of_chosen < of_all, "{of_chosen} of {of_all}: {bounds:?}");
         assert_eq!(all.len(), chosen.len(), "{bounds:?}");
         assert!(all == chosen, "{bounds:?}");

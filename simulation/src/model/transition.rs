@@ -12,7 +12,7 @@ use protocol::plan::Kind;
 use protocol::time::Time;
 
 use super::choice::Choice;
-use super::cluster::{Cluster, Direction, Item, Process, Shared};
+use super::state::{Direction, Item, ModelState, Process, Shared};
 use crate::fact::{Life, Step, View};
 
 /// Every step happens at this moment: nothing is ever late, and everything may be.
@@ -20,7 +20,7 @@ pub(super) const NOW: Time = Time(1);
 /// The job that is there: 4! has two leaves, 2 and 2 · 3, and a step, 2 · (2 · 6).
 const JOB: &[u8] = b"4!\n";
 
-impl Cluster {
+impl ModelState {
     /// Lets happen what can, until nothing can but computing and what goes wrong.
     pub(super) fn run_smoothly(&mut self) {
         let mut choices = Vec::new();
@@ -143,7 +143,7 @@ impl Cluster {
         self.set_process(id, Process { life, running });
         self.links.retain(|direction, _| direction.to != id);
         self.hints.retain(|&(to, _)| to != id);
-        self.watch.change(|watch| watch.died(life));
+        self.monitor.change(|monitor| monitor.died(life));
         let others: Vec<NodeId> = self.nodes().map(|(other, _)| other.node).collect();
         for other in others {
             self.carry(life, other, Item::Down);
@@ -191,7 +191,7 @@ impl Cluster {
                 unchanged,
                 held: &|| node.held().map(|(id, _)| id).collect(),
             };
-            self.watch.change(|watch| watch.see(&step));
+            self.monitor.change(|monitor| monitor.see(&step));
             let highest = node.highest();
             self.change(id, |running| running.node = Shared::new(node));
             for action in actions {

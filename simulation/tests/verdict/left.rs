@@ -14,7 +14,7 @@ use protocol::config::Preemption;
 use protocol::file::Folder;
 use protocol::time::Time;
 use simulation::event_log::{Told, Write};
-use simulation::run::Left;
+use simulation::run::RunArtifacts;
 use tempfile::TempDir;
 
 use crate::both::{Judged, both_ways};
@@ -32,7 +32,7 @@ pub(crate) struct Files {
 
 impl Files {
     /// Writes them, and reads the log.
-    pub(crate) fn of(left: &Left) -> Files {
+    pub(crate) fn of(left: &RunArtifacts) -> Files {
         let dir = tempfile::tempdir().unwrap();
         let jobs = dir.path().join("jobs");
         write_jobs(left, &jobs);
@@ -104,7 +104,7 @@ fn text(writes: &[Write]) -> Vec<u8> {
     text
 }
 
-fn write_jobs(left: &Left, jobs: &Path) {
+fn write_jobs(left: &RunArtifacts, jobs: &Path) {
     for folder in ["running", "done", "failed"] {
         fs::create_dir_all(jobs.join(folder)).unwrap();
     }

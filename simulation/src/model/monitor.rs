@@ -1,4 +1,4 @@
-//! What must hold in every order of events, and the little that has to be remembered for it.
+//! The laws that must hold in every order of events, and the little history that they need.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use protocol::plan::OperationId;
 use protocol::timer::Timer;
 use protocol::trace::Trace;
 
-use super::cluster::SHAPE;
+use super::state::SHAPE;
 use crate::checkers::authority::Authority;
 use crate::checkers::obedience::Obedience;
 use crate::checkers::{Checker, is_done};
@@ -26,37 +26,37 @@ pub enum Law {
     Fence,
     /// A coordinator computes nothing.
     CoordinatorIdle,
-    /// Who begins to act holds all that the promises name that it took.
+    /// A node that begins to act holds all products that the promises it accepted name.
     Merge,
-    /// What a dead life of a node said is void for all who know of its next one.
+    /// Messages of a dead incarnation have no effect on a node that knows the next one.
     DeadLives,
 }
 
-/// Something that must not happen has happened.
+/// A broken law.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Broken {
-    /// Against which law.
+    /// The law.
     pub law: Law,
-    /// What, in a sentence.
+    /// What happened, in a sentence.
     pub message: String,
 }
 
-/// What is remembered of the past.
+/// The history that the laws need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Watch {
+pub(super) struct Monitor {
     /// The last epoch that each living process has won, and whether it has ever acted.
     won: BTreeMap<Life, (Epoch, bool)>,
-    /// The highest term that was won, while it matters: the supervisor tells who is born.
+    /// The highest term that was won, while it matters: the supervisor passes it to new processes.
     highest_term: Term,
-    /// By winner that collects, and by peer: which life promised, and what it named.
+    /// By collecting winner, and by peer: the incarnation that promised, and the products that it named.
     promised: BTreeMap<Life, BTreeMap<NodeId, Promise>>,
     broken: Option<Broken>,
 }
 
-/// What a life has, as it said under its promise.
+/// An incarnation, and the products that its promise named.
 type Promise = (Incarnation, BTreeSet<OperationId>);
 
-impl Watch {
+impl Monitor {
     pub(super) fn broken(&self) -> Option<&Broken> {
         self.broken.as_ref()
     }
@@ -69,19 +69,19 @@ impl Watch {
         self.won.get(&life).is_some_and(|&(_, acted)| acted)
     }
 
-    /// Nobody asks any more what a dead life won or was promised: an epoch carries the life of its
-    /// owner, so no other life can win the same.
+    /// What a dead incarnation won or was promised no longer matters: an epoch contains the incarnation of its
+    /// owner, so no other incarnation can win the same.
     pub(super) fn died(&mut self, life: Life) {
         self.won.remove(&life);
         self.promised.remove(&life);
     }
 
-    /// Nobody will be born.
+    /// No process will be started any more.
     pub(super) fn forget_highest_term(&mut self) {
         self.highest_term = Term(0);
     }
 
-    /// What a dead life said has had an effect.
+    /// A message of a dead incarnation has had an effect.
     pub(super) fn heeded(&mut self, message: String) {
         self.broken
             .get_or_insert_with(|| Law::DeadLives.broken(message));
@@ -122,8 +122,8 @@ impl Watch {
                     incarnation: step.life.incarnation,
                 };
                 self.highest_term = self.highest_term.max(term);
-                // To win what is not higher is to win something twice, or to go back: the last one
-                // stands for all before it.
+                // Winning an epoch that is not higher means winning one twice, or going back; the
+                // last one covers all before it.
                 let (last, acted) = self
                     .won
                     .get(&step.life)
@@ -163,7 +163,7 @@ impl Watch {
                 let named = inventory.held.iter().chain(&inventory.kept).copied();
                 let promises = self.promised.entry(step.life).or_default();
                 promises.insert(*from, (*incarnation, named.collect()));
-                // Who names nothing is promised nothing that could be lost.
+                // A promise that names nothing cannot be lost.
                 promises.retain(|_, (_, named)| !named.is_empty());
             }
             Event::Timeout(Timer::Collect(peer))
@@ -177,7 +177,7 @@ impl Watch {
                     promises.remove(peer);
                 }
             }
-            // A newer life is proof that the one which promised is over.
+            // A newer incarnation proves that the one which promised is dead.
             Event::LinkUp {
                 peer, incarnation, ..
             }

@@ -1,15 +1,15 @@
-//! The state of the search: processes, what is on its way between them, and how often something may
-//! still go wrong.
+//! The state of the search: processes, messages in flight between them, and how many faults may
+//! still happen.
 //!
-//! Links are first-in first-out, one for each life of a sender. A process that dies loses its memory
-//! and its mail; what it had sent still arrives, then its end. What a dead life has sent may arrive
-//! after its successor has linked, although the mesh never lets it: the protocol has a check of its
-//! own for that. What the supervisor tells comes at any moment, the latest state only.
+//! Links are first-in first-out, one for each incarnation of a sender. A process that dies loses its memory
+//! and its mail; its sent messages still arrive, followed by the end of the link. Messages of a dead incarnation may
+//! arrive after its successor has linked, although the mesh prevents that: the protocol has a check of its
+//! own for it. Hints of the supervisor come at any moment, and carry only the latest state.
 //!
-//! A Pulse is not carried: it says that its sender is there, which no timer asks in this model.
+//! Pulses are left out: they show that their sender is alive, which no timer checks in this model.
 //!
-//! In mid-job the jobs directory holds one job, of a step whose primes have been multiplied: two workers
-//! compute a part each, and then one of them puts these together. The directory is read at once, and a call
+//! In mid-job the jobs directory holds one job, with a step whose primes have been multiplied: two workers
+//! compute one part each, and then one of them joins the parts. The directory is read at once, and a call
 //! that would change it never ends.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -24,7 +24,7 @@ use protocol::node::Node;
 use protocol::plan::{Method, OperationId, Shape};
 
 use super::Bounds;
-use super::watch::{Broken, Watch};
+use super::monitor::{Broken, Monitor};
 use crate::fact::Life;
 
 /// The plan of the job: prime powers, of which each step is done in two parts.
@@ -34,7 +34,7 @@ pub(super) const SHAPE: Shape = Shape {
     cut_from: 0,
 };
 
-/// Where a search begins.
+/// The start of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Start {
     /// All processes have just been started, and nothing has happened to them.
@@ -45,24 +45,24 @@ pub enum Start {
     MidJob,
 }
 
-/// A cluster at one moment; its identity is all that decides what can come.
+/// A cluster at one moment, as far as it determines what can happen next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Cluster {
+pub struct ModelState {
     pub(super) processes: Vec<Shared<Process>>,
     pub(super) links: BTreeMap<Direction, Shared<VecDeque<Item>>>,
-    /// Who has not been told the latest state of whom.
+    /// Owed hints: (node, peer) if the node does not know the peer's latest state.
     pub(super) hints: BTreeSet<(NodeId, NodeId)>,
-    /// The supervisor tells what becomes of processes.
+    /// The supervisor sends hints about the state of processes.
     pub(super) has_hints: bool,
     /// There is a job in the directory.
     pub(super) has_job: bool,
     pub(super) crashes: u8,
     pub(super) pauses: u8,
     pub(super) timeouts: u8,
-    pub(super) watch: Shared<Watch>,
+    pub(super) monitor: Shared<Monitor>,
 }
 
-/// One direction of a link: what this life sends to that node.
+/// One direction of a link: from this incarnation to that node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Direction {
     pub(super) to: NodeId,
@@ -72,14 +72,14 @@ pub(super) struct Direction {
 /// What arrives on a link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Item {
-    /// The link stands; said with this highest epoch.
+    /// The link is up; the sender's highest epoch was this.
     Up(Epoch),
     Message(Message),
-    /// That life is over.
+    /// The sender is dead.
     Down,
 }
 
-/// A static ID and the process that has it at the moment.
+/// A static ID and its current process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Process {
     pub(super) life: Life,
@@ -93,13 +93,13 @@ pub(super) struct Running {
     pub(super) node: Shared<Node>,
     pub(super) started: bool,
     pub(super) paused: bool,
-    /// Those to whose present life it has a link.
+    /// Peers to whose current incarnation it has a link.
     pub(super) linked: BTreeSet<NodeId>,
-    /// What the arithmetic was asked for, in order.
+    /// The requests to the arithmetic, in order.
     pub(super) computing: VecDeque<OperationId>,
 }
 
-/// A large value that many states share. Its hash is taken once.
+/// A large value that many states share. Its hash is computed once.
 #[derive(Clone, Debug)]
 pub(super) struct Shared<T>(Arc<(u64, T)>);
 
@@ -147,10 +147,10 @@ impl<T> Hash for Shared<T> {
     }
 }
 
-impl Cluster {
+impl ModelState {
     /// The state in which a search begins.
-    pub fn new(bounds: &Bounds) -> Cluster {
-        let mut cluster = Cluster {
+    pub fn new(bounds: &Bounds) -> ModelState {
+        let mut cluster = ModelState {
             processes: Vec::new(),
             links: BTreeMap::new(),
             hints: BTreeSet::new(),
@@ -159,7 +159,7 @@ impl Cluster {
             crashes: 0,
             pauses: 0,
             timeouts: 0,
-            watch: Shared::new(Watch::default()),
+            monitor: Shared::new(Monitor::default()),
         };
         for id in 0..bounds.nodes {
             let life = Life {
@@ -175,7 +175,7 @@ impl Cluster {
         for id in 0..bounds.nodes {
             cluster.give_birth(NodeId(id));
         }
-        // Hints are of no use before anything went wrong.
+        // Hints are useless before the first fault.
         cluster.hints.clear();
         if bounds.start != Start::Cold {
             cluster.run_smoothly();
@@ -213,13 +213,13 @@ impl Cluster {
             .filter_map(|process| Some((process.life, &*process.running.as_ref()?.node)))
     }
 
-    /// Starts a process, with the highest term that the supervisor has been told of, and dials.
+    /// Starts a process, with the highest term that the supervisor knows, and dials.
     pub(super) fn give_birth(&mut self, id: NodeId) {
         let life = Life {
             node: id,
             incarnation: self.next_life(id),
         };
-        let term = self.watch.highest_term();
+        let term = self.monitor.highest_term();
         let config = Config {
             nodes: self.processes.len() as u8,
             shape: SHAPE,
@@ -257,7 +257,7 @@ impl Cluster {
         }
     }
 
-    /// Everybody is to be told the latest state of a node.
+    /// Owes everybody a hint about the latest state of a node.
     pub(super) fn owe_hints_of(&mut self, id: NodeId) {
         if !self.has_hints {
             return;
@@ -275,9 +275,9 @@ impl Cluster {
         link.change(|items| items.push_back(item));
     }
 
-    /// What must not have happened and has.
+    /// The broken law, if any.
     pub fn broken(&self) -> Option<&Broken> {
-        self.watch.broken()
+        self.monitor.broken()
     }
 
     /// The epochs in which nodes act at this moment.
@@ -298,7 +298,7 @@ impl Cluster {
     /// Whether a node that has acted follows another.
     pub fn has_deposed(&self) -> bool {
         self.nodes().any(|(life, node)| {
-            let deposed = self.watch.has_acted(life) && node.acting().is_none();
+            let deposed = self.monitor.has_acted(life) && node.acting().is_none();
             deposed && node.coordinator().is_some_and(|other| other != life.node)
         })
     }
