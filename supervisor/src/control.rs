@@ -6,13 +6,11 @@
 
 pub(crate) mod server;
 
-use std::fmt;
-
 use ipc::control::WatchMode;
 use protocol::id::{Incarnation, NodeId, Term};
 use protocol::status::JobStatus;
 use serde::{Deserialize, Serialize};
-use strum::VariantArray;
+use strum::{Display, IntoStaticStr, VariantArray};
 
 /// The socket's name in the run directory.
 pub const SOCKET: &str = "control.sock";
@@ -139,8 +137,9 @@ pub struct NodeStatus {
 }
 
 /// What a node's process does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum NodeState {
     /// It runs.
     Running,
@@ -150,19 +149,12 @@ pub enum NodeState {
     Waiting,
 }
 
-impl fmt::Display for NodeState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            NodeState::Running => "running",
-            NodeState::Stopped => "stopped",
-            NodeState::Waiting => "waiting",
-        })
-    }
-}
-
 /// What a node does, in view of all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, VariantArray)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, VariantArray, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Role {
     /// Follows a coordinator and computes.
     Worker,
@@ -179,13 +171,7 @@ pub enum Role {
 impl Role {
     /// In the words of `bullpen status`.
     pub fn word(self) -> &'static str {
-        match self {
-            Role::Worker => "worker",
-            Role::Candidate => "candidate",
-            Role::Recovering => "recovering",
-            Role::Coordinator => "coordinator",
-            Role::Stale => "stale",
-        }
+        self.into()
     }
 }
 

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use laboratory::log::{Event, Life};
+use strum::{IntoStaticStr, VariantArray};
 
 /// What the cluster was without a coordinator for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum After {
     /// None had acted before.
     Start,
@@ -22,13 +24,7 @@ pub(super) enum After {
 
 impl After {
     pub(super) fn word(self) -> &'static str {
-        match self {
-            After::Start => "start",
-            After::Exit => "exit",
-            After::Stop => "stop",
-            After::StepDown => "step_down",
-            After::Silence => "silence",
-        }
+        self.into()
     }
 }
 

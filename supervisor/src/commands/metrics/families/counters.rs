@@ -118,13 +118,7 @@ impl Counters {
         for outcome in ["done", "failed"] {
             self.jobs_ended.with_label_values(&[outcome]);
         }
-        for after in [
-            After::Start,
-            After::Exit,
-            After::Stop,
-            After::StepDown,
-            After::Silence,
-        ] {
+        for after in After::VARIANTS {
             self.takeover_seconds.with_label_values(&[after.word()]);
         }
     }
