@@ -1,9 +1,9 @@
 //! The model checker: every order of events of a small cluster, within bounds.
 //!
 //! The same `Node` as everywhere. Time stands still here, and is not part of a node's state: any armed timer
-//! may fire at any moment, so whatever real time may do to timers is among the orders. What is bounded is how often something
-//! goes wrong, never how it coincides with the rest. See `state` for what surrounds the
-//! nodes here, `choice` for what can happen next, `transition` for its effects, `reduction` for what need not be
+//! may fire at any moment, so whatever real time may do to timers is among the orders. What is bounded is how
+//! often something goes wrong, never how it coincides with the rest. See `state` for what surrounds the nodes
+//! here, `choice` for what can happen next, `transition` for its effects, `reduction` for what need not be
 //! explored twice, `monitor` for what must hold.
 //!
 //! Left out is what a node learns by comparing two times, since none passes:
