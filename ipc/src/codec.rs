@@ -1,6 +1,6 @@
-//! Frames: what the bytes on a link mean.
+//! Frames: the encoding of the bytes on a link.
 //!
-//! A frame is a length (four bytes, big-endian) and so many bytes of MessagePack, a [`Frame`].
+//! A frame is a length (four bytes, big-endian) and that many bytes of MessagePack, a [`Frame`].
 //!
 //! A message of more than about [`LONG`] bytes travels in pieces, so that a heartbeat can go between
 //! two of them: frames whose length has its highest bit set, and behind the length, in four bytes,
@@ -22,21 +22,21 @@ pub use decoder::{Decoder, Incoming};
 pub use encoder::{Encoded, Encoder};
 pub(crate) use encoder::{Frames, Rest};
 
-/// Version of what is said on links; peers of another version are refused.
+/// Version of the encoding; peers of another version are refused.
 pub const VERSION: u16 = 3;
 
 /// Longest payload of a frame that is accepted, in bytes: 1 MiB.
 pub const MAX_FRAME: usize = 1 << 20;
 
-/// A message that takes about so many bytes travels in pieces, unless [`Pieces`] say else: 64 KiB.
+/// A message of about this many bytes or more travels in pieces, unless [`Pieces`] says otherwise: 64 KiB.
 pub const LONG: usize = 64 << 10;
 
 /// How long messages travel.
 #[derive(Clone, Copy, Debug)]
 pub struct Pieces {
-    /// A message that takes about so many bytes travels in pieces.
+    /// A message of about this many bytes or more travels in pieces.
     pub from: usize,
-    /// Most bytes of a message in one piece, at most [`MAX_FRAME`].
+    /// Maximum number of bytes of a message in one piece, at most [`MAX_FRAME`].
     pub most: usize,
 }
 
@@ -65,23 +65,23 @@ const PIECE_HEAD: usize = 2 * LENGTH;
 /// The bit of a frame's length that marks a piece.
 const PIECE_BIT: u32 = 1 << 31;
 
-/// What the payload of a frame that is no piece holds; bytes behind it are ignored.
+/// The payload of a frame that is not a piece; bytes after it are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Frame {
-    /// Who is there: the first frame of each direction of a link.
+    /// Introduces the sender: the first frame of each direction of a link.
     Hello(Hello),
     /// A message.
     Message(Message),
 }
 
-/// Who is at the other end of a link.
+/// The sender at the other end of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// The sender's static ID.
     pub node: NodeId,
-    /// The sender's life.
+    /// The sender's incarnation.
     pub incarnation: Incarnation,
-    /// Number of the link among those that the dialling life has made, from 1; an answer
+    /// Number of the link among those that the dialling incarnation has made, from 1; an answer
     /// repeats it.
     pub serial: u64,
     /// The sender's [`VERSION`].
@@ -90,16 +90,16 @@ pub struct Hello {
     pub highest: Epoch,
 }
 
-/// Bytes that are no frame, or a message that is too long for one. After an error from a
+/// Bytes that are not a frame, or a message that is too long for one. After an error from a
 /// [`Decoder`] nothing on that link can be trusted: close it.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
-    /// A length beyond what is accepted.
+    /// A length over the limit.
     #[error("a frame of {length} bytes is over the limit of {limit}")]
     FrameTooLong {
         /// The length that the frame claims.
         length: usize,
-        /// The longest accepted.
+        /// The limit.
         limit: usize,
     },
     /// A message longer than [`MAX_MESSAGE`].
@@ -108,10 +108,10 @@ pub enum CodecError {
         /// Its length, as far as it is known.
         length: usize,
     },
-    /// A payload that is no frame.
+    /// A payload that is not a frame.
     #[error("a frame cannot be decoded: {0}")]
     Malformed(#[from] rmp_serde::decode::Error),
-    /// A long message whose values are not those that it announces.
+    /// A long message whose values differ from what it announces.
     #[error("the values of a long message are not as announced")]
     OtherValues,
     /// A message that cannot be encoded.

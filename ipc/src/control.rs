@@ -1,7 +1,7 @@
-//! The link between the supervisor and each process that it starts: one MessagePack message a packet.
+//! The link between the supervisor and each process that it starts: one MessagePack message per packet.
 //!
-//! Both ends are non-blocking and close-on-exec. Nothing is queued here: what is told is state,
-//! so a sender that finds the link full keeps the latest and tries again.
+//! Both ends are non-blocking and close-on-exec. Nothing is queued here: messages carry state, so a sender
+//! that finds the link full keeps the latest state and tries again.
 
 #[cfg(test)]
 mod tests;
@@ -26,12 +26,11 @@ use serde::{Deserialize, Serialize};
 /// takes less than half of it.
 pub const MAX_PACKET: usize = 128 << 10;
 
-/// Asked for as the socket's send buffer, in bytes. The kernel refuses a packet that is longer
-/// than the buffer, and may grant less than what is asked for, but by default twice
-/// [`MAX_PACKET`] at least.
+/// Requested size of the socket's send buffer, in bytes. The kernel refuses a packet that is longer
+/// than the buffer, and may grant less than requested, but by default at least twice [`MAX_PACKET`].
 const SEND_BUFFER: usize = 4 * MAX_PACKET;
 
-/// Begins no MessagePack, so no message either.
+/// A byte with which no MessagePack value begins, so no message either.
 const NOT_EXECUTED: u8 = 0xc1;
 
 /// One end of the link. `Out` is what it sends, `In` what it receives.
@@ -48,25 +47,25 @@ pub type NodeEnd = ControlLink<ToSupervisor, ToNode>;
 
 /// The supervisor's end of the link to the process that watches the jobs directory.
 pub type WatchedEnd = ControlLink<(), WatchReport>;
-/// The end of that process.
+/// The watch process's end.
 pub type WatchEnd = ControlLink<WatchReport, ()>;
 
-/// What the supervisor says.
+/// A message from the supervisor to a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToNode {
-    /// Every node has bound its socket, or has had its time: begin.
+    /// Every node has bound its socket, or its time is up: begin.
     Start,
     /// The latest state of every node.
     Hints(Vec<Hint>),
-    /// The cluster stops: no elections from now on.
+    /// The cluster is stopping: no elections from now on.
     Stopping,
-    /// A signal has stopped the node, so it is no wonder if it was missed.
+    /// A signal has stopped the node, so its peers may have missed it.
     WasStopped,
-    /// Something may have been dropped into the jobs directory. Told to whoever coordinates.
+    /// Something may have been dropped into the jobs directory. Sent to the coordinator.
     InboxChanged,
-    /// How many nodes died by what they were doing; the latest counts.
+    /// How many nodes died of their own work; the latest message counts.
     Deaths(Deaths),
-    /// The path of the event log leads to another file by now: open it again.
+    /// The path of the event log now leads to another file: open it again.
     ReopenLog,
     /// The path of the node's socket is missing or leads to something else: bind it again.
     BindAgain,
@@ -77,37 +76,36 @@ pub enum ToNode {
 pub struct Hint {
     /// Which node.
     pub node: NodeId,
-    /// Its life; for [`ChildState::Gone`] the last one.
+    /// Its incarnation; for [`ChildState::Gone`] the last one.
     pub incarnation: Incarnation,
-    /// What became of it.
+    /// Its state.
     pub state: ChildState,
 }
 
-/// What the supervisor has said since a node last listened. Only the present counts: hints that
-/// later ones overtook tell of lives that are over, and a node that was stopped would elect, win
-/// and act among them.
+/// The supervisor's messages since the node last read them, merged. Only the latest state counts: outdated
+/// hints are about dead incarnations, and a node that was stopped would elect, win and act among them.
 #[derive(Clone, Debug, Default)]
 pub struct News {
-    /// The cluster stops. Comes before the rest, so that no peer's end is taken for a crash.
+    /// The cluster is stopping. Handled before the rest, so that no peer's end is taken for a crash.
     pub stopping: bool,
-    /// A signal has stopped this node meanwhile.
+    /// A signal has stopped this node.
     pub was_stopped: bool,
     hints: Vec<Hint>,
-    /// The start signal was given. Comes last: an election then begins among those who live.
+    /// The start signal was given. Handled after the hints, so that the election begins among live nodes.
     pub start: bool,
-    /// Something may have been dropped, however often that was said.
+    /// Something may have been dropped into the jobs directory, one or more times.
     pub inbox_changed: bool,
-    /// Deaths that jobs caused, if there was news of them. Comes before the start.
+    /// Deaths that jobs caused, if any were reported. Handled before the start.
     pub deaths: Option<Deaths>,
-    /// The event log is to be opened again.
+    /// The event log must be opened again.
     pub reopen_log: bool,
-    /// The socket is to be bound again.
+    /// The socket must be bound again.
     pub bind_again: bool,
 }
 
 impl News {
-    /// Hears one message more.
-    pub fn hear(&mut self, message: ToNode) {
+    /// Adds one message.
+    pub fn merge(&mut self, message: ToNode) {
         match message {
             ToNode::Start => self.start = true,
             ToNode::Stopping => self.stopping = true,
@@ -120,8 +118,8 @@ impl News {
         }
     }
 
-    /// The latest state of every node. That of the coordinator comes last: if it is lost, the
-    /// others are known.
+    /// The latest state of every node. The coordinator's comes last: if it is lost, the states of the others
+    /// are then known.
     pub fn hints(&mut self, coordinator: Option<NodeId>) -> Vec<Hint> {
         let mut hints = std::mem::take(&mut self.hints);
         hints.sort_by_key(|hint| Some(hint.node) == coordinator);
@@ -129,59 +127,59 @@ impl News {
     }
 }
 
-/// What a node says.
+/// A message from a node to the supervisor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToSupervisor {
     /// The node's socket is bound, or bound again.
     Bound,
-    /// The node cannot start, or cannot be reached by its peers. One sentence, to be told to whoever
-    /// runs the cluster: who is started again and again would say it each time.
+    /// The node cannot start, or its peers cannot reach it. One sentence, which the supervisor shows to the
+    /// user: a node that is restarted again and again would print it each time.
     Trouble(String),
     /// The node's view.
     Status {
-        /// What it does, knows and holds.
+        /// Its role, knowledge and holdings.
         status: Status,
-        /// The most bytes of products that its copy of the checkpoint has held in this life.
+        /// The peak of the bytes of products in its copy of the checkpoint, in this incarnation.
         peak_held_bytes: u64,
     },
-    /// Events of this life that could not be written to the event log.
+    /// Events of this incarnation that could not be written to the event log.
     EventsLost {
-        /// How many there were in all.
+        /// Their total number.
         count: u64,
-        /// What the system said to the last write that failed.
+        /// The error of the last failed write.
         errno: i32,
     },
-    /// The injected fault with this number in the specifications fires now; it may be the last
-    /// thing that this life says.
+    /// The injected fault with this number in the specifications fires now; this may be the last
+    /// message of this incarnation.
     FaultFired(usize),
-    /// A job has ended, and its text has its name: whoever waits for one looks at the files.
+    /// A job has ended, and its text has its name: commands that wait for a job check the files.
     JobEnded,
     /// This process is about to abort, by itself.
     Aborting,
 }
 
-/// What the process that watches the jobs directory says, and each time, that something may have been
+/// A message from the process that watches the jobs directory. Each one also means that something may have been
 /// dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchReport {
-    /// How it notices what is dropped.
+    /// How it detects dropped files.
     pub mode: WatchMode,
-    /// Why it does not go by events, though nobody asked it not to. One sentence.
+    /// Why it does not use events, although it was not asked to poll. One sentence.
     pub why: Option<String>,
 }
 
-/// How a dropped file is noticed.
+/// How dropped files are detected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchMode {
-    /// By the events of the system.
+    /// By file system events.
     Notify,
-    /// By looking from time to time.
+    /// By polling.
     #[default]
     Poll,
 }
 
-/// What became of a message that was to be sent.
+/// The result of sending a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// It is in the socket.
@@ -190,14 +188,14 @@ pub enum Sent {
     WouldBlock,
 }
 
-/// What [`ControlLink::receive`] found.
+/// The result of [`ControlLink::receive`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received<In> {
     /// A message.
     Message(In),
     /// Nothing, for now.
     Empty,
-    /// The other end is closed, and everything it said has been received.
+    /// The other end is closed, and all its messages have been received.
     Closed,
 }
 
@@ -213,10 +211,10 @@ pub enum ControlError {
     /// The message cannot be encoded.
     #[error("a control message cannot be encoded: {0}")]
     Encode(#[from] rmp_serde::encode::Error),
-    /// The packet is no message; the next one may be.
+    /// The packet is not a message; the next one may be.
     #[error("a control message cannot be decoded: {0}")]
     Malformed(#[from] rmp_serde::decode::Error),
-    /// The child could not execute its program, and is no more than that.
+    /// The child could not execute its program, and has exited.
     #[error("the system does not execute the program: {0}")]
     NotExecuted(io::Error),
     /// The socket failed.
@@ -225,11 +223,11 @@ pub enum ControlError {
 }
 
 /// A new link: the supervisor's end, and the child's, to be inherited. Both are close-on-exec;
-/// clear it on the child's end in the child alone, or siblings inherit it.
+/// clear it on the child's end only in the child, or siblings inherit it.
 ///
 /// # Errors
 ///
-/// The kernel gives no socket pair.
+/// The kernel refuses a socket pair.
 pub fn pair<Out, In>() -> io::Result<(ControlLink<Out, In>, OwnedFd)> {
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
@@ -240,8 +238,8 @@ pub fn pair<Out, In>() -> io::Result<(ControlLink<Out, In>, OwnedFd)> {
     Ok((ControlLink::from_fd(ours)?, theirs))
 }
 
-/// The packet in which a child that has no program yet says that the system does not execute it, with the
-/// number of the error. Allocates nothing.
+/// The packet with which a forked child reports that its program cannot be executed, with the error number.
+/// Allocates nothing.
 pub fn not_executed(errno: i32) -> [u8; 5] {
     let [a, b, c, d] = errno.to_le_bytes();
     [NOT_EXECUTED, a, b, c, d]
@@ -252,7 +250,7 @@ impl<Out, In> ControlLink<Out, In> {
     ///
     /// # Errors
     ///
-    /// The descriptor is not open, or is no socket.
+    /// The descriptor is not open, or is not a socket.
     pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
         let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
         fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
@@ -266,7 +264,7 @@ impl<Out, In> ControlLink<Out, In> {
 }
 
 impl<Out: Serialize, In> ControlLink<Out, In> {
-    /// A message as it travels, for who can encode nothing when it is to be sent.
+    /// An encoded message, for a sender that cannot encode it when it is needed.
     ///
     /// # Errors
     ///
@@ -279,7 +277,7 @@ impl<Out: Serialize, In> ControlLink<Out, In> {
     ///
     /// # Errors
     ///
-    /// [`ControlError::TooLong`], [`ControlError::Closed`], or what the socket says.
+    /// [`ControlError::TooLong`], [`ControlError::Closed`], or the error of the socket.
     pub fn send(&self, message: &Out) -> Result<Sent, ControlError> {
         let packet = Self::packet(message)?;
         if packet.len() > MAX_PACKET {
@@ -304,11 +302,10 @@ impl<Out, In: DeserializeOwned> ControlLink<Out, In> {
     ///
     /// # Errors
     ///
-    /// [`ControlError::NotExecuted`], [`ControlError::Malformed`], [`ControlError::TooLong`], or what the
-    /// socket says.
+    /// [`ControlError::NotExecuted`], [`ControlError::Malformed`], [`ControlError::TooLong`], or the error of
+    /// the socket.
     pub fn receive(&self) -> Result<Received<In>, ControlError> {
-        // Its length first: nothing is taken from the system for a link that has nothing, as most have
-        // when they are read.
+        // Its length first, so that an empty link, the most frequent case, allocates nothing.
         let length = match self.take(&mut [], MsgFlags::MSG_PEEK) {
             Ok(0) => return Ok(Received::Closed),
             Err(Errno::EAGAIN) => return Ok(Received::Empty),
@@ -329,12 +326,12 @@ impl<Out, In: DeserializeOwned> ControlLink<Out, In> {
         Ok(Received::Message(rmp_serde::from_slice(&packet)?))
     }
 
-    /// The next packet, or what fits of it; returns its whole length.
+    /// The next packet, or the part that fits; returns its whole length.
     fn take(&self, buffer: &mut [u8], flags: MsgFlags) -> nix::Result<usize> {
         let flags = flags | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
         loop {
             match recv(self.fd.as_raw_fd(), buffer, flags) {
-                // Told once, before what the other end has said, where it left something unread.
+                // Reported once, before the last messages of the other end, if that left something unread.
                 Err(Errno::EINTR | Errno::ECONNRESET) => {}
                 received => return received,
             }

@@ -1,4 +1,4 @@
-//! How processes of one cluster talk: MessagePack over Unix sockets.
+//! Communication between the processes of a cluster: MessagePack over Unix sockets.
 //!
 //! ```text
 //!   node 2                                                    node 5
@@ -10,10 +10,10 @@
 //!     └── ControlLink ──────── supervisor ──────── ControlLink ┘
 //! ```
 //!
-//! [`codec`] is pure: frames out of bytes and back. So is [`mesh`], the link machine, which holds all links of
-//! one node over whatever carries their bytes. [`unix`] is what carries them here, and does its input and
-//! output while the node waits for events; there are no tasks and no channels in it. [`control`] is the link between the supervisor and each node. [`bind_private`] makes the sockets of
-//! both, for their user alone.
+//! [`codec`] is pure: frames out of bytes and back. So is [`mesh`], the link machine, which holds all links
+//! of one node over whatever carries their bytes. [`unix`] is what carries them here, and does its input and
+//! output while the node waits for events; there are no tasks and no channels in it. [`control`] is the link
+//! between the supervisor and each node. [`bind_private`] creates the sockets of both, private to their user.
 
 pub mod codec;
 pub mod control;

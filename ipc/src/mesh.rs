@@ -1,10 +1,10 @@
 //! The link machine: all links of one node.
 //!
-//! Each node dials every peer and sends on the link that it dialled; it receives on those that
-//! it accepted. The end of the link that a node dialled is what tells death from being cut off: it dials
-//! again at once, and only a living process welcomes it.
+//! Each node dials every peer and sends on the link that it dialled; it receives on those that it accepted.
+//! When a link that a node dialled ends, it dials again at once, to distinguish death from a cut link: only a
+//! live process answers with a welcome.
 //!
-//! Pure: it knows no clock, and of what carries its bytes no more than a [`Wire`] does for it. The node's
+//! Pure: it knows no clock, and reaches the transport only through a [`Wire`]. The node's
 //! process drives it over Unix sockets ([`crate::unix`]), the simulation over a network of its own.
 
 mod link;
@@ -32,24 +32,24 @@ use strangers::GREETING_LIMIT;
 
 /// Longest sleep while a peer or a stranger is being timed.
 pub const TICK: Duration = Duration::from_secs(1);
-/// A turn that comes so long after the last one finds that this node was not there.
+/// If a turn comes this long after the last one, this node was suspended.
 const GAP: Duration = Duration::from_secs(2);
 
-/// Sizes that a mesh goes by, in bytes.
+/// The limits of a mesh, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// How long messages travel.
     pub pieces: Pieces,
-    /// Read from a link at a time, where messages come; then it is another link's turn.
+    /// Read from a busy link at a time; then it is another link's turn.
     pub read: usize,
-    /// Written to a link at a time; where so much waits, it is written without waiting for the end of the turn.
+    /// Written to a link at a time; if this much waits, it is written without waiting for the end of the turn.
     pub write: usize,
-    /// Frames are committed to the wire, and nothing overtakes them, while fewer bytes than this are.
+    /// Frames are committed to the wire, where nothing overtakes them, up to this many bytes.
     pub staged: usize,
-    /// Most that waits behind the message in progress, for a peer that takes nothing for
-    /// [`UNSENT_PATIENCE`]. A snapshot, queued in one turn, may be longer and is no fault of the peer.
+    /// Maximum backlog behind the message in progress, for a peer that takes nothing for [`UNSENT_PATIENCE`].
+    /// A snapshot, queued in one turn, may be longer and is no fault of the peer.
     pub unsent: usize,
-    /// Most that waits behind the message in progress, whatever the peer takes.
+    /// Maximum backlog behind the message in progress, whatever the peer takes.
     pub backlog: usize,
 }
 
@@ -57,7 +57,7 @@ impl Default for Sizes {
     fn default() -> Sizes {
         Sizes {
             pieces: Pieces::default(),
-            // Of a long message comes what a socket holds, a few hundred KiB, so that its sender is woken
+            // As much of a long message as a socket holds, a few hundred KiB, so that its sender is woken
             // less often.
             read: 64 << 10,
             write: 1 << 20,
@@ -74,19 +74,19 @@ pub struct Mesh<C> {
     local: Local,
     /// By static ID; this node's own place is never linked.
     peers: Vec<PeerLinks<C>>,
-    /// Accepted connections that have not said who they are, and until when they must.
+    /// Accepted connections that have not introduced themselves, and their deadlines.
     greetings: Vec<(Inbound<C>, Time)>,
     /// Links that came up or went down, not handed out yet.
     changes: VecDeque<Event>,
     /// The peer whose link is read first, so that a busy one does not starve the others.
     first: usize,
     accept_at: Time,
-    /// No connection can be accepted, and somebody was told.
+    /// No connection can be accepted, and a warning was logged.
     accept_told: bool,
     last_turn: Time,
 }
 
-/// What this node says of itself, and how it sends.
+/// How this node introduces itself, and how it sends.
 #[derive(Debug)]
 struct Local {
     id: NodeId,
@@ -123,7 +123,7 @@ impl Batch<'_> {
 }
 
 impl<C> Mesh<C> {
-    /// The links of node `id` in its life `incarnation`, among `nodes`. Dials nobody.
+    /// The links of node `id` with this incarnation, among `nodes`. Dials nobody.
     pub fn new(nodes: u8, id: NodeId, incarnation: Incarnation, sizes: Sizes, now: Time) -> Self {
         Mesh {
             local: Local {
@@ -155,7 +155,7 @@ impl<C> Mesh<C> {
         }
     }
 
-    /// Tells new links of this epoch from now on.
+    /// Sends this epoch on new links from now on.
     pub fn set_highest(&mut self, highest: Epoch) {
         self.local.highest = highest;
     }
@@ -192,7 +192,7 @@ impl<C> Mesh<C> {
         batch.into.len() - start
     }
 
-    /// When it is to be polled, though nothing happens before.
+    /// When it must be polled, even if nothing happens before.
     pub fn next_deadline(&self) -> Option<Time> {
         let now = self.last_turn;
         let tick = !self.greetings.is_empty() || self.peers.iter().any(PeerLinks::is_timed);
@@ -251,8 +251,8 @@ impl<C> Mesh<C> {
         }
     }
 
-    /// Takes from the supervisor that this life, and every earlier one, is over: drops its
-    /// links, what they brought included, and announces LinkDown if it was up.
+    /// Handles a report of the supervisor that this incarnation, and every earlier one, is dead: drops its
+    /// links, including unread messages, and announces LinkDown if it was up.
     pub fn peer_gone(
         &mut self,
         now: Time,
@@ -310,7 +310,7 @@ impl<C> Mesh<C> {
         self.peers[usize::from(peer)].is_standing()
     }
 
-    /// Admits who says who it is, and reads from nobody.
+    /// Admits connections that introduce themselves, and reads from no link.
     pub(crate) fn only_admit(&mut self, now: Time, wire: &mut impl Wire<Connection = C>) {
         self.poll_strangers(now, wire);
     }

@@ -1,4 +1,4 @@
-//! Sockets in a run directory: for their user alone.
+//! Sockets in a run directory, private to their user.
 
 use std::fs;
 use std::io;
@@ -15,14 +15,14 @@ use nix::sys::stat::{Mode, fchmod};
 /// How a socket's name ends until it listens. No longer than that of the name itself.
 pub const UNFINISHED: &str = "new";
 
-/// Binds a Unix socket that listens, close-on-exec and non-blocking, with mode 0600, whatever the
-/// umask, in place of a socket that has the name. There is no moment in which nobody listens there, if
-/// somebody did: it gets its name, by a rename, when it listens.
+/// Binds a Unix socket that listens, close-on-exec and non-blocking, with mode 0600, whatever the umask, in
+/// place of a socket that has the name. If somebody listens there, there is no moment without a listener: the
+/// new socket is renamed to its name once it listens.
 ///
 /// # Errors
 ///
-/// The path is too long for a socket, something else than a socket has the name, or what the system
-/// says.
+/// The path is too long for a socket, the name belongs to something that is not a socket, or the error of the
+/// system.
 pub fn bind_private(path: &Path) -> io::Result<UnixListener> {
     make_room(path)?;
     let unfinished = path.with_extension(UNFINISHED);
@@ -34,7 +34,7 @@ pub fn bind_private(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Whether a socket is to be replaced. A rename would replace a file as well.
+/// Whether there is a socket to replace. A rename would replace a file too.
 fn make_room(path: &Path) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => Ok(true),
@@ -44,8 +44,8 @@ fn make_room(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// The mode is given to the socket before it is bound, and the file gets it from there. The other way is
-/// the umask, which belongs to all threads of a process.
+/// The socket gets its mode before it is bound, and passes it to the file. The alternative is
+/// the umask, which all threads of a process share.
 fn bind_new(path: &Path) -> io::Result<UnixListener> {
     let fd = socket(
         AddressFamily::Unix,
@@ -102,7 +102,7 @@ mod tests {
         thread::scope(|scope| {
             let dials = scope.spawn(|| {
                 let mut dials = 0;
-                // A full backlog is no refusal, and would be waited for.
+                // A full backlog is not a refusal: a blocking connect would wait.
                 while !is_done.load(Ordering::SeqCst) && dials < 100_000 {
                     drop(UnixStream::connect(&path).unwrap());
                     dials += 1;

@@ -34,7 +34,7 @@ pub struct MeshConfig {
     pub nodes: u8,
     /// This node.
     pub id: NodeId,
-    /// Its life.
+    /// Its incarnation.
     pub incarnation: Incarnation,
 }
 
@@ -60,7 +60,7 @@ pub enum MeshError {
     Bind {
         /// Its path.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -81,19 +81,19 @@ struct Sockets {
     run_dir: PathBuf,
     path: PathBuf,
     listener: UnixListener,
-    /// The one before it: who looked the path up before it was bound again may still knock here, and
-    /// to be turned away would mean that nobody lives here.
+    /// The previous socket: a peer that resolved the path before the new one was bound may still dial it, and
+    /// a refusal would mean that this node is dead.
     former: Option<UnixListener>,
 }
 
-/// Sockets, and who is woken when they are ready.
+/// The sockets, and the task to wake when they are ready.
 struct UnixWire<'a, 'b> {
     sockets: &'a Sockets,
     cx: &'a mut Context<'b>,
 }
 
 impl UnixMesh {
-    /// Binds `RUN_DIR/node-ID.sock`, in place of a socket that an earlier life has left, and
+    /// Binds `RUN_DIR/node-ID.sock`, in place of a socket that an earlier incarnation has left, and
     /// accepts from then on. Dials nobody.
     ///
     /// # Errors
@@ -132,8 +132,8 @@ impl UnixMesh {
         })
     }
 
-    /// Binds the socket again, under the same path, which may be missing or lead to something else by
-    /// now. Links stay, and so does the present socket if that fails.
+    /// Binds the socket again, under the same path, which may now be missing or lead to something else. Links stay
+    /// up, and if it fails, the current socket stays too.
     ///
     /// # Errors
     ///
@@ -208,7 +208,7 @@ impl UnixMesh {
         self.mesh.poll(now, &mut wire, into, limit)
     }
 
-    /// Does what wants no waker: the next [`UnixMesh::recv_many`] leaves one.
+    /// Polls without a waker: the next [`UnixMesh::recv_many`] registers one.
     fn on_wire(&mut self, act: impl FnOnce(&mut Mesh<UnixStream>, Time, &mut UnixWire<'_, '_>)) {
         let now = self.now();
         let mut wire = UnixWire {

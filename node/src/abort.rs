@@ -1,5 +1,5 @@
-//! Tells the supervisor that this process aborts by itself, as a node does that gets no memory: nobody
-//! else can tell that from a SIGABRT that somebody sent.
+//! Reports to the supervisor that this process aborts by itself, as a node does that runs out of memory: only the
+//! process can distinguish that from a SIGABRT that somebody sent.
 
 use std::ffi::{c_int, c_void};
 use std::io;
@@ -12,7 +12,8 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 /// The control link, and what goes over it.
 static LAST_WORD: OnceLock<(RawFd, Vec<u8>)> = OnceLock::new();
 
-/// Has the supervisor told of an abort, over a link that stays open as long as this process.
+/// Installs a handler that reports an abort to the supervisor, over a link that stays open as long as this
+/// process.
 ///
 /// # Errors
 ///
@@ -30,7 +31,7 @@ pub(crate) fn report(control: &NodeEnd) -> io::Result<()> {
 }
 
 extern "C" fn on_abort(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
-    // SAFETY: the kernel gives a valid one to a handler with SA_SIGINFO, and SIGABRT, however it was
+    // SAFETY: the kernel passes a valid one to a handler with SA_SIGINFO, and SIGABRT, however it was
     // sent, has a sender.
     let own = unsafe { (*info).si_code == libc::SI_TKILL && (*info).si_pid() == libc::getpid() };
     if own && let Some((link, packet)) = LAST_WORD.get() {

@@ -1,5 +1,5 @@
-//! Access control lists, as far as they have to do with who may read a text. Where a file has one, the
-//! group's rights in its mode are the most that anybody in the list has, and not the group's.
+//! Access control lists, as far as they decide who may read a text. If a file has one, the group bits of its mode
+//! are the mask, the most that anybody in the list has, and not the group's rights.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -8,7 +8,7 @@ use std::ptr;
 const ACCESS: &CStr = c"system.posix_acl_access";
 const DEFAULT: &CStr = c"system.posix_acl_default";
 
-/// Whether a file has one. Where the file system cannot say, it has none.
+/// Whether a file has an access control list. If the file system cannot say, it has none.
 pub(crate) fn has_any(file: impl AsFd) -> bool {
     // SAFETY: the name is a C string, and with a size of zero nothing is written.
     let size = unsafe {
@@ -22,9 +22,8 @@ pub(crate) fn has_any(file: impl AsFd) -> bool {
     size > 0
 }
 
-/// Takes away what files that are made in a folder would inherit, if there is anything.
+/// Removes the default list of a folder, which files created in it would inherit, if there is one.
 pub(crate) fn remove_default(folder: BorrowedFd<'_>) {
-    // SAFETY: the name is a C string. That there is none, or that the file system knows none, is as
-    // good as that it is gone.
+    // SAFETY: the name is a C string. It is fine if there is none, or if the file system has none.
     unsafe { libc::fremovexattr(folder.as_raw_fd(), DEFAULT.as_ptr()) };
 }

@@ -20,29 +20,29 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use self::compute::compute;
 use self::number::Primes;
 
-/// Results are handed over together, but none waits longer than this for others.
+/// Results are handed over in batches, but none waits longer than this for others.
 const BATCH_TIME: Duration = Duration::from_micros(200);
 
-/// Operands of up to so many bytes are multiplied within some 100 us.
+/// Multiplying operands of up to this many bytes takes at most some 100 us.
 const SHORT_BYTES: usize = 32 << 10;
 
-/// How far the arithmetic steps back behind threads that answer heartbeats and hold elections, of
-/// this node and of its peers on the same cores.
+/// Niceness of the arithmetic: threads that answer heartbeats and hold elections, of this node and of its peers on
+/// the same cores, go first.
 const NICENESS: libc::c_int = 5;
 
-/// How long it computes before others of its kind have their turn, on kernels that can be told
-/// (Linux 6.12). One that has been killed needs its turn to be dead, and its peers wait for that.
+/// How long it computes before other such threads have their turn, on kernels with this setting (Linux 6.12). A
+/// killed thread needs one more turn before it is dead, and its peers wait for that.
 const SLICE_NS: u64 = 500_000;
 
 /// The thread that computes, and the queue in front of it.
 ///
-/// There is a thread only while this node works: each thread has to get a core once more before a
-/// killed process is dead, so that its peers wait longest for one of lowered priority.
+/// The thread exists only while this node is a worker: each thread needs a core once more before a killed process
+/// is dead, and its peers would wait longest for one of lowered priority.
 #[derive(Debug)]
 pub(crate) struct Arithmetic {
-    /// To the thread, if there is one.
+    /// The queue of the thread, if there is one.
     requests: Option<mpsc::Sender<Request>>,
-    /// Requests of an older round are dropped unseen.
+    /// Requests of an older round are dropped.
     round: Arc<AtomicU64>,
     finished: UnboundedSender<Vec<Product>>,
     results: UnboundedReceiver<Vec<Product>>,
@@ -68,8 +68,8 @@ impl Arithmetic {
         }
     }
 
-    /// Asks for an operation; the product comes out of [`Arithmetic::finished`], or the reason why
-    /// it never will out of [`Arithmetic::check`].
+    /// Requests an operation. [`Arithmetic::finished`] returns the product; if there will never be one,
+    /// [`Arithmetic::check`] returns the reason.
     pub(crate) fn compute(&mut self, operation: OperationId, task: Task) {
         if self.requests.is_none() {
             match self.start() {
@@ -95,20 +95,20 @@ impl Arithmetic {
         thread::Builder::new()
             .name("arithmetic".to_owned())
             .spawn(move || {
-                step_back();
+                lower_priority();
                 keep_memory();
                 run(&queue, &finished, &current);
             })?;
         Ok(requests)
     }
 
-    /// Ends the thread, after what it has begun.
-    pub(crate) fn rest(&mut self) {
+    /// Ends the thread after its current operation.
+    pub(crate) fn stop(&mut self) {
         self.cancel();
         self.requests = None;
     }
 
-    /// Whether all that was asked for will be computed.
+    /// Checks that all requested operations will be computed.
     ///
     /// # Errors
     ///
@@ -133,9 +133,8 @@ impl Arithmetic {
     }
 }
 
-/// Lowers the priority of this thread alone, and has it take turns often. Where that is refused the
-/// node works all the same.
-fn step_back() {
+/// Lowers the priority of this thread alone, and shortens its turns. If that is refused, the node still works.
+fn lower_priority() {
     let attributes = libc::sched_attr {
         size: size_of::<libc::sched_attr>() as u32,
         sched_policy: libc::SCHED_OTHER as u32,
@@ -153,8 +152,8 @@ fn step_back() {
     }
 }
 
-/// Has the allocator keep what large numbers used: by default it gives back each megabyte to the
-/// system, and fetching it again, a page at a time, takes a quarter as long as the arithmetic.
+/// Makes the allocator keep the memory of large numbers: by default it returns each megabyte to the system, and
+/// fetching it again, page by page, takes a quarter as long as the arithmetic.
 fn keep_memory() {
     #[cfg(target_env = "gnu")]
     for (parameter, bytes) in [
@@ -202,7 +201,7 @@ fn run(
     }
 }
 
-/// Whether a task takes so long that nothing finished should wait for it.
+/// Whether a task takes so long that finished results should not wait for it.
 fn is_long(task: &Task) -> bool {
     let bytes = match task {
         Task::Numbers(_) | Task::Primes { .. } => 0,

@@ -1,4 +1,4 @@
-//! The loop of a node: hands what happens to the protocol, and does what the protocol wants done.
+//! The loop of a node: passes events to the protocol, and carries out its actions.
 
 mod report;
 
@@ -19,20 +19,20 @@ pub(crate) use self::report::Report;
 use crate::arithmetic::Arithmetic;
 use crate::event_log::{EventLog, Header};
 use crate::faults::Faults;
-use crate::files::{Files, Told};
+use crate::files::{Files, Notice};
 use crate::identity::name_process;
 use crate::inject::{Passing, begins_election};
 use crate::jobs_folder;
 use crate::output::Output;
 
-/// Most messages that are handled before the links are read again.
+/// Maximum number of messages handled before the links are read again.
 const TURN: usize = 256;
-/// Most finished operations, and most replies of the file thread, that are handled with them.
+/// Maximum number of finished operations, and of file thread replies, handled in the same turn.
 const TURN_OF_OTHERS: usize = 64;
-/// The timers are looked at after this time, whatever else there is to do.
+/// Timers are checked after this time, whatever else there is to do.
 const TIMERS_WAIT: Duration = Duration::from_millis(25);
 
-/// Everything that a node's process has beside the protocol.
+/// Everything that a node's process has besides the protocol.
 pub(crate) struct Driver {
     pub(crate) node: Node,
     pub(crate) mesh: UnixMesh,
@@ -42,7 +42,7 @@ pub(crate) struct Driver {
     pub(crate) output: Output,
     pub(crate) log: EventLog,
     pub(crate) header: Header,
-    /// The role that this process is named for.
+    /// The role in this process's name.
     pub(crate) shown: Option<RoleName>,
     /// The origin of the protocol's time.
     pub(crate) origin: Instant,
@@ -52,7 +52,7 @@ pub(crate) struct Driver {
     pub(crate) passing: Passing,
 }
 
-/// The event of a folder of the jobs directory that was replaced.
+/// The event that a folder of the jobs directory was replaced.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "folder_replaced")]
 struct FolderReplaced {
@@ -64,7 +64,7 @@ struct FolderReplaced {
 pub(crate) enum End {
     /// The supervisor is gone.
     Orphaned,
-    /// A signal asked for it.
+    /// SIGTERM arrived.
     Terminated,
 }
 
@@ -72,7 +72,7 @@ pub(crate) enum End {
 enum Wake {
     Mesh,
     Event(Event),
-    Files(Told),
+    Files(Notice),
     Control,
     Timer,
     Terminate,
@@ -83,12 +83,12 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// The control link breaks, signals cannot be had, or no thread for the arithmetic.
+    /// The control link breaks, or the system refuses signals or the arithmetic thread.
     pub(crate) async fn run(mut self) -> io::Result<End> {
         let mut terminate =
             tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let mut mail = Vec::with_capacity(TURN);
-        self.tell_supervisor();
+        self.report_status();
         loop {
             let wake = self.wait(&mut mail, &mut terminate).await;
             match wake {
@@ -102,11 +102,11 @@ impl Driver {
                     }
                 }
                 Wake::Event(event) => self.step(event),
-                Wake::Files(told) => self.files_told(told),
+                Wake::Files(notice) => self.handle_notice(notice),
                 Wake::Mesh => {}
                 Wake::Timer => {
-                    // What arrived before the timer was due is handled before it: let the links
-                    // read what the system holds for them.
+                    // Messages that arrived before the timer was due are handled before it: let the
+                    // links read what the system holds for them.
                     tokio::task::yield_now().await;
                 }
             }
@@ -116,7 +116,7 @@ impl Driver {
                 tokio::task::yield_now().await;
             }
             self.fire_timers();
-            if let Some(event) = self.files.look(Instant::now()) {
+            if let Some(event) = self.files.check_for_hang(Instant::now()) {
                 self.step(event);
             }
             self.mesh.flush();
@@ -134,28 +134,32 @@ impl Driver {
             .node
             .next_timeout()
             .map(|(due, _)| self.origin + Duration::from_nanos(due.0));
-        let due = [due, self.report.due(&self.node), self.files.look_due()]
-            .into_iter()
-            .flatten()
-            .min();
+        let due = [
+            due,
+            self.report.due(&self.node),
+            self.files.hang_check_due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         tokio::select! {
-            biased;
-            // First, so that a node that is told that the cluster stops takes no peer's end for a
-            // crash.
-            Ok(mut ready) = self.control.readable() => {
-                // Cleared before the link is read until it is empty: what comes later wakes again.
-                ready.clear_ready();
-                Wake::Control
-            }
-            _ = self.mesh.recv_many(mail, TURN) => Wake::Mesh,
-            Some(products) = self.arithmetic.finished() => Wake::Event(Event::Computed { products }),
-            Some(told) = self.files.told() => Wake::Files(told),
-            _ = terminate.recv() => Wake::Terminate,
-            () = sleep_until(due) => Wake::Timer,
-        }
+                    biased;
+                    // First, so that a node in a stopping cluster does not take a peer's end for a
+        // crash.
+                    Ok(mut ready) = self.control.readable() => {
+                        // Cleared before the link is read to its end: later messages wake the loop again.
+                        ready.clear_ready();
+                        Wake::Control
+                    }
+                    _ = self.mesh.recv_many(mail, TURN) => Wake::Mesh,
+                    Some(products) = self.arithmetic.finished() => Wake::Event(Event::Computed { products }),
+                    Some(notice) = self.files.next() => Wake::Files(notice),
+                    _ = terminate.recv() => Wake::Terminate,
+                    () = sleep_until(due) => Wake::Timer,
+                }
     }
 
-    /// Handles what waits; tells whether there may be more: of a link comes a part at a time.
+    /// Handles waiting events; returns whether there may be more, since one read takes only a part of a link.
     fn drain(&mut self, mail: &mut Vec<Event>) -> bool {
         let received = self.mesh.try_recv_many(mail, TURN);
         self.handle_mail(mail);
@@ -166,27 +170,27 @@ impl Driver {
             others += 1;
             self.step(Event::Computed { products });
         }
-        let mut told_by_files = 0;
-        while told_by_files < TURN_OF_OTHERS
-            && let Some(told) = self.files.try_told()
+        let mut notices = 0;
+        while notices < TURN_OF_OTHERS
+            && let Some(notice) = self.files.try_next()
         {
-            told_by_files += 1;
-            self.files_told(told);
+            notices += 1;
+            self.handle_notice(notice);
         }
         self.mesh.flush();
-        received > 0 || others == TURN_OF_OTHERS || told_by_files == TURN_OF_OTHERS
+        received > 0 || others == TURN_OF_OTHERS || notices == TURN_OF_OTHERS
     }
 
-    fn files_told(&mut self, told: Told) {
-        match told {
-            Told::Reply(event) => self.step(event),
-            Told::Replaced(folder) => {
+    fn handle_notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Reply(event) => self.step(event),
+            Notice::Replaced(folder) => {
                 let folder = jobs_folder::name(folder);
                 tracing::warn!(
-                    "the folder {folder} of the jobs directory was replaced by another, which is used from now on"
+                    "the folder {folder} of the jobs directory was replaced; the new folder is used from now on"
                 );
                 self.log.write(&self.header, &FolderReplaced { folder });
-                self.tell_lost();
+                self.report_lost_events();
             }
         }
     }
@@ -217,7 +221,7 @@ impl Driver {
         let highest = self.node.highest();
         self.files.fence(highest);
         self.mesh.set_highest(highest);
-        // What happened is on record before anything follows from it.
+        // Events are logged before anything follows from them.
         self.record(&actions);
         let began_election = injecting && begins_election(&actions);
         for mut action in actions {
@@ -267,17 +271,17 @@ impl Driver {
             }
         }
         self.log.write_all_lines(&self.header, &traces);
-        self.tell_lost();
+        self.report_lost_events();
     }
 
-    /// Reads all that the supervisor has said; tells whether it is gone.
+    /// Reads all messages of the supervisor; returns whether it is gone.
     fn read_control(&mut self) -> io::Result<bool> {
         let mut news = News::default();
         loop {
             match self.control.get_ref().receive().map_err(io_error)? {
                 Received::Closed => return Ok(true),
                 Received::Empty => break,
-                Received::Message(message) => news.hear(message),
+                Received::Message(message) => news.merge(message),
             }
         }
         if news.stopping {
@@ -317,25 +321,25 @@ impl Driver {
         Ok(false)
     }
 
-    /// What it comes to is told, and if it fails, asked for again.
+    /// Binds the socket again and reports the result; after a failure the supervisor asks again.
     fn bind_again(&mut self) {
-        let told = match self.mesh.bind_again() {
+        let report = match self.mesh.bind_again() {
             Ok(()) => ToSupervisor::Bound,
             Err(error) => ToSupervisor::Trouble(error.to_string()),
         };
-        self.tell(&told);
+        self.notify_supervisor(&report);
     }
 
-    /// After a change of role: the process's name, a report.
+    /// Renames the process after a change of role, and reports to the supervisor.
     fn follow_up(&mut self) {
         let role = self.node.role();
         if self.shown.replace(role) != Some(role) {
             name_process(self.header.node, role);
             if role == RoleName::Coordinator {
-                self.arithmetic.rest();
+                self.arithmetic.stop();
             }
         }
-        self.tell_supervisor();
+        self.report_status();
     }
 
     fn now(&self) -> Time {

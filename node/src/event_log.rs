@@ -1,4 +1,4 @@
-//! The event log of a cluster: `RUN_DIR/events.jsonl`, one JSON object a line.
+//! The event log of a cluster: `RUN_DIR/events.jsonl`, one JSON object per line.
 
 #[cfg(test)]
 mod tests;
@@ -20,22 +20,22 @@ pub const FILE_NAME: &str = "events.jsonl";
 
 /// Appends events to the log that all processes of a cluster share.
 ///
-/// Whole lines go out in one `write(2)` on a descriptor opened with `O_APPEND`, so the lines of
-/// different processes never interleave. The log serves people and verdicts, not the work: a
-/// write that fails is counted and warned about once, and stops nothing.
+/// Whole lines go out in one `write(2)` on a descriptor opened with `O_APPEND`, so the lines of different
+/// processes never interleave. The log serves people and verdicts, not the work: a failed write is counted,
+/// warned about once, and stops nothing.
 ///
-/// Another file may take the name of the log: then it is opened again ([`EventLog::reopen`]), also if
-/// its own file was removed before it has heard of that.
+/// If another file takes the name of the log, the log is opened again ([`EventLog::reopen`]), even if its own file
+/// is removed before the request to reopen arrives.
 #[derive(Debug)]
 pub struct EventLog {
     file: File,
     path: PathBuf,
-    /// Holds the lines of one write; kept to spare its allocation.
+    /// The lines of one write; kept to avoid allocating it again.
     buffer: Vec<u8>,
     lost: Lost,
     /// The last write ended within a line.
     torn: bool,
-    /// It was warned that the log cannot be opened again.
+    /// The warning that the log cannot be opened again was logged.
     warned: bool,
 }
 
@@ -44,41 +44,41 @@ pub struct EventLog {
 pub struct Lost {
     /// How many events.
     pub events: u64,
-    /// What the system said to the last write that failed.
+    /// The error of the last failed write.
     pub errno: i32,
 }
 
-/// The fields that stand in front of an event's own: of whom it tells.
+/// The fields before an event's own: which node it is about.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Header {
     /// The node.
     pub node: NodeId,
-    /// Its life.
+    /// Its incarnation.
     pub incarnation: Incarnation,
     /// Its process ID.
     pub pid: i32,
     /// The highest term that the writer knows.
     pub term: Term,
-    /// What the node does; none where the writer does not know.
+    /// The node's role; none if the writer does not know it.
     pub role: Option<RoleName>,
 }
 
-/// When lines are written, by two clocks.
+/// The time of a write, by two clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// The wall's.
+    /// Wall clock time.
     pub ts: SystemTime,
     /// `CLOCK_MONOTONIC`, which all processes of a machine share, in nanoseconds.
     pub mono_ns: u64,
 }
 
 impl EventLog {
-    /// Opens the event log of a run directory for appending, and makes it (mode 0600) if it is
-    /// not there. A link in its place is not followed.
+    /// Opens the event log of a run directory for appending, and creates it (mode 0600) if it is missing. A
+    /// link in its place is not followed.
     ///
     /// # Errors
     ///
-    /// Whatever `open(2)` says, or something else than a file has the name.
+    /// The error of `open(2)`, or the name belongs to something that is not a file.
     pub fn open(run_dir: &Path) -> io::Result<EventLog> {
         let path = run_dir.join(FILE_NAME);
         Ok(EventLog::on(
@@ -87,11 +87,11 @@ impl EventLog {
         ))
     }
 
-    /// Makes a file that may become the event log, where nothing is yet.
+    /// Creates a file that may become the event log; the path must not exist.
     ///
     /// # Errors
     ///
-    /// Whatever `open(2)` says.
+    /// The error of `open(2)`.
     pub fn create(path: &Path) -> io::Result<EventLog> {
         let file = open(path, OpenOptions::new().create_new(true))?;
         Ok(EventLog::on(file, path.to_owned()))
@@ -108,15 +108,15 @@ impl EventLog {
         }
     }
 
-    /// Whether the path leads to another file than the one that is written to, or to none.
+    /// Whether the path leads to a different file than the open one, or to none.
     pub fn is_replaced(&self) -> bool {
         let id = |found: Metadata| (found.dev(), found.ino());
         let (held, found) = (self.file.metadata(), std::fs::symlink_metadata(&self.path));
         found.ok().map(id) != held.ok().map(id)
     }
 
-    /// Lets its user read and write its file again, if somebody has taken that away. False if it is another
-    /// user's by now.
+    /// Restores the user's permissions on the file, if somebody has removed them. False if it now belongs to
+    /// another user.
     pub fn restore_rights(&self) -> bool {
         let is_open = |found: &Metadata| found.mode() & 0o600 == 0o600;
         self.file.metadata().is_ok_and(|found| {
@@ -129,15 +129,14 @@ impl EventLog {
         })
     }
 
-    /// Whether what has the name of the log is none that this user could open: it is no file, or another
-    /// user's.
+    /// Whether the name of the log belongs to something that this user cannot open: not a file, or another user's.
     pub fn is_obstructed(&self) -> bool {
         let found = std::fs::symlink_metadata(&self.path);
         found.is_ok_and(|found| !found.is_file() || found.uid() != geteuid().as_raw())
     }
 
-    /// Goes on in the file that has the name of the log now, and makes one if there is none. Where that
-    /// cannot be, it goes on in the old one, with a warning. Tells whether it is done.
+    /// Continues in the file that now has the name of the log, and creates one if there is none. If that fails, it
+    /// continues in the old file, with a warning. Returns whether it succeeded.
     pub fn reopen(&mut self) -> bool {
         match open(&self.path, OpenOptions::new().create(true)) {
             Ok(file) => {
@@ -157,17 +156,17 @@ impl EventLog {
         !self.warned
     }
 
-    /// Goes on in the file of another, which has got the name of this one.
+    /// Continues in the file of another log, which now has the name of this one.
     pub fn go_on_in(&mut self, other: EventLog) {
         self.file = other.file;
         self.torn = false;
     }
 
-    /// How long its file is, in bytes.
+    /// The length of its file, in bytes.
     ///
     /// # Errors
     ///
-    /// Whatever `fstat(2)` says.
+    /// The error of `fstat(2)`.
     pub fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
@@ -182,7 +181,7 @@ impl EventLog {
         if events.is_empty() {
             return;
         }
-        // It was removed before this process heard of another: nobody would ever read the lines.
+        // The file was removed and no request to reopen has arrived: nobody would ever read the lines.
         if self.file.metadata().is_ok_and(|found| found.nlink() == 0) {
             self.reopen();
         }
@@ -195,7 +194,7 @@ impl EventLog {
     ///
     /// # Errors
     ///
-    /// Whatever `write(2)` says.
+    /// The error of `write(2)`.
     pub fn try_write(&mut self, header: &Header, event: &impl Serialize) -> io::Result<()> {
         self.append(header, std::slice::from_ref(event))
     }
@@ -219,7 +218,7 @@ impl EventLog {
         let at = Moment::now()?;
         self.buffer.clear();
         if self.torn {
-            // Otherwise the rest of the torn line would spoil the next one too.
+            // Otherwise the torn line would corrupt the next one too.
             self.buffer.push(b'\n');
         }
         add_lines(&mut self.buffer, at, header, events)
@@ -228,17 +227,17 @@ impl EventLog {
     fn count_lost(&mut self, events: usize, error: &io::Error) {
         if self.lost.events == 0 {
             tracing::warn!(
-                "cannot write to the event log {}: {error}; it will lack events, the work goes on",
+                "cannot write to the event log {}: {error}; events will be missing from it; the work continues",
                 self.path.display()
             );
         }
         self.lost.events += events as u64;
-        // Of the lines that are made here nothing else can fail than the system.
+        // Serializing these lines cannot fail, so this is an error of the system.
         self.lost.errno = error.raw_os_error().unwrap_or(libc::EIO);
     }
 }
 
-/// Adds events that happened together to a text, a line each, as they stand in a log.
+/// Appends events that happened together to a text, one line each, in the format of the log.
 ///
 /// # Errors
 ///
@@ -263,16 +262,18 @@ pub fn add_lines<E: Serialize>(
     Ok(())
 }
 
-/// Opens a log for appending, and nothing but a file.
+/// Opens a log for appending; fails if it is not a regular file.
 fn open(path: &Path, how: &mut OpenOptions) -> io::Result<File> {
     let file = how
         .append(true)
         .mode(0o600)
-        // Neither led elsewhere by a link nor held up by a FIFO.
+        // Follows no link, and does not block on a FIFO.
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(path)?;
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other(format!("{FILE_NAME} is no regular file")));
+        return Err(io::Error::other(format!(
+            "{FILE_NAME} is not a regular file"
+        )));
     }
     Ok(file)
 }
@@ -292,12 +293,12 @@ struct Line<'a, E> {
 /// A write that failed.
 struct Failed {
     error: io::Error,
-    /// Part of what was to be written stands in the file.
+    /// A part of the lines was written.
     within_a_line: bool,
 }
 
-/// Writes lines with one system call. A short write is not continued, since another process may have
-/// written by then: its line is ended, if there is room for that, and the system asked for the reason.
+/// Writes lines with one system call. A short write is not continued, since another process may have written in
+/// between: it ends the line, if there is room for that, and asks the system for the reason.
 fn append(mut file: &File, lines: &[u8]) -> Result<(), Failed> {
     let mut write = |bytes: &[u8]| loop {
         match file.write(bytes) {
@@ -321,7 +322,7 @@ fn append(mut file: &File, lines: &[u8]) -> Result<(), Failed> {
     }
 }
 
-/// What a write that was cut short would have said.
+/// The error behind a short write.
 fn no_space() -> io::Error {
     io::Error::from_raw_os_error(libc::ENOSPC)
 }

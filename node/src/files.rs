@@ -1,7 +1,6 @@
-//! The jobs directory, on a thread of its own: one call after the other, each only while the
-//! epoch in whose name it was asked for is still the highest that the node has seen, and while the
-//! folders are the ones that were checked. What has to be on the disk is waited for elsewhere, while
-//! the next calls are made.
+//! The jobs directory, on a thread of its own: one call after another, each only while the epoch that
+//! requested it is still the highest that the node has seen, and while the folders are the ones that were
+//! checked. Other threads wait for syncs, while this one makes the next calls.
 
 mod calls;
 mod progress;
@@ -15,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::calls::{Made, make};
-use self::progress::{Progress, Watch};
+use self::progress::{CallProgress, HangDetector};
 use self::sync::{Syncs, Unsynced};
 use self::text::Fence;
 use crate::jobs_folder::JobsFolder;
@@ -27,13 +26,13 @@ use protocol::file::{FileCall, FileReply, FileTag, Folder};
 use protocol::id::Epoch;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Most threads that wait for the disk, and most that write large texts beside them.
+/// Maximum number of threads that sync, and of additional ones that write large texts.
 const MOST_SYNCS: usize = 8;
 const MOST_LARGE: usize = 2;
-/// The names of the folders are looked at so often at most. What is held is safe without: they are
-/// looked at to find what else has their names.
+/// Shortest interval between checks of the folders' names. The open folders are safe without these checks, which
+/// find out whether other folders have taken their names.
 const LOOK_AFTER: Duration = Duration::from_millis(10);
-/// While the node has not taken so many bytes of replies, no further call is made.
+/// No further call is made while more than this many bytes of replies wait for the node.
 const MOST_UNREAD: usize = 4 << 20;
 
 /// The thread that makes file calls, and the queue in front of it.
@@ -41,10 +40,10 @@ const MOST_UNREAD: usize = 4 << 20;
 pub(crate) struct Files {
     requests: mpsc::Sender<Request>,
     fence: Arc<Mutex<Epoch>>,
-    told: UnboundedReceiver<Told>,
+    notices: UnboundedReceiver<Notice>,
     unread: Arc<Unread>,
-    calls: Progress,
-    watch: Watch,
+    calls: CallProgress,
+    hangs: HangDetector,
 }
 
 #[derive(Debug)]
@@ -56,16 +55,16 @@ struct Request {
     logged: Mark,
 }
 
-/// What the thread has to say.
+/// A message from the thread to the node.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum Notice {
     /// A call ended.
     Reply(Event),
-    /// Another folder stands under the name of one that was held, and was opened and checked.
+    /// A folder was replaced by another, which was opened and checked.
     Replaced(Folder),
 }
 
-/// Bytes of replies that the node has not taken.
+/// Bytes of replies that the node has not received yet.
 #[derive(Debug, Default)]
 struct Unread {
     bytes: Mutex<usize>,
@@ -73,8 +72,8 @@ struct Unread {
 }
 
 impl Files {
-    /// Starts the thread on a jobs directory, which it opens at the first call. What it writes
-    /// survives a stop of the machine only where it is to be `durable`.
+    /// Starts the thread on a jobs directory, which it opens at the first call. Its writes survive a crash of
+    /// the machine only if `durable`.
     ///
     /// # Errors
     ///
@@ -82,10 +81,10 @@ impl Files {
     pub(crate) fn start(jobs: PathBuf, durable: bool) -> io::Result<Files> {
         ignore_broken_leases()?;
         let (requests, queue) = mpsc::channel::<Request>();
-        let (tell, told) = unbounded_channel();
+        let (sender, notices) = unbounded_channel();
         let fence = Arc::new(Mutex::new(Epoch::NONE));
         let unread = Arc::<Unread>::default();
-        let calls = Progress::default();
+        let calls = CallProgress::default();
         let syncs = durable.then(|| [MOST_SYNCS, MOST_LARGE].map(Syncs::new));
         let mut threads = vec![calls.clone()];
         threads.extend(syncs.iter().flatten().map(Syncs::progress));
@@ -96,7 +95,7 @@ impl Files {
             calls: calls.clone(),
             syncs,
             highest: Arc::clone(&fence),
-            tell,
+            sender,
             unread: Arc::clone(&unread),
         };
         thread::Builder::new()
@@ -112,17 +111,17 @@ impl Files {
         Ok(Files {
             requests,
             fence,
-            told,
+            notices,
             unread,
             calls,
-            watch: Watch::new(threads, Instant::now()),
+            hangs: HangDetector::new(threads, Instant::now()),
         })
     }
 
-    /// Asks for a call, to be made after those lines are written: a text that has its name was
-    /// logged. The reply comes out of [`Files::told`].
+    /// Requests a call, to be made after the lines before `logged` are written, so that a text is logged
+    /// before it has its name. [`Files::next`] returns the reply.
     pub(crate) fn call(&self, epoch: Epoch, tag: FileTag, call: FileCall, logged: Mark) {
-        self.calls.asked();
+        self.calls.queued();
         // The thread lives as long as this end of the channel.
         let _ = self.requests.send(Request {
             epoch,
@@ -137,58 +136,58 @@ impl Files {
         *self.fence.lock().unwrap_or_else(PoisonError::into_inner) = highest;
     }
 
-    /// Waits for what the thread has to say. Cancel safe.
-    pub(crate) async fn told(&mut self) -> Option<Told> {
-        let told = self.told.recv().await?;
-        self.unread.take(&told);
-        Some(told)
+    /// Waits for the next notice. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<Notice> {
+        let notice = self.notices.recv().await?;
+        self.unread.take(&notice);
+        Some(notice)
     }
 
-    /// What the thread has to say, if there is anything.
-    pub(crate) fn try_told(&mut self) -> Option<Told> {
-        let told = self.told.try_recv().ok()?;
-        self.unread.take(&told);
-        Some(told)
+    /// The next notice, if there is one.
+    pub(crate) fn try_next(&mut self) -> Option<Notice> {
+        let notice = self.notices.try_recv().ok()?;
+        self.unread.take(&notice);
+        Some(notice)
     }
 
-    /// When to look whether the calls come further, if any is open.
-    pub(crate) fn look_due(&self) -> Option<Instant> {
-        self.watch.due()
+    /// When to check again whether the calls hang, if any is open.
+    pub(crate) fn hang_check_due(&self) -> Option<Instant> {
+        self.hangs.due()
     }
 
-    /// Whether the calls come further, if that is news.
-    pub(crate) fn look(&mut self, now: Instant) -> Option<Event> {
-        self.watch.look(now)
+    /// Checks whether the calls hang; returns an event if that has changed.
+    pub(crate) fn check_for_hang(&mut self, now: Instant) -> Option<Event> {
+        self.hangs.check(now)
     }
 }
 
-/// A writer that opens a file just while a probe has its lease makes the system send SIGIO, of which
-/// a process dies that has not asked for anything else.
+/// If a writer opens a file while a probe holds a lease on it, the system sends SIGIO, which by default
+/// kills the process.
 fn ignore_broken_leases() -> io::Result<()> {
-    // SAFETY: no handler is installed that could run in the middle of anything.
+    // SAFETY: no handler is installed that could interrupt anything.
     unsafe { signal(Signal::SIGIO, SigHandler::SigIgn) }?;
     Ok(())
 }
 
-/// What the thread works with.
+/// The state of the thread.
 #[derive(Debug)]
 struct Worker {
     folders: JobsFolder,
-    /// When the names of the folders were looked at last and stood for what is held.
+    /// When the names of the folders were last checked and led to the open folders.
     looked: Option<Instant>,
-    /// Why no call is made, as it was told.
+    /// Why no call is made, as last logged.
     trouble: Option<String>,
     /// Of this thread.
-    calls: Progress,
-    /// For large texts the second. None where nothing has to survive a stop of the machine.
+    calls: CallProgress,
+    /// The second is for large texts. None if nothing has to survive a crash of the machine.
     syncs: Option<[Syncs; 2]>,
     highest: Arc<Mutex<Epoch>>,
-    tell: UnboundedSender<Told>,
+    sender: UnboundedSender<Notice>,
     unread: Arc<Unread>,
 }
 
 impl Worker {
-    /// Makes a call, or finds that it is not to be made; an error if nobody listens any more.
+    /// Makes a call, or replies why it is not made; an error if nobody listens any more.
     fn serve(&mut self, request: Request) -> Result<(), ()> {
         let Request {
             epoch,
@@ -197,10 +196,10 @@ impl Worker {
             logged,
         } = request;
         logged.wait();
-        self.calls.moved();
+        self.calls.advanced();
         let highest = Arc::clone(&self.highest);
         let fence = Fence { epoch, highest };
-        // It may take long, so the fence is looked at after it.
+        // It may take long, so the fence is checked again after it.
         let is_usable = fence.is_over() || self.has_folders()?;
         let (reply, unsynced) = if fence.is_over() {
             (FileReply::Fenced, None)
@@ -210,7 +209,7 @@ impl Worker {
             let made =
                 make(&self.folders, call, &self.calls).and_then(|made| self.write_now(made, fence));
             made.unwrap_or_else(|error| {
-                // A folder may be gone that was there a moment ago.
+                // A folder may have gone since the last check.
                 self.looked = None;
                 if error.raw_os_error() == Some(libc::ESTALE) {
                     self.folders.let_go();
@@ -218,14 +217,14 @@ impl Worker {
                 (failed(&error), None)
             })
         };
-        self.calls.done();
+        self.calls.finished();
         match (&self.syncs, unsynced) {
             (Some([syncs, large]), Some(unsynced)) => {
-                let (tell, unread) = (self.tell.clone(), Arc::clone(&self.unread));
+                let (sender, unread) = (self.sender.clone(), Arc::clone(&self.unread));
                 let then = move |synced: io::Result<()>| {
                     let reply = synced.map_or_else(|error| failed(&error), |()| reply);
                     // The node may have ended meanwhile.
-                    let _ = send(&tell, &unread, Event::FileDone { epoch, tag, reply });
+                    let _ = send(&sender, &unread, Event::FileDone { epoch, tag, reply });
                 };
                 let is_large = matches!(&unsynced, Unsynced::Text(text) if text.is_large());
                 let syncs = if is_large { large } else { syncs };
@@ -233,15 +232,15 @@ impl Worker {
                 Ok(())
             }
             _ => send(
-                &self.tell,
+                &self.sender,
                 &self.unread,
                 Event::FileDone { epoch, tag, reply },
             ),
         }
     }
 
-    /// Whether the folders are the ones that were checked, or others that stand the check. Tells once
-    /// of what is in the way, and when it is gone.
+    /// Whether the folders are the checked ones, or others that pass the check. Logs once what is in the way,
+    /// and when it is gone.
     fn has_folders(&mut self) -> Result<bool, ()> {
         if self
             .looked
@@ -258,7 +257,7 @@ impl Worker {
                     tracing::info!("the jobs directory {jobs} can be used again");
                 }
                 for folder in replaced {
-                    self.tell.send(Told::Replaced(folder)).map_err(|_| ())?;
+                    self.sender.send(Notice::Replaced(folder)).map_err(|_| ())?;
                 }
                 Ok(true)
             }
@@ -273,7 +272,7 @@ impl Worker {
         }
     }
 
-    /// Writes a text, unless it is large and written where it is synced.
+    /// Writes a text, unless it is large: then the thread that syncs it writes it.
     fn write_now(&self, mut made: Made, fence: Fence) -> io::Result<Made> {
         if let (_, Some(Unsynced::Text(text))) = &mut made {
             text.fence = Some(fence);
@@ -288,7 +287,7 @@ impl Worker {
 fn failed(error: &io::Error) -> FileReply {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOSPC | Errno::EDQUOT) => FileReply::Full(error.to_string()),
-        // Neither space, nor rights, nor a mount that comes back can change these.
+        // No free space, permission or remount can change these.
         Some(Errno::ENAMETOOLONG | Errno::EILSEQ | Errno::EFBIG) => {
             FileReply::Never(error.to_string())
         }
@@ -296,17 +295,17 @@ fn failed(error: &io::Error) -> FileReply {
     }
 }
 
-fn send(tell: &UnboundedSender<Told>, unread: &Unread, event: Event) -> Result<(), ()> {
-    let told = Told::Reply(event);
-    unread.add(&told);
-    tell.send(told).map_err(|_| ())
+fn send(sender: &UnboundedSender<Notice>, unread: &Unread, event: Event) -> Result<(), ()> {
+    let notice = Notice::Reply(event);
+    unread.add(&notice);
+    sender.send(notice).map_err(|_| ())
 }
 
-impl Told {
-    /// Its size, roughly, in bytes.
+impl Notice {
+    /// Its approximate size, in bytes.
     fn size(&self) -> usize {
         match self {
-            Told::Reply(Event::FileDone { reply, .. }) => match reply {
+            Notice::Reply(Event::FileDone { reply, .. }) => match reply {
                 FileReply::Content(content) | FileReply::Unsettled { content, .. } => content.len(),
                 FileReply::Listed(names) => names.iter().map(Vec::len).sum(),
                 _ => 0,
@@ -317,12 +316,12 @@ impl Told {
 }
 
 impl Unread {
-    fn add(&self, told: &Told) {
-        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) += told.size();
+    fn add(&self, notice: &Notice) {
+        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) += notice.size();
     }
 
-    fn take(&self, told: &Told) {
-        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) -= told.size();
+    fn take(&self, notice: &Notice) {
+        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) -= notice.size();
         self.taken.notify_one();
     }
 

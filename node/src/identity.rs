@@ -1,4 +1,4 @@
-//! The process's name, its parent, and who may look into it.
+//! The process's name, its parent, and who may inspect it.
 
 use std::ffi::CString;
 
@@ -7,24 +7,24 @@ use nix::unistd::{Pid, getppid};
 use protocol::id::NodeId;
 use protocol::status::RoleName;
 
-/// Names the process after its role, `coordinator-5` or `worker-3`, for `pkill` and `ps`. To be
-/// called by its first thread: the name is that thread's.
+/// Names the process after its role, `coordinator-5` or `worker-3`, for `pkill` and `ps`. Must be called by
+/// its first thread, whose name it is.
 pub(crate) fn name_process(id: NodeId, role: RoleName) {
     let name = match role {
         RoleName::Coordinator => format!("coordinator-{id}"),
         RoleName::Worker | RoleName::Candidate | RoleName::Recovering => format!("worker-{id}"),
     };
-    // Not by /proc/self/comm, which is root's in a process that is not dumpable. The name is a
-    // convenience: a node does without it.
+    // Not by /proc/self/comm, which belongs to root in a process that is not dumpable. The name is only a
+    // convenience.
     if let Ok(name) = CString::new(name) {
         let _ = prctl::set_name(&name);
     }
 }
 
-/// Lets nobody but root trace this process, read its memory, or take its descriptors, though it
-/// runs as their user; nor does it leave a core dump.
+/// Lets only root trace this process, read its memory, or take its descriptors, and not others of its own user; it
+/// leaves no core dump either.
 pub(crate) fn forbid_dumps() {
-    // Refused by no kernel that can execute this.
+    // No kernel that can execute this refuses it.
     let _ = prctl::set_dumpable(false);
 }
 

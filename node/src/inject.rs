@@ -1,4 +1,4 @@
-//! Where the driver passes the points at which faults can be injected, and what a fault does.
+//! The points of the driver at which faults can be injected, and what a fault does.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::thread;
@@ -18,32 +18,32 @@ use serde::Serialize;
 use crate::driver::Driver;
 use crate::faults::{Due, Fault, Point};
 
-/// What injection has to know of the step that is being made, and between steps.
+/// What injection remembers of the current step, and between steps.
 #[derive(Debug, Default)]
 pub(crate) struct Passing {
-    /// Operations that are to be computed after the one that is being computed: each passes its
-    /// point when its turn comes, so that a fault hits the one that was begun.
+    /// Operations that wait for the current one: each passes its point when its turn comes, so that a fault
+    /// hits the operation in progress.
     waiting: VecDeque<(OperationId, Task)>,
-    /// File calls on their way that commit a job.
+    /// Open file calls that commit a job.
     committing: BTreeSet<FileTag>,
-    /// The products of this step were finished here, and are sent for the first time.
+    /// The products of this step were finished here, and are now sent for the first time.
     finished: bool,
-    /// Operations whose products arrived in this step at a coordinator that acts: they pass into
-    /// the checkpoint, while a snapshot only repeats what has passed.
+    /// Operations whose products arrived in this step at an acting coordinator: they go into the checkpoint
+    /// for the first time, while a snapshot only repeats earlier ones.
     arrived: BTreeSet<OperationId>,
-    /// The arithmetic has one.
+    /// The arithmetic has an operation.
     computing: bool,
 }
 
 impl Passing {
-    /// Nothing is to be computed any more; a result that comes all the same does no harm.
+    /// Drops all operations; a result that still arrives does no harm.
     pub(crate) fn cancel(&mut self) {
         self.waiting.clear();
         self.computing = false;
     }
 }
 
-/// The event that tells of an injected fault.
+/// The event of an injected fault.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename = "fault_injected")]
 struct FaultInjected {
@@ -53,7 +53,7 @@ struct FaultInjected {
 }
 
 impl Driver {
-    /// Before an event is handled.
+    /// Passes the points before an event is handled.
     pub(crate) fn inject_before(&mut self, event: &Event) {
         self.passing.arrived.clear();
         self.passing.finished = false;
@@ -77,7 +77,7 @@ impl Driver {
         }
     }
 
-    /// Before an action is carried out; returns what is left of it to do now.
+    /// Passes the points before an action is carried out; returns what is left to do.
     pub(crate) fn inject_at(&mut self, action: Action) -> Option<Action> {
         match action {
             Action::Compute { operation, task } => {
@@ -101,8 +101,8 @@ impl Driver {
         Some(action)
     }
 
-    /// After the actions of a step: an election that began in it has sent its first messages, and
-    /// what is finished is on its way before the next operation begins.
+    /// Passes the points after the actions of a step: an election that began in it has sent its first
+    /// messages, and finished products are sent before the next operation begins.
     pub(crate) fn inject_after(&mut self, began_election: bool) {
         self.mesh.flush();
         self.pass_if(began_election, Point::InElection);
@@ -141,7 +141,7 @@ impl Driver {
             .collect()
     }
 
-    /// Some peers are sent the checkpoint before the fault; the rest is returned.
+    /// Sends the checkpoint to some peers before the fault; returns the rest of the action.
     fn inject_mid_checkpoint(
         &mut self,
         mut to: Vec<NodeId>,
@@ -153,7 +153,7 @@ impl Driver {
                 let rest = to.split_off(to.len() / 2);
                 self.mesh.send(&to, &message);
                 self.mesh.flush();
-                self.suffer(Point::MidCheckpoint, due);
+                self.fire(Point::MidCheckpoint, due);
                 to = rest;
                 break;
             }
@@ -169,17 +169,17 @@ impl Driver {
 
     fn pass(&mut self, at: Point, operation: Option<OperationId>) {
         if let Some(due) = self.faults.pass(at, operation) {
-            self.suffer(at, due);
+            self.fire(at, due);
         }
     }
 
-    /// The fault happens, and is on record before it does.
-    fn suffer(&mut self, at: Point, due: Due) {
+    /// Makes the fault happen, after logging it.
+    fn fire(&mut self, at: Point, due: Due) {
         let fault = due.fault;
         self.log.write(&self.header, &FaultInjected { at, fault });
-        self.tell_lost();
+        self.report_lost_events();
         if let Some(spec) = due.spec {
-            self.tell(&ToSupervisor::FaultFired(spec));
+            self.notify_supervisor(&ToSupervisor::FaultFired(spec));
         }
         let signal = match fault {
             Fault::Kill => Signal::SIGKILL,

@@ -1,6 +1,6 @@
-//! The four folders of a jobs directory, held open. Every call is relative to a descriptor, so
-//! whoever may write to the jobs directory cannot lead a call elsewhere by putting a link, or another
-//! folder, in the place of one of them.
+//! The four folders of a jobs directory, held open. Every call is relative to a descriptor, so users who
+//! may write to the jobs directory cannot redirect a call by replacing one of them by a link or
+//! another folder.
 //!
 //! `running/`, where texts are written, belongs to this user, and nobody else may write to it. The
 //! jobs directory itself, `done/` and `failed/` may be shared: a rename into them follows no link and
@@ -23,18 +23,18 @@ use protocol::file::Folder;
 
 pub use self::error::FolderError;
 
-/// What a folder is opened as: never through a link, and never waiting for anybody.
+/// Flags for opening a folder: it follows no link and never blocks.
 const FOLDER: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_DIRECTORY)
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_CLOEXEC);
-/// The rights of a folder that is made here.
+/// The mode of a folder created here.
 const RIGHTS: Mode = Mode::from_bits_truncate(0o755);
-/// The folders of a jobs directory, all but the directory itself.
+/// The folders in a jobs directory, without the directory itself.
 pub const FOLDERS: [Folder; 3] = [Folder::Running, Folder::Done, Folder::Failed];
 
-/// File systems of local disks and of memory: they keep owners and rights, their leases know every
-/// writer, and they rename without replacing anything in one step.
+/// File systems of local disks and of memory: they keep owners and permissions, their leases know every
+/// writer, and they support renames that replace nothing.
 const LOCAL: [FsType; 6] = [
     statfs::EXT4_SUPER_MAGIC,
     statfs::XFS_SUPER_MAGIC,
@@ -43,22 +43,20 @@ const LOCAL: [FsType; 6] = [
     statfs::TMPFS_MAGIC,
     statfs::OVERLAYFS_SUPER_MAGIC,
 ];
-/// The same, but for such a rename, which some of their versions refuse: ZFS and bcachefs, which have no
-/// name in libc.
+/// The same, except that some versions refuse such renames: ZFS and bcachefs, which have no name in libc.
 const LOCAL_BY_RESERVATION: [FsType; 2] = [FsType(0x2fc1_2fc1), FsType(0xca45_1a4e)];
 
-/// A jobs directory that is held open, as far as it can be.
+/// A jobs directory whose folders are held open, as far as possible.
 #[derive(Debug)]
 pub struct JobsFolder {
     path: PathBuf,
-    /// In the order of [`place`]. None before the first look, and while the name is taken by something
-    /// that is not trusted.
+    /// In the order of [`place`]. None before the first check, and while something untrusted has the name.
     held: [Option<Held>; 4],
-    /// All four have been held at once.
+    /// All four have been open at the same time.
     known: bool,
-    /// `running/` is locked, which says that a cluster works here.
+    /// `running/` is locked, which marks the directory as in use by a cluster.
     locked: bool,
-    /// The mount keeps no rights, and somebody was told.
+    /// The mount keeps no permissions, and a warning was logged.
     told_no_rights: bool,
 }
 
@@ -67,15 +65,15 @@ pub struct JobsFolder {
 struct Held {
     fd: Arc<OwnedFd>,
     file_system: FsType,
-    /// The group of a file that is made in it.
+    /// The group of a file created in it.
     group: Gid,
     device: u64,
-    /// Device and inode; none where the file system gives another at every look.
+    /// Device and inode; none if the file system reports different ones each time.
     identity: Option<(u64, u64)>,
 }
 
 impl JobsFolder {
-    /// The jobs directory at `path`, which is looked at by the first [`JobsFolder::refresh`].
+    /// The jobs directory at `path`, which the first [`JobsFolder::refresh`] opens.
     pub fn new(path: PathBuf) -> JobsFolder {
         JobsFolder {
             path,
@@ -86,14 +84,13 @@ impl JobsFolder {
         }
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes sure that each name still stands for the folder that is held: one that is missing is
-    /// made, one that was replaced is opened and checked anew. Returns those that were replaced since
-    /// all were held.
+    /// Makes sure that each name still leads to the open folder: creates a missing folder, and opens and
+    /// checks one that was replaced. Returns those that were replaced since all four were open.
     ///
     /// # Errors
     ///
@@ -125,7 +122,7 @@ impl JobsFolder {
         Ok(replaced)
     }
 
-    /// Opens all folders anew at the next look, as after an error that says that they are stale.
+    /// Closes all folders, so that the next check opens them again, for example after a stale file handle.
     pub fn let_go(&mut self) {
         self.held = [const { None }; 4];
     }
@@ -134,21 +131,21 @@ impl JobsFolder {
     ///
     /// # Errors
     ///
-    /// It is not held: [`JobsFolder::refresh`] was not called, or failed.
+    /// It is not open: [`JobsFolder::refresh`] was not called, or failed.
     pub fn get(&self, folder: Folder) -> io::Result<BorrowedFd<'_>> {
         Ok(self.held(folder)?.fd.as_fd())
     }
 
-    /// The same, for somebody who needs it longer than the folder may be held.
+    /// The same, for a caller that may need it after the folder was closed here.
     ///
     /// # Errors
     ///
-    /// It is not held.
+    /// It is not open.
     pub fn share(&self, folder: Folder) -> io::Result<Arc<OwnedFd>> {
         Ok(Arc::clone(&self.held(folder)?.fd))
     }
 
-    /// The group that a file gets which is made in a folder.
+    /// The group of a file created in a folder.
     pub(crate) fn group_in(&self, folder: Folder) -> io::Result<Gid> {
         Ok(self.held(folder)?.group)
     }
@@ -158,8 +155,8 @@ impl JobsFolder {
         held.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Whether the file system of a folder is one of this machine's own, so that a lease knows every
-    /// writer, and rights are kept.
+    /// Whether the file system of a folder is local, so that a lease knows every
+    /// writer, and permissions are kept.
     ///
     /// # Errors
     ///
@@ -168,8 +165,8 @@ impl JobsFolder {
         Ok(is_local(self.held(folder)?.file_system))
     }
 
-    /// Whether names may be reserved in a folder, since its file system may refuse a rename that
-    /// replaces nothing.
+    /// Whether a folder may contain reservations, since its file system may refuse renames that
+    /// replace nothing.
     ///
     /// # Errors
     ///
@@ -186,7 +183,7 @@ impl JobsFolder {
         }
     }
 
-    /// Whether the name of a folder still stands for what is held.
+    /// Whether the name of a folder still leads to the open one.
     fn holds(&self, folder: Folder) -> bool {
         let Some(held) = &self.held[place(folder)] else {
             return false;
@@ -270,8 +267,7 @@ pub(crate) fn may_refuse_rename(folder: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(!LOCAL.contains(&fstatfs(folder)?.filesystem_type()))
 }
 
-/// Whether the file system at a path is one of this machine's own, so that all that happens there gives
-/// events.
+/// Whether the file system at a path is local, so that every change there causes an event.
 ///
 /// # Errors
 ///
@@ -284,7 +280,7 @@ fn is_local(kind: FsType) -> bool {
     LOCAL.contains(&kind) || LOCAL_BY_RESERVATION.contains(&kind)
 }
 
-/// The name of a folder in the jobs directory; of the directory itself, how events call it.
+/// The name of a folder in the jobs directory; for the directory itself, its name in events.
 pub fn name(folder: Folder) -> &'static str {
     match folder {
         Folder::Inbox => "inbox",
@@ -294,7 +290,7 @@ pub fn name(folder: Folder) -> &'static str {
     }
 }
 
-/// What kind of thing is no regular file, in words.
+/// The kind of something that is not a regular file, in words.
 pub(crate) fn kind(found: &FileStat) -> &'static str {
     match found.st_mode & libc::S_IFMT {
         libc::S_IFLNK => "a symbolic link",

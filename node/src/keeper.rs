@@ -1,10 +1,10 @@
-//! A process that outlives its node by a moment, so that the node's memory does not delay its death.
+//! A process that briefly outlives its node, so that freeing the node's memory does not delay its death.
 //!
-//! Of a killed process the kernel frees the memory first, 0.1 ms a megabyte, and only then closes the
-//! sockets, by which peers learn of the death, and tells the parent. Memory that another process
-//! shares is left to that one. So each node has a keeper: a process with the node's memory and nothing
-//! else of it but the end of a pipe. When the last thread of the node has closed its files, the pipe
-//! ends, and with it the keeper, and then the memory goes.
+//! The kernel first frees the memory of a killed process, 0.1 ms a megabyte, and only then closes the
+//! sockets, by which peers learn of the death, and notifies the parent. It does not free memory that another
+//! process shares. So each node has a keeper: a process that shares the node's memory and nothing else but
+//! the end of a pipe. When the last thread of the node has closed its files, the pipe ends, so the keeper
+//! exits, and the memory is freed.
 
 use std::ffi::{CString, c_int, c_void};
 use std::io;
@@ -14,34 +14,34 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal};
 use protocol::id::NodeId;
 
-/// How far it steps back behind those that elect a successor, while it frees the memory. As far as the
-/// arithmetic: any further, and a busy machine would hold the memory for long.
+/// Its niceness, so that processes that elect a successor go first while it frees the memory. The same as that of
+/// the arithmetic: with a higher one, a busy machine would hold the memory for long.
 const NICENESS: c_int = 5;
 /// Bytes of its stack; it calls four functions of the C library.
 const STACK: usize = 16 << 10;
-/// Stacks begin at multiples of it.
+/// Alignment of stacks.
 const ALIGNMENT: usize = 16;
 
-/// What the keeper is given.
+/// The keeper's input.
 struct Plan {
     /// Ends when the node does.
     pipe: RawFd,
     name: CString,
 }
 
-/// Starts the keeper of this process. To be called before it opens anything but what it inherits: until
-/// the keeper runs, it has open what this process had.
+/// Starts the keeper of this process. Must be called before the process opens anything: until
+/// the keeper runs, it shares all open descriptors.
 ///
 /// # Errors
 ///
-/// The system refuses what it takes. A node without a keeper dies slowly, and that is all.
+/// The system refuses a resource. A node without a keeper only dies more slowly.
 pub(crate) fn start(id: NodeId) -> io::Result<()> {
     provide_close_range()?;
-    // Nobody waits for it if it ends before the node.
+    // Nobody reaps it if it ends before the node.
     // SAFETY: no handler is installed that could run in the middle of anything.
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) }?;
     let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    // Both have to last as long as the keeper.
+    // Both must live as long as the keeper.
     let stack = Box::leak(vec![0_u8; STACK].into_boxed_slice());
     let plan = Box::leak(Box::new(Plan {
         pipe: ours.as_raw_fd(),
@@ -49,10 +49,10 @@ pub(crate) fn start(id: NodeId) -> io::Result<()> {
     }));
     let top = stack.as_mut_ptr_range().end;
     let top = top.wrapping_sub(top as usize % ALIGNMENT);
-    // No handler of ours may run in the keeper, and none of its calls is to be interrupted.
+    // No handler of this process may run in the keeper, and none of its calls may be interrupted.
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    // SAFETY: `keep` returns to nobody; its stack and its plan are never freed. It shares the thread-local
-    // storage of this thread, of which it uses nothing: of the C library it makes system calls alone,
+    // SAFETY: `keep` never returns; its stack and its plan are never freed. It shares the thread-local
+    // storage of this thread, but uses none of it: it uses the C library only for system calls,
     // none of which fails here, so none writes `errno`.
     let pid = unsafe {
         libc::clone(
@@ -67,9 +67,9 @@ pub(crate) fn start(id: NodeId) -> io::Result<()> {
     if pid == -1 {
         return Err(error);
     }
-    // Closed when this process has ended, and not before.
+    // Closed only when this process has ended.
     let _ = theirs.into_raw_fd();
-    // SAFETY: takes numbers only; if it is refused, the keeper has the priority of its node.
+    // SAFETY: takes numbers only; if it is refused, the keeper keeps the priority of its node.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, pid.cast_unsigned(), NICENESS) };
     Ok(())
 }
@@ -84,8 +84,8 @@ fn provide_close_range() -> io::Result<()> {
     }
 }
 
-/// What the keeper does. It has the memory of a node whose threads run meanwhile, so it must not allocate,
-/// nor take a lock.
+/// The main function of the keeper. It shares the memory of a node whose threads are running, so it must not
+/// allocate or take a lock.
 extern "C" fn keep(plan: *mut c_void) -> c_int {
     let mut byte = 0_u8;
     // SAFETY: the plan is never freed nor changed. The calls take numbers, a string that is terminated,

@@ -1,7 +1,7 @@
 //! The process of a node: drives [`protocol`] with tokio, threads and files.
 //!
 //! One thread runs the protocol and the links; arithmetic, file calls and standard output have
-//! threads of their own, so that none of them keeps a heartbeat or an election waiting.
+//! threads of their own, so that none of them delays a heartbeat or an election.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -40,31 +40,31 @@ mod output;
 pub mod rename;
 pub mod user_namespace;
 
-/// Why a node could not start, or could not go on.
+/// Why a node could not start, or could not continue.
 #[derive(Debug, thiserror::Error)]
 enum NodeError {
     #[error(
-        "the control link, descriptor {fd}, was not passed to it: nodes are started by `bullpen up`, not by hand"
+        "the control link, descriptor {fd}, was not passed to this process: nodes are started by `bullpen up`, not by hand"
     )]
     NotInherited { fd: RawFd },
     #[error(transparent)]
     Mesh(#[from] MeshError),
     #[error("cannot open the event log: {0}")]
     EventLog(io::Error),
-    #[error("told to the supervisor, who tells it once")]
-    Told,
-    #[error("the node cannot go on: {0}")]
+    #[error("the supervisor reports the reason")]
+    Reported,
+    #[error("the node cannot continue: {0}")]
     System(#[from] io::Error),
 }
 
-/// Runs a node until its supervisor is gone or SIGTERM arrives. To be called by the first thread of
-/// the process, before it opens anything.
+/// Runs a node until its supervisor is gone or SIGTERM arrives. Must be called by the first thread of the
+/// process, before it opens anything.
 pub fn run(args: NodeArgs) -> ExitCode {
     inherited::die_of_signals();
     if args.not_dumpable {
         identity::forbid_dumps();
     }
-    // A thread that panics would leave a node that looks alive and does nothing.
+    // A thread that panics would leave a node that looks alive but does nothing.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);
@@ -76,7 +76,7 @@ pub fn run(args: NodeArgs) -> ExitCode {
     }
     match start(args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(NodeError::Told) => ExitCode::from(3),
+        Err(NodeError::Reported) => ExitCode::from(3),
         Err(error) => {
             tracing::error!("node {id}: {error}");
             ExitCode::from(3)
@@ -88,7 +88,7 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
     let fd = args.control_fd;
     let control = inherited::take(fd).ok_or(NodeError::NotInherited { fd })?;
     let id = NodeId(args.id);
-    // Before this process has a name, which the keeper would have too for a moment.
+    // Before this process is renamed, or the keeper would briefly have its name too.
     if let Err(error) = keeper::start(id) {
         tracing::debug!("this node has no keeper: {error}");
     }
@@ -108,7 +108,7 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
         };
         control.get_ref().send(&said).map_err(io::Error::other)?;
         let Ok((mut mesh, log)) = made else {
-            return Err(NodeError::Told);
+            return Err(NodeError::Reported);
         };
         mesh.dial_all();
         let durable = args.config.durable;
@@ -138,7 +138,7 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
     })
 }
 
-/// What needs the run directory, which may be gone or closed to this user.
+/// Opens what needs the run directory, which may be gone or inaccessible.
 fn make_mesh_and_log(args: &NodeArgs) -> Result<(UnixMesh, EventLog), NodeError> {
     let mesh = UnixMesh::bind(MeshConfig {
         run_dir: args.run_dir.clone(),
@@ -153,7 +153,7 @@ fn make_mesh_and_log(args: &NodeArgs) -> Result<(UnixMesh, EventLog), NodeError>
 fn open_control(control: OwnedFd) -> Result<AsyncFd<NodeEnd>, NodeError> {
     let fd = control.as_raw_fd();
     let link = ControlLink::from_fd(control).map_err(|_| NodeError::NotInherited { fd })?;
-    // SAFETY: the link owns its descriptor and gives the same one at every call, for as long as it
+    // SAFETY: the link owns its descriptor and returns the same one at every call, as long as it
     // lives; nothing takes it out of the AsyncFd.
     unsafe { AsyncFd::register(link) }.map_err(|refused| NodeError::System(refused.into()))
 }

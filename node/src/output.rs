@@ -1,4 +1,4 @@
-//! Standard output, on a thread of its own: a full or closed pipe never stops a coordinator.
+//! Standard output, on a thread of its own: a full or closed pipe never blocks a coordinator.
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -9,40 +9,40 @@ use bytes::Bytes;
 use nix::errno::Errno;
 use nix::unistd::write;
 
-/// Most bytes of lines that wait for a reader; what comes then is dropped, with a warning.
+/// Maximum number of bytes that wait for a reader; further lines are dropped, with a warning.
 const LIMIT: usize = 16 << 20;
-/// How long anybody waits for a reader.
+/// How long to wait for a reader.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The thread that writes lines, and the queue in front of it.
 #[derive(Debug)]
 pub(crate) struct Output {
     lines: mpsc::Sender<Bytes>,
-    progress: Arc<Progress>,
+    backlog: Arc<Backlog>,
     queued: u64,
     dropped: u64,
 }
 
-/// The lines that were queued before it was taken.
+/// A position in the output: the lines queued before it was taken.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mark {
     lines: u64,
-    progress: Arc<Progress>,
+    backlog: Arc<Backlog>,
 }
 
 #[derive(Debug, Default)]
-struct Progress {
+struct Backlog {
     state: Mutex<State>,
     moved: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Lines that the thread is done with.
+    /// Lines that the thread has finished.
     written: u64,
-    /// Bytes of the lines that it is not done with.
+    /// Bytes of the lines that it has not finished.
     waiting: usize,
-    /// Somebody has waited in vain for the reader, and there are still lines to be read.
+    /// A wait for the reader has timed out, and there are still unread lines.
     behind: bool,
 }
 
@@ -54,14 +54,14 @@ impl Output {
     /// The system refuses another thread.
     pub(crate) fn start() -> std::io::Result<Output> {
         let (lines, queue) = mpsc::channel();
-        let progress = Arc::<Progress>::default();
-        let written = Arc::clone(&progress);
+        let backlog = Arc::<Backlog>::default();
+        let written = Arc::clone(&backlog);
         thread::Builder::new()
             .name("output".to_owned())
             .spawn(move || run(&queue, &written))?;
         Ok(Output {
             lines,
-            progress,
+            backlog,
             queued: 0,
             dropped: 0,
         })
@@ -70,7 +70,7 @@ impl Output {
     /// Queues lines, each with its newline.
     pub(crate) fn write(&mut self, lines: Vec<Bytes>) {
         for line in lines {
-            if !self.progress.takes(line.len()) {
+            if !self.backlog.reserve(line.len()) {
                 if self.dropped == 0 {
                     tracing::warn!(
                         "nobody reads standard output: result lines are dropped; the results are in the jobs directory"
@@ -85,23 +85,23 @@ impl Output {
         }
     }
 
-    /// The lines that are queued by now.
+    /// The current end of the queue.
     pub(crate) fn mark(&self) -> Mark {
         Mark {
             lines: self.queued,
-            progress: Arc::clone(&self.progress),
+            backlog: Arc::clone(&self.backlog),
         }
     }
 }
 
 impl Mark {
-    /// Waits until the lines are written, 100 ms at most. Nobody waits again for a reader that was
-    /// waited for in vain, until it has read all there is.
+    /// Waits until the lines are written, at most 100 ms. After a timeout nobody waits again until the reader
+    /// has read everything.
     pub(crate) fn wait(&self) {
         let waited =
-            self.progress
+            self.backlog
                 .moved
-                .wait_timeout_while(self.progress.lock(), PATIENCE, |state| {
+                .wait_timeout_while(self.backlog.lock(), PATIENCE, |state| {
                     state.written < self.lines && !state.behind
                 });
         let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -109,13 +109,13 @@ impl Mark {
     }
 }
 
-impl Progress {
+impl Backlog {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a line that is to be written, if there is room for it; for one there always is.
-    fn takes(&self, bytes: usize) -> bool {
+    /// Reserves room for a line, if there is any; an empty queue takes a line of any length.
+    fn reserve(&self, bytes: usize) -> bool {
         let mut state = self.lock();
         let room = state.waiting == 0 || state.waiting + bytes <= LIMIT;
         if room {
@@ -124,7 +124,7 @@ impl Progress {
         room
     }
 
-    fn wrote(&self, bytes: usize) {
+    fn finish(&self, bytes: usize) {
         let mut state = self.lock();
         state.written += 1;
         state.waiting -= bytes;
@@ -133,7 +133,7 @@ impl Progress {
     }
 }
 
-fn run(queue: &mpsc::Receiver<Bytes>, progress: &Progress) {
+fn run(queue: &mpsc::Receiver<Bytes>, backlog: &Backlog) {
     let mut warned = false;
     while let Ok(line) = queue.recv() {
         if let Err(error) = write_line(&line)
@@ -143,11 +143,11 @@ fn run(queue: &mpsc::Receiver<Bytes>, progress: &Progress) {
                 "cannot write to standard output: {error}; the results are in the jobs directory"
             );
         }
-        progress.wrote(line.len());
+        backlog.finish(line.len());
     }
 }
 
-/// One write a line, so that lines of several processes do not mix; more only if the system took
+/// One write per line, so that lines of several processes do not mix; more only if the system took a
 /// part of it.
 fn write_line(mut line: &[u8]) -> nix::Result<()> {
     let stdout = std::io::stdout();
@@ -168,44 +168,44 @@ mod tests {
 
     #[test]
     fn a_mark_waits_for_the_lines_before_it() {
-        let progress = Arc::<Progress>::default();
-        assert!(progress.takes(1) && progress.takes(1));
+        let backlog = Arc::<Backlog>::default();
+        assert!(backlog.reserve(1) && backlog.reserve(1));
         let mark = Mark {
             lines: 2,
-            progress: Arc::clone(&progress),
+            backlog: Arc::clone(&backlog),
         };
         let waiter = thread::spawn(move || {
             mark.wait();
-            mark.progress.lock().written
+            mark.backlog.lock().written
         });
-        progress.wrote(1);
-        progress.wrote(1);
+        backlog.finish(1);
+        backlog.finish(1);
         assert_eq!(waiter.join().unwrap(), 2);
     }
 
     #[test]
     fn one_line_may_be_longer_than_all_that_may_wait() {
-        let progress = Progress::default();
-        assert!(progress.takes(LIMIT + 1));
-        assert!(!progress.takes(1), "another waits for it");
-        progress.wrote(LIMIT + 1);
-        assert!(progress.takes(1));
+        let backlog = Backlog::default();
+        assert!(backlog.reserve(LIMIT + 1));
+        assert!(!backlog.reserve(1), "another waits for it");
+        backlog.finish(LIMIT + 1);
+        assert!(backlog.reserve(1));
     }
 
     #[test]
     fn nobody_waits_twice_for_a_reader_that_does_not_read() {
-        let progress = Arc::<Progress>::default();
+        let backlog = Arc::<Backlog>::default();
         let mark = Mark {
             lines: 2,
-            progress: Arc::clone(&progress),
+            backlog: Arc::clone(&backlog),
         };
-        assert!(progress.takes(1) && progress.takes(1));
+        assert!(backlog.reserve(1) && backlog.reserve(1));
         mark.wait();
-        assert!(progress.lock().behind, "it waited, in vain");
+        assert!(backlog.lock().behind, "it waited, in vain");
         mark.wait();
-        progress.wrote(1);
-        assert!(progress.lock().behind, "one line is left to read");
-        progress.wrote(1);
-        assert!(!progress.lock().behind, "it has read all");
+        backlog.finish(1);
+        assert!(backlog.lock().behind, "one line is left to read");
+        backlog.finish(1);
+        assert!(!backlog.lock().behind, "it has read all");
     }
 }

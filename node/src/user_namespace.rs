@@ -1,26 +1,26 @@
-//! Users of outside a user namespace, as of a rootless container: the system shows all of them as one, whom
-//! nobody in it can become and whom nothing in it can be given to.
+//! Users from outside a user namespace, such as a rootless container's: the system shows all of them as one
+//! overflow user, whom nobody inside can become and to whom nothing inside can be given.
 
 use std::fs;
 
 use nix::unistd::{Gid, Uid};
 
-/// Whom and which group the system shows, unless it was told otherwise.
+/// The overflow user and group, unless the system is configured otherwise.
 const OVERFLOW: u32 = 65_534;
-/// As many as there are.
+/// The number of all IDs.
 const ALL: u64 = u32::MAX as u64;
 
-/// Whether this user stands for all who are from outside.
+/// Whether this user is the overflow user, who stands for all users from outside.
 pub fn is_outside(user: Uid) -> bool {
     stands_for_others(user.as_raw(), "uid")
 }
 
-/// Whether this group stands for all that are from outside.
+/// Whether this group is the overflow group, which stands for all groups from outside.
 pub fn is_group_outside(group: Gid) -> bool {
     stands_for_others(group.as_raw(), "gid")
 }
 
-/// What a sentence calls a user: `user 1000`, say.
+/// A user in words, such as `user 1000`.
 pub fn words(user: Uid) -> String {
     if is_outside(user) {
         "a user from outside this user namespace".to_owned()
@@ -35,12 +35,12 @@ fn stands_for_others(id: u32, kind: &str) -> bool {
     if id != overflow.unwrap_or(OVERFLOW) {
         return false;
     }
-    // Where nothing tells, there is no namespace of its own.
+    // If it cannot be read, there is no separate namespace.
     let map = fs::read_to_string(format!("/proc/self/{kind}_map"));
     map.is_ok_and(|map| mapped(&map) < ALL)
 }
 
-/// How many IDs of outside have one in here: the last number of each line.
+/// How many outside IDs are mapped inside: the sum of the last number of each line.
 fn mapped(map: &str) -> u64 {
     let counts = map
         .lines()

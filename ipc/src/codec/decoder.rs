@@ -8,24 +8,24 @@ use super::{
     CodecError, Frame, Hello, LENGTH, MAX_FRAME, MAX_MESSAGE, PIECE_BIT, PIECE_HEAD, products_mut,
 };
 
-/// Most bytes that are reserved on the word of a long message's first piece: 8 MiB. What nothing was read
-/// into takes addresses, and no memory.
+/// Maximum number of bytes reserved because of the length in a long message's first piece: 8 MiB. Bytes that
+/// nothing was read into take addresses, but no memory.
 const TRUSTED: usize = 8 << 20;
 
-/// Bytes behind a piece that are read with it: 4 KiB. A read that is not full tells that its socket is
-/// empty, which takes another call else.
+/// Bytes after a piece that are read with it: 4 KiB. A short read shows that its socket is empty, which
+/// would otherwise take another call.
 const BEHIND: usize = 4 << 10;
 
-/// Takes the bytes of a link as they come, in parts of any size, and gives what they say.
+/// Decodes the bytes of a link as they arrive, in parts of any size.
 ///
-/// Pure: knows no socket. Memory grows with the bytes that arrived; on the word of a length no more than
-/// 8 MiB of addresses are reserved.
+/// Pure: knows no socket. Memory grows with the bytes that arrived; a length alone reserves at most
+/// 8 MiB of addresses.
 #[derive(Debug)]
 pub struct Decoder {
-    /// What came and is no part of `long`; the first `taken` bytes were decoded.
+    /// Bytes that arrived and are not part of `long`; the first `taken` bytes were decoded.
     buffer: Vec<u8>,
     taken: usize,
-    /// A long message, as far as it has come.
+    /// The part of a long message that has arrived.
     long: Vec<u8>,
     /// The piece of it that is being received.
     piece: Option<Piece>,
@@ -39,7 +39,7 @@ struct Piece {
     total: usize,
 }
 
-/// What a [`Decoder`] gives.
+/// The output of a [`Decoder`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// A Hello.
@@ -101,11 +101,11 @@ impl Decoder {
         self.buffer.capacity() + self.long.capacity()
     }
 
-    /// The next thing that is complete, or none until more bytes come.
+    /// The next complete item, or none until more bytes arrive.
     ///
     /// # Errors
     ///
-    /// The bytes are no frame, or one that is too long. The link must be closed.
+    /// The bytes are not a frame, or one that is too long. The link must be closed.
     pub fn decode(&mut self) -> Result<Option<Incoming>, CodecError> {
         if let Some(piece) = self.piece {
             self.tidy();
@@ -146,7 +146,7 @@ impl Decoder {
         self.receive(Piece { end, total })
     }
 
-    /// Takes what has come of a piece.
+    /// Takes the part of a piece that has arrived.
     fn receive(&mut self, piece: Piece) -> Result<Option<Incoming>, CodecError> {
         let come = (self.buffer.len() - self.taken).min(piece.end - self.long.len());
         self.reserve(come, piece.total);
@@ -163,7 +163,7 @@ impl Decoder {
         join(std::mem::take(&mut self.long)).map(|message| Some(Incoming::Message(message)))
     }
 
-    /// Makes room for `more` bytes of a long message, and of all in the end for little more than it takes.
+    /// Makes room for `more` bytes of a long message; in the end its capacity is little more than its length.
     fn reserve(&mut self, more: usize, total: usize) {
         let needed = self.long.len() + more;
         if needed > self.long.capacity() {
@@ -173,7 +173,7 @@ impl Decoder {
         }
     }
 
-    /// Drops what was decoded, and moves what was read behind a piece to where frames begin.
+    /// Drops decoded bytes, and moves bytes read after a piece to where frames begin.
     fn tidy(&mut self) {
         self.buffer.drain(..self.taken);
         self.taken = 0;
@@ -185,8 +185,8 @@ impl Decoder {
     }
 }
 
-/// The message of these pieces. A value that is most of it stays where it is; of others, none keeps the
-/// memory of all.
+/// The message of these pieces. A value that makes up most of it stays where it is; no other value keeps the
+/// memory of the whole message.
 fn join(pieces: Vec<u8>) -> Result<Message, CodecError> {
     let (mut message, lengths): (Message, Vec<u32>) = rmp_serde::from_slice(&pieces)?;
     if lengths.is_empty() {

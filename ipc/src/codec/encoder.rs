@@ -15,7 +15,7 @@ use super::{
 /// Bytes that are reserved at a time for short messages.
 const ARENA: usize = LONG;
 
-/// Values of so many bytes, on average of those of a long message, are not copied into it: 4 KiB.
+/// The values of a long message are not copied into it if they average at least this many bytes: 4 KiB.
 const LONG_VALUE: usize = 4 << 10;
 
 /// Turns messages into bytes. Short ones share a buffer that is used again once they are gone.
@@ -42,7 +42,7 @@ pub(crate) enum Frames {
     Pieces(Rest),
 }
 
-/// What is not sent of a long message. The values in it are those of the message, uncopied.
+/// The unsent rest of a long message. Its values are those of the message, uncopied.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rest {
     parts: VecDeque<Bytes>,
@@ -51,7 +51,7 @@ pub(crate) struct Rest {
     most: usize,
 }
 
-/// [`super::Frame`] for what is only lent to the encoder.
+/// [`super::Frame`] with borrowed content.
 #[derive(Serialize)]
 enum Frame<'a> {
     Hello(&'a Hello),
@@ -104,7 +104,7 @@ impl Encoder {
 }
 
 impl Encoded {
-    /// Bytes that it takes, without what is in front of pieces.
+    /// Its length in bytes, without the headers of pieces.
     pub(crate) fn len(&self) -> usize {
         match &self.frames {
             Frames::Whole(frame) => frame.len(),
@@ -196,7 +196,7 @@ fn encode(buffer: &mut BytesMut, frame: &Frame<'_>) -> Result<Bytes, CodecError>
     Ok(buffer.split().freeze())
 }
 
-/// About how many bytes the frame of a message takes; rather more than less.
+/// The approximate length of a message's frame; rather too many bytes than too few.
 fn estimate(message: &Message) -> usize {
     const FIXED: usize = 128;
     const OPERATION: usize = 32;

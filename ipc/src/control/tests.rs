@@ -180,7 +180,7 @@ fn a_node_that_listens_late_hears_only_the_present() {
             hint(5, 11, ChildState::Gone),
         ]),
     ] {
-        news.hear(message);
+        news.merge(message);
     }
     assert!(news.start && news.reopen_log && !news.stopping);
     let latest = [

@@ -1,4 +1,4 @@
-//! One direction of two nodes' talk: a connection that its dialler sends on, and its far end.
+//! One direction between two nodes: a connection that its dialler sends on, and its far end.
 
 use std::io::{self, IoSlice};
 use std::task::{Poll, ready};
@@ -30,10 +30,10 @@ pub(super) enum LinkEnd {
     /// The connection failed; a reset is an end like any other.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The peer sent what is no frame.
+    /// The peer sent something that is not a frame.
     #[error("{0}")]
     Bad(#[from] CodecError),
-    /// The peer sent a frame that has no place there.
+    /// The peer sent a frame that is not allowed there.
     #[error("an unexpected frame")]
     Unexpected,
     /// The peer speaks another version.
@@ -110,7 +110,7 @@ impl<C> Outbound<C> {
         self.queue.is_empty()
     }
 
-    /// Forgives the peer all of its silence: this node was not there to see it.
+    /// Resets the peer's silence: this node was suspended and could not observe it.
     pub(super) fn forgive(&mut self, now: Time) {
         self.progress_at = now;
     }
@@ -186,7 +186,7 @@ pub(super) struct Inbound<C> {
     decoder: Decoder,
 }
 
-/// The life that a link comes from.
+/// The incarnation that a link comes from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sender {
     pub(super) peer: NodeId,

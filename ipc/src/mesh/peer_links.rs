@@ -12,7 +12,7 @@ use super::link::{Inbound, LinkEnd, Outbound, Sender};
 use super::{Batch, DialError, Local, Sizes, Wire};
 use crate::codec::Hello;
 
-/// Interval at which a peer is dialled that is not there, so that a lost race cannot leave two
+/// Interval at which an absent peer is dialled, so that a lost race cannot leave two
 /// live nodes without a link.
 const RETRY: Duration = Duration::from_millis(500);
 /// Shortest interval of dials after a link that stood: a peer that keeps cutting us off must not
@@ -23,18 +23,18 @@ const PACE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct PeerLinks<C> {
     id: NodeId,
-    /// The latest life that was heard of; frames of earlier ones are dropped.
+    /// The latest known incarnation; frames of earlier ones are dropped.
     known: Incarnation,
-    /// This life and all before it are over: the supervisor said so.
+    /// This incarnation and all before it are dead, according to the supervisor.
     gone: Incarnation,
-    /// The life whose LinkUp was announced, until its LinkDown is; none but `known`.
+    /// The incarnation whose LinkUp was announced, until its LinkDown is; always `known`.
     up: Option<Incarnation>,
-    /// The life in `up` is over; announced when what it still sent has been read.
+    /// The incarnation in `up` is dead; announced once its last messages have been read.
     dying: bool,
     outbound: Link<C>,
-    /// The link that we accepted, of the life `known`.
+    /// The link that we accepted from the incarnation `known`.
     inbound: Option<Inbound<C>>,
-    /// Number of the latest link that the life `known` has made to us.
+    /// Number of the latest link that the incarnation `known` has made to us.
     serial: u64,
     dialled_at: Time,
 }
@@ -48,7 +48,7 @@ enum Link<C> {
     /// Our Hello is sent, the welcome has not come.
     Greeting {
         link: Outbound<C>,
-        /// A newer life appeared since the dial, which may have reached the older one.
+        /// A newer incarnation appeared since the dial, which may have reached the older one.
         doubtful: bool,
     },
     Standing {
@@ -85,7 +85,7 @@ impl<C> PeerLinks<C> {
         }
     }
 
-    /// Whether the peer is to take something, and is timed.
+    /// Whether the peer has something to take, and is timed.
     pub(super) fn is_timed(&self) -> bool {
         matches!(&self.outbound, Link::Standing { link, .. } if !link.is_idle())
     }
@@ -150,7 +150,7 @@ impl<C> PeerLinks<C> {
         self.dial_soon(now);
     }
 
-    /// The supervisor says that this life is over.
+    /// The supervisor reports that this incarnation is dead.
     pub(super) fn gone(
         &mut self,
         incarnation: Incarnation,
@@ -164,7 +164,7 @@ impl<C> PeerLinks<C> {
         }
         self.drop_inbound(wire);
         self.announce_down(changes);
-        // A dial under way may have reached the next life.
+        // A dial in progress may have reached the next incarnation.
         if let Link::Standing { .. } = self.outbound {
             self.hang_up(Some(now + RETRY), wire);
         }
@@ -328,7 +328,7 @@ impl<C> PeerLinks<C> {
         }
     }
 
-    /// Nobody lives there: the life that was up is over, and one that only dialled us is too.
+    /// The peer is dead: the incarnation that was up, and one that had only dialled us.
     fn found_dead(&mut self, now: Time, wire: &mut impl Wire<Connection = C>) {
         self.hang_up(Some(now + RETRY), wire);
         if self.up.is_some() {
@@ -338,7 +338,7 @@ impl<C> PeerLinks<C> {
         }
     }
 
-    /// A newer life: the older one is over, and so are its links to us.
+    /// A newer incarnation: the older one is dead, and its links to us are closed.
     fn begin_life(
         &mut self,
         incarnation: Incarnation,

@@ -1,4 +1,4 @@
-//! What a link has yet to send.
+//! The send queue of a link.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -10,14 +10,14 @@ use crate::codec::{Encoded, Frames, Rest};
 /// Most buffers that one write takes.
 pub(super) const SLICES: usize = 128;
 
-/// Messages in the order in which they go out, save that a heartbeat overtakes the pieces of the
+/// Messages in sending order, except that a heartbeat overtakes the pieces of the
 /// long message right in front of it.
 #[derive(Debug, Default)]
 pub(super) struct SendQueue {
     /// Parts of frames that nothing can overtake any more; the first may be half sent.
     staged: VecDeque<Bytes>,
     staged_bytes: usize,
-    /// What is not staged of the long message in progress.
+    /// The part of the long message in progress that is not staged.
     long: Rest,
     waiting: VecDeque<Encoded>,
     waiting_bytes: usize,

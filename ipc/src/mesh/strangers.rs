@@ -1,4 +1,4 @@
-//! Connections that were accepted and have not said who they are.
+//! Accepted connections that have not introduced themselves.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use super::link::Inbound;
 use super::{Mesh, Wire};
 use crate::codec::Hello;
 
-/// Time that a stranger has for its first frame.
+/// Deadline for a stranger's first frame.
 pub(super) const GREETING_LIMIT: Duration = Duration::from_secs(1);
-/// Accepted connections that have not said who they are; more wait to be accepted.
+/// Maximum number of strangers; further connections wait to be accepted.
 const MAX_GREETINGS: usize = 64;
 /// Pause after a failed accept, which would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl<C> Mesh<C> {
-    /// Accepts connections, and takes those in that say who they are.
+    /// Accepts connections, and admits those that introduce themselves.
     pub(super) fn poll_strangers(&mut self, now: Time, wire: &mut impl Wire<Connection = C>) {
         self.poll_accept(now, wire);
         let full = self.greetings.len() >= MAX_GREETINGS;
@@ -86,7 +86,7 @@ impl<C> Mesh<C> {
         }
     }
 
-    /// Answers a Hello that is newer than all before it; tells whether the link stands.
+    /// Answers a Hello that is newer than all before it; returns whether the link is up.
     fn welcome(
         &mut self,
         hello: &Hello,

@@ -1,4 +1,4 @@
-//! What carries the bytes of links.
+//! The transport below links.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -7,12 +7,12 @@ use std::task::Poll;
 use bytes::BufMut;
 use protocol::id::NodeId;
 
-/// What carries the bytes of one node's links, and knows nothing of what they mean.
+/// The transport of one node's links, which knows nothing of their meaning.
 ///
-/// No call waits. What cannot be done now is [`Poll::Pending`], and whoever drives the mesh polls it again
-/// when it can be. An error is the end of a connection, save that a failed [`Wire::accept`] may be tried
-/// again. [`io::ErrorKind::ConnectionAborted`] means that the wire has lost the connection, which says
-/// nothing of the peer; by any other error, as by an end, the peer has closed it, or nobody is there.
+/// No call blocks. If a call cannot proceed, it returns [`Poll::Pending`], and the driver of the mesh polls
+/// it again when it can. An error ends the connection, except that a failed [`Wire::accept`] may be retried.
+/// [`io::ErrorKind::ConnectionAborted`] means that the wire has lost the connection, which says nothing about
+/// the peer; any other error, like an end, means that the peer has closed it, or is dead.
 pub trait Wire {
     /// This node's end of a connection.
     type Connection: fmt::Debug;
@@ -21,10 +21,10 @@ pub trait Wire {
     ///
     /// # Errors
     ///
-    /// What the failure says of the peer.
+    /// What the failure says about the peer.
     fn dial(&mut self, peer: NodeId, hello: &[u8]) -> Result<Self::Connection, DialError>;
 
-    /// Takes a connection that somebody has dialled.
+    /// Accepts a connection.
     fn accept(&mut self) -> Poll<io::Result<Self::Connection>>;
 
     /// Sends the first frame on a connection that was accepted: whole, since there is room for it.
@@ -59,17 +59,17 @@ pub trait Wire {
     /// Closes this end. The peer still reads what was written.
     fn close(&mut self, connection: Self::Connection);
 
-    /// The mesh has more to do and has made room for others: it wants to be polled again soon.
+    /// Requests another poll soon: the mesh has more to do, but has yielded to others.
     fn poll_again(&mut self);
 }
 
 /// Why a peer cannot be dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialError {
-    /// Nobody lives there.
+    /// The peer is dead.
     Dead,
-    /// Too many want to be accepted by it.
+    /// Its backlog is full.
     Full,
-    /// It says nothing of the peer.
+    /// The failure says nothing about the peer.
     Failed,
 }

@@ -40,7 +40,7 @@ pub(crate) fn send_whole(socket: &impl AsFd, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Appends what is in the socket now, asked of the kernel and not of a poll that may be behind; 0 at
+/// Appends what is in the socket now, asking the kernel instead of a poll that may be behind; 0 at
 /// the end.
 pub(crate) fn receive_now(socket: &impl AsFd, into: &mut impl BufMut) -> Poll<io::Result<usize>> {
     let mut buffer = [0; 16 << 10];
@@ -56,7 +56,7 @@ pub(crate) fn receive_now(socket: &impl AsFd, into: &mut impl BufMut) -> Poll<io
     }
 }
 
-/// Whether the process at the other end is one of ours, or root's.
+/// Whether the process at the other end belongs to this user or to root.
 pub(crate) fn check_user(stream: &UnixStream) -> io::Result<()> {
     let user = Uid::from_raw(stream.peer_cred()?.uid());
     if user == Uid::effective() || user.is_root() {
@@ -68,20 +68,20 @@ pub(crate) fn check_user(stream: &UnixStream) -> io::Result<()> {
     ))
 }
 
-/// Binds, for this user alone, in place of a socket that was bound there before.
+/// Binds a socket private to this user, in place of one that was bound there before.
 pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
     UnixListener::from_std(bind_private(path)?)
 }
 
-/// Whether a socket of that path can be bound.
+/// Whether a socket can be bound to that path.
 pub(crate) fn fits(path: &Path) -> bool {
     UnixAddr::new(path).is_ok()
 }
 
-/// Whether a failed dial means that nobody lives behind the path: nobody listens, or a dying
-/// process closed its end. Other errors (no descriptor left, a full backlog) say nothing, and neither
-/// does a path that is missing: a dead process leaves its socket there, and from one that lives somebody
-/// has taken it.
+/// Whether a failed dial means that the peer is dead: nobody listens, or a dying
+/// process closed its end. Other errors (no descriptor left, a full backlog) prove nothing, and neither
+/// does a missing path: a dead process leaves its socket behind, so somebody has removed that of a live
+/// one.
 pub(crate) fn means_death(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error().map(Errno::from_raw),

@@ -6,7 +6,7 @@ use protocol::packed::{pack, unpack};
 
 use super::number::{Number, Primes, join, part, product, product_of_range, step};
 
-/// Computes an operation, or a block of them. What is no number gives nothing.
+/// Computes an operation, or a block of them. Invalid operands give an empty value.
 pub(super) fn compute(task: Task, primes: &mut Primes) -> Bytes {
     computed(task, primes).unwrap_or_default()
 }
@@ -51,7 +51,7 @@ fn numbers(values: &[Bytes]) -> Option<Vec<Number>> {
         .collect()
 }
 
-/// The product of a single operation by itself, those of a block packed.
+/// The product of a single operation as it is, those of a block packed.
 fn block(mut products: impl ExactSizeIterator<Item = Number>) -> Bytes {
     if products.len() == 1 {
         products.next().map(Number::into_bytes).unwrap_or_default()
@@ -139,7 +139,7 @@ mod tests {
         alone(Task::Join(vec![bad]));
     }
 
-    /// n! by all operations of a plan, one after the other.
+    /// n! by all operations of a plan, one after another.
     fn by_plan(plan: &Plan, primes: &mut Primes) -> String {
         let mut values = BTreeMap::new();
         let last = value(plan, plan.last(), primes, &mut values);

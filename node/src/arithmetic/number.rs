@@ -21,21 +21,21 @@ pub(crate) use self::primes::Primes;
 use self::divide::divide;
 use self::multiply::multiply;
 
-/// What a digit counts to: each is 16 decimal ones.
+/// The base: each digit holds 16 decimal digits.
 pub(crate) const BASE: u64 = 10_000_000_000_000_000;
 
-/// A whole number: digits below [`BASE`], the lowest first, none that is zero at the top; 0 has none.
+/// A whole number: digits below [`BASE`], the lowest first, without leading zeros; 0 has no digits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Number(Vec<u64>);
 
 impl Number {
-    /// The number 1, which is what no factors come to.
+    /// The number 1, the empty product.
     pub(crate) fn one() -> Number {
         Number(vec![1])
     }
 
-    /// Reads what [`Number::into_bytes`] made. `None` if no number is written so: a length that is no
-    /// multiple of 8, a digit of [`BASE`] or above, a zero at the top.
+    /// Reads the encoding of [`Number::into_bytes`]. `None` if it is invalid: a length that is not a multiple
+    /// of 8, a digit of [`BASE`] or above, a leading zero.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Number> {
         let (words, rest) = bytes.as_chunks::<8>();
         let mut highest = 0;
@@ -53,7 +53,7 @@ impl Number {
         bytes_of(self.0)
     }
 
-    /// Cuts off the zeros at the top.
+    /// Removes leading zeros.
     fn from_digits(mut digits: Vec<u64>) -> Number {
         let zeros = digits.iter().rev().take_while(|&&digit| digit == 0).count();
         digits.truncate(digits.len() - zeros);
@@ -73,7 +73,7 @@ impl From<u32> for Number {
     }
 }
 
-/// The product of at most four whole numbers in a row, all of each; 1 for an empty range.
+/// The product of at most four consecutive whole numbers; 1 for an empty range.
 pub(crate) fn product_of_range(numbers: RangeInclusive<u32>) -> Number {
     debug_assert!(numbers.clone().count() <= 4);
     Number::from_u128(numbers.map(u128::from).product())
@@ -94,7 +94,7 @@ pub(crate) fn product(values: &[Number]) -> Number {
     }
 }
 
-/// One step of the chain of powers: F (F P). A factor P that is missing is 1.
+/// One step of the chain of powers: F (F P). A missing factor P is 1.
 pub(crate) fn step(factor: &Number, primes: Option<&Number>) -> Number {
     match primes {
         None => factor.times(factor),
@@ -108,7 +108,7 @@ impl Number {
     }
 }
 
-/// Words as little-endian bytes, in the memory where they are.
+/// Words as little-endian bytes, without a copy.
 fn bytes_of(mut words: Vec<u64>) -> Bytes {
     struct Words(Vec<u64>);
     impl AsRef<[u8]> for Words {

@@ -15,28 +15,32 @@ use protocol::config::SMALL_TEXT_BYTES;
 use protocol::file::{Content, FileCall, FilePath, FileReply, Folder, Probe};
 use protocol::job::MAX_JOB_BYTES;
 
-use super::progress::Progress;
+use super::progress::CallProgress;
 use super::sync::Unsynced;
 use super::text::{Readers, Text};
 use crate::jobs_folder::{self, JobsFolder};
 use crate::rename::{self, Instead, sweep_reservation};
 
-/// Room that a large text leaves for others: this part of the file system, and so many bytes at most.
+/// Room that a large text leaves for others: this fraction of the file system, but at most this many bytes.
 const LEFT_PART: u64 = 20;
 const LEFT_AT_MOST: u64 = 64 << 20;
 
-/// The mode of a text until it is whole.
+/// The mode of a text until it is complete.
 const PRIVATE: Mode = Mode::from_bits_truncate(0o600);
 
-/// What a call came to, and what of it is to be synced before it counts.
+/// The reply to a call, and what must be synced before the reply counts.
 pub(super) type Made = (FileReply, Option<Unsynced>);
 
 /// Makes one call.
 ///
 /// # Errors
 ///
-/// What the system says, where it is no reply of its own.
-pub(super) fn make(folders: &JobsFolder, call: FileCall, progress: &Progress) -> io::Result<Made> {
+/// The error of the system, if no reply stands for it.
+pub(super) fn make(
+    folders: &JobsFolder,
+    call: FileCall,
+    progress: &CallProgress,
+) -> io::Result<Made> {
     let reply = match call {
         FileCall::List(folder) => list(folders, folder, progress)?,
         FileCall::Probe(path) => probe(folders, &path)?,
@@ -65,10 +69,10 @@ pub(super) fn make(folders: &JobsFolder, call: FileCall, progress: &Progress) ->
     Ok((reply, None))
 }
 
-fn list(folders: &JobsFolder, folder: Folder, progress: &Progress) -> io::Result<FileReply> {
+fn list(folders: &JobsFolder, folder: Folder, progress: &CallProgress) -> io::Result<FileReply> {
     let held = folders.get(folder)?;
     let reserves = folders.has_reservations(folder)?;
-    // Opened anew, to read it from its beginning.
+    // Opened again, to read it from the start.
     let mut entries = Dir::openat(
         held,
         ".",
@@ -78,11 +82,11 @@ fn list(folders: &JobsFolder, folder: Folder, progress: &Progress) -> io::Result
     let mut names = Vec::new();
     for entry in entries.iter() {
         let entry = entry?;
-        progress.moved();
+        progress.advanced();
         let name = entry.file_name();
         let is_folder = match entry.file_type() {
             Some(kind) => kind == Type::Directory,
-            // An entry that is gone meanwhile is no directory to leave out.
+            // An entry that has gone is not a directory to leave out.
             None => look(folders, folder, name.to_bytes())
                 .is_ok_and(|found| kind_of(&found) == libc::S_IFDIR),
         };
@@ -97,11 +101,11 @@ fn list(folders: &JobsFolder, folder: Folder, progress: &Progress) -> io::Result
 fn exist(
     folders: &JobsFolder,
     mut paths: Vec<FilePath>,
-    progress: &Progress,
+    progress: &CallProgress,
 ) -> io::Result<FileReply> {
     let mut failed = None;
     paths.retain(|path| {
-        progress.moved();
+        progress.advanced();
         match look(folders, path.folder, &path.name) {
             Ok(_) => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
@@ -114,7 +118,7 @@ fn exist(
     failed.map_or(Ok(FileReply::Existing(paths)), Err)
 }
 
-/// Looks whether a dropped file is complete.
+/// Checks whether a dropped file is complete.
 fn probe(folders: &JobsFolder, path: &FilePath) -> io::Result<FileReply> {
     let file = match open(folders, path)? {
         Opened::File(file) => file,
@@ -166,14 +170,14 @@ fn rename(folders: &JobsFolder, from: &FilePath, to: &FilePath) -> io::Result<Fi
 /// Whether anybody has a file open for writing.
 enum Writer {
     Some,
-    /// Nobody, and nobody can while this descriptor is open.
+    /// Nobody has, and nobody can while this descriptor is open.
     None,
     Unknown,
 }
 
-/// Asks for a read lease, which the system refuses while anybody has the file open for writing, and
-/// which ends with the descriptor. On file systems that others write to as well it knows of this
-/// machine's writers alone, and proves nothing.
+/// Requests a read lease, which the system refuses while anybody has the file open for writing, and which
+/// ends with the descriptor. On file systems that other machines write to, it knows only this machine's
+/// writers, and proves nothing.
 fn writer(folders: &JobsFolder, folder: Folder, file: &File) -> io::Result<Writer> {
     if !folders.is_local(folder)? {
         return Ok(Writer::Unknown);
@@ -189,8 +193,8 @@ fn writer(folders: &JobsFolder, folder: Folder, file: &File) -> io::Result<Write
     })
 }
 
-/// What only time will tell about: whether it stays as it is. The content is in it, since times may be
-/// coarse, and come late from another machine.
+/// The state of a file that must not change for a while. It includes the content, since times may be coarse, and
+/// late from another machine.
 fn stamp(found: &FileStat, content: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     (found.st_size, found.st_mtime, found.st_mtime_nsec).hash(&mut hasher);
@@ -232,14 +236,14 @@ fn read(folders: &JobsFolder, path: &FilePath, limit: usize, whole: bool) -> io:
 
 pub(super) enum Opened {
     File(File),
-    /// It has several names, and is not opened.
+    /// The file has several names, and is not opened.
     Linked(FileStat),
     Other(FileReply),
 }
 
-/// Opens a regular file and nothing else: never through a link, never waiting for the other end of
-/// a FIFO. Nor one of several names: the other could be of a file that whoever dropped this one may
-/// not read. Once a job has ended its owner may link it as he likes.
+/// Opens a regular file and nothing else: it follows no link and waits for no FIFO. It opens no file with several
+/// names either: another name could belong to a file that the user who dropped this one may
+/// not read. Once a job has ended, its owner may link it freely.
 pub(super) fn open(folders: &JobsFolder, path: &FilePath) -> io::Result<Opened> {
     let other = |found: &FileStat| {
         let kind = jobs_folder::kind(found);
@@ -269,7 +273,7 @@ pub(super) fn open(folders: &JobsFolder, path: &FilePath) -> io::Result<Opened> 
         flags,
         Mode::empty(),
     ) {
-        // It may have been replaced since it was looked at.
+        // It may have been replaced since it was checked.
         Ok(fd) => match fstat(&fd)? {
             found if kind_of(&found) != libc::S_IFREG => other(&found),
             found if found.st_nlink > 1 && !ended => Ok(Opened::Linked(found)),
@@ -277,7 +281,7 @@ pub(super) fn open(folders: &JobsFolder, path: &FilePath) -> io::Result<Opened> 
         },
         Err(Errno::ENOENT) => Ok(Opened::Other(FileReply::Absent)),
         Err(Errno::ELOOP) => Ok(Opened::Other(FileReply::NotAFile("a symbolic link"))),
-        // Somebody holds a lease to write, as a file server does for its client.
+        // Somebody holds a write lease, as a file server does for its client.
         Err(Errno::EWOULDBLOCK) => Ok(Opened::Other(FileReply::Kept)),
         Err(error @ (Errno::EACCES | Errno::EPERM)) => {
             Ok(Opened::Other(FileReply::Denied(error.desc().to_owned())))
@@ -286,7 +290,7 @@ pub(super) fn open(folders: &JobsFolder, path: &FilePath) -> io::Result<Opened> 
     }
 }
 
-/// Whether the file system has room for a text of so many bytes, and some more for others.
+/// Whether the file system has room for a text of this many bytes, and some left for others.
 fn room(folders: &JobsFolder, bytes: u64) -> io::Result<FileReply> {
     if bytes <= SMALL_TEXT_BYTES {
         return Ok(FileReply::Ok);
@@ -297,7 +301,7 @@ fn room(folders: &JobsFolder, bytes: u64) -> io::Result<FileReply> {
         .blocks_available()
         .saturating_mul(found.fragment_size());
     let left = (size / LEFT_PART).min(LEFT_AT_MOST);
-    // Some mounts say nothing.
+    // Some mounts do not report it.
     if size == 0 || bytes.saturating_add(left) <= available {
         return Ok(FileReply::Ok);
     }
@@ -307,8 +311,8 @@ fn room(folders: &JobsFolder, bytes: u64) -> io::Result<FileReply> {
     )))
 }
 
-/// Creates the file of a text, for those who may read the job's file, and nobody else. It is in the
-/// way of nobody's file: an earlier try of this coordinator has the name, or nobody.
+/// Creates the file of a text, readable only by those who may read the job's file. It replaces nobody's file: only
+/// an earlier attempt of this coordinator can have the name.
 fn begin_text(
     folders: &JobsFolder,
     path: FilePath,
@@ -350,7 +354,7 @@ fn remove(folders: &JobsFolder, path: &FilePath) -> io::Result<FileReply> {
     }
 }
 
-/// What has a name, itself and not what a link leads to.
+/// The metadata of a name, without following a link.
 pub(super) fn look(folders: &JobsFolder, folder: Folder, name: &[u8]) -> io::Result<FileStat> {
     let folder = folders.get(folder)?;
     Ok(fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?)

@@ -1,33 +1,33 @@
-//! How long the file system has not answered: whether calls come further, seen from the loop of the node.
+//! Detects, from the loop of the node, that file calls hang.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use protocol::event::Event;
 
-/// A call that has come no further for so long is told of.
+/// Calls without progress for this long are reported.
 const SLOW: Duration = Duration::from_secs(3);
-/// How often to look while calls are on their way.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// After so long a gap between two looks this process stood still itself, and its calls with it.
+/// Interval of the checks while calls are open.
+const CHECK_EVERY: Duration = Duration::from_millis(250);
+/// After such a gap between two checks, the process itself was suspended, and its calls with it.
 const GAP: Duration = Duration::from_secs(1);
 
-/// One or more threads that make calls. Theirs is the progress of any of them: on a slow disk some call
-/// ends from time to time, and where it hangs none does.
+/// The progress of one or more threads that make calls. Progress of any of them counts: on a slow disk some call
+/// ends now and then, on one that hangs none does.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Progress(Arc<Mutex<Calls>>);
+pub(super) struct CallProgress(Arc<Mutex<Calls>>);
 
 #[derive(Debug, Default)]
 struct Calls {
-    /// Asked for and not done.
+    /// Calls that are queued or in progress.
     open: usize,
-    /// When the first of them was asked for, or any came further.
+    /// When the first of them was queued, or any made progress.
     last: Option<Instant>,
 }
 
-impl Progress {
-    /// A call is asked for.
-    pub(super) fn asked(&self) {
+impl CallProgress {
+    /// A call is queued.
+    pub(super) fn queued(&self) {
         let mut calls = self.calls();
         if calls.open == 0 {
             calls.last = Some(Instant::now());
@@ -35,20 +35,20 @@ impl Progress {
         calls.open += 1;
     }
 
-    /// A call begins, or has come further: a piece of a text is written, an entry of a folder read.
-    pub(super) fn moved(&self) {
+    /// A call begins or makes progress: a piece of a text is written, an entry of a folder is read.
+    pub(super) fn advanced(&self) {
         self.calls().last = Some(Instant::now());
     }
 
     /// A call is done.
-    pub(super) fn done(&self) {
+    pub(super) fn finished(&self) {
         let mut calls = self.calls();
         calls.open -= 1;
         calls.last = Some(Instant::now());
     }
 
-    /// Since when no call comes further, if any is open.
-    fn stands_since(&self) -> Option<Instant> {
+    /// Since when no call has made progress, if any is open.
+    fn stalled_since(&self) -> Option<Instant> {
         let calls = self.calls();
         calls.last.filter(|_| calls.open > 0)
     }
@@ -58,66 +58,69 @@ impl Progress {
     }
 }
 
-/// What the loop of the node has seen of the calls.
+/// What the loop of the node knows of the calls.
 #[derive(Debug)]
-pub(super) struct Watch {
-    threads: Vec<Progress>,
-    /// When it has looked last, while calls are on their way.
-    looked: Option<Instant>,
-    /// What was before this process stood still does not count.
+pub(super) struct HangDetector {
+    threads: Vec<CallProgress>,
+    /// Time of the last check, while calls are open.
+    checked: Option<Instant>,
+    /// Time before this does not count: the process was suspended.
     not_before: Instant,
-    /// Since when the call stands that was told of.
-    told: Option<Instant>,
+    /// Since when the reported hang has lasted.
+    reported: Option<Instant>,
 }
 
-impl Watch {
-    pub(super) fn new(threads: Vec<Progress>, now: Instant) -> Watch {
-        Watch {
+impl HangDetector {
+    pub(super) fn new(threads: Vec<CallProgress>, now: Instant) -> HangDetector {
+        HangDetector {
             threads,
-            looked: None,
+            checked: None,
             not_before: now,
-            told: None,
+            reported: None,
         }
     }
 
-    /// When to look again, if any call is open.
+    /// When to check again, if any call is open.
     pub(super) fn due(&self) -> Option<Instant> {
-        let looks = self.told.is_some() || self.stands_since().is_some();
-        looks.then(|| {
-            self.looked
-                .map_or(self.not_before, |looked| looked + LOOK_EVERY)
+        let checks = self.reported.is_some() || self.stalled_since().is_some();
+        checks.then(|| {
+            self.checked
+                .map_or(self.not_before, |checked| checked + CHECK_EVERY)
         })
     }
 
-    /// Looks, if it is time; what the protocol is to be told.
-    pub(super) fn look(&mut self, now: Instant) -> Option<Event> {
-        let stands = self.stands_since();
-        if stands.is_none() && self.told.is_none() {
-            self.looked = None;
+    /// Checks, if it is time; returns an event if the calls begin or cease to hang.
+    pub(super) fn check(&mut self, now: Instant) -> Option<Event> {
+        let stands = self.stalled_since();
+        if stands.is_none() && self.reported.is_none() {
+            self.checked = None;
             return None;
         }
-        match self.looked {
-            Some(looked) if now < looked + LOOK_EVERY => return None,
-            Some(looked) if now < looked + GAP => {}
+        match self.checked {
+            Some(checked) if now < checked + CHECK_EVERY => return None,
+            Some(checked) if now < checked + GAP => {}
             _ => self.not_before = now,
         }
-        self.looked = Some(now);
-        if let Some(told) = self.told {
-            let goes_on = stands.is_none_or(|since| since > told && now < since + SLOW);
+        self.checked = Some(now);
+        if let Some(reported) = self.reported {
+            let goes_on = stands.is_none_or(|since| since > reported && now < since + SLOW);
             return goes_on.then(|| {
-                self.told = None;
+                self.reported = None;
                 Event::FilesAnswer
             });
         }
         let lasts = now.saturating_duration_since(stands?.max(self.not_before));
         (lasts >= SLOW).then(|| {
-            self.told = stands;
+            self.reported = stands;
             Event::FilesSlow { lasts }
         })
     }
 
-    fn stands_since(&self) -> Option<Instant> {
-        self.threads.iter().filter_map(Progress::stands_since).min()
+    fn stalled_since(&self) -> Option<Instant> {
+        self.threads
+            .iter()
+            .filter_map(CallProgress::stalled_since)
+            .min()
     }
 }
 
@@ -125,45 +128,45 @@ impl Watch {
 mod tests {
     use super::*;
 
-    /// Looks every 250 ms for so long; what was told, and when.
-    fn looks(watch: &mut Watch, start: Instant, looks: u32) -> Vec<(u32, Event)> {
+    /// Checks every 250 ms, this many times; returns the events, and when they came.
+    fn looks(detector: &mut HangDetector, start: Instant, looks: u32) -> Vec<(u32, Event)> {
         let told = (0..looks).filter_map(|look| {
-            let event = watch.look(start + LOOK_EVERY * look)?;
+            let event = detector.check(start + CHECK_EVERY * look)?;
             Some((look, event))
         });
         told.collect()
     }
 
-    fn fresh() -> (Progress, Watch, Instant) {
-        let (progress, start) = (Progress::default(), Instant::now());
-        let watch = Watch::new(vec![Progress::default(), progress.clone()], start);
-        (progress, watch, start)
+    fn fresh() -> (CallProgress, HangDetector, Instant) {
+        let (progress, start) = (CallProgress::default(), Instant::now());
+        let detector = HangDetector::new(vec![CallProgress::default(), progress.clone()], start);
+        (progress, detector, start)
     }
 
     #[test]
     fn a_call_that_comes_no_further_for_three_seconds_is_told_of_once() {
         let (progress, mut seen, start) = fresh();
-        progress.asked();
+        progress.queued();
         let told = looks(&mut seen, start, 40);
         assert!(
             matches!(&told[..], [(12 | 13, Event::FilesSlow { lasts })] if *lasts >= SLOW),
             "{told:?}"
         );
-        progress.done();
-        let end = start + LOOK_EVERY * 40;
-        assert_eq!(seen.look(end), Some(Event::FilesAnswer));
-        assert_eq!(seen.look(end + LOOK_EVERY), None);
+        progress.finished();
+        let end = start + CHECK_EVERY * 40;
+        assert_eq!(seen.check(end), Some(Event::FilesAnswer));
+        assert_eq!(seen.check(end + CHECK_EVERY), None);
         assert_eq!(seen.due(), None);
     }
 
     #[test]
     fn calls_that_come_further_are_no_hang_however_many_they_are_and_however_long_they_take() {
         let (progress, mut seen, start) = fresh();
-        progress.asked();
+        progress.queued();
         for look in 0..100 {
             // As if a piece had been written, or the next call had begun.
-            progress.calls().last = Some(start + LOOK_EVERY * (look / 8 * 8));
-            assert_eq!(seen.look(start + LOOK_EVERY * look), None);
+            progress.calls().last = Some(start + CHECK_EVERY * (look / 8 * 8));
+            assert_eq!(seen.check(start + CHECK_EVERY * look), None);
         }
     }
 
@@ -171,7 +174,7 @@ mod tests {
     fn a_thread_that_takes_no_call_hangs_as_well() {
         let (progress, mut seen, start) = fresh();
         for _ in 0..5 {
-            progress.asked();
+            progress.queued();
         }
         assert_eq!(looks(&mut seen, start, 40).len(), 1);
     }
@@ -179,10 +182,10 @@ mod tests {
     #[test]
     fn time_in_which_the_process_itself_stood_still_does_not_count() {
         let (progress, mut seen, start) = fresh();
-        progress.asked();
-        assert_eq!(seen.look(start), None);
+        progress.queued();
+        assert_eq!(seen.check(start), None);
         for gap in 1..20 {
-            assert_eq!(seen.look(start + Duration::from_secs(10) * gap), None);
+            assert_eq!(seen.check(start + Duration::from_secs(10) * gap), None);
         }
     }
 
@@ -190,8 +193,8 @@ mod tests {
     fn nothing_is_looked_at_while_no_call_is_open() {
         let (progress, mut seen, start) = fresh();
         assert_eq!(seen.due(), None);
-        assert_eq!(seen.look(start + SLOW * 9), None);
-        progress.asked();
+        assert_eq!(seen.check(start + SLOW * 9), None);
+        progress.queued();
         assert!(seen.due().is_some());
     }
 }

@@ -1,5 +1,5 @@
-//! Syncs, several at a time: the system makes one commit of what is asked of it together, and
-//! nobody waits for another's disk.
+//! Syncs, several at a time: the system combines simultaneous syncs into one commit, and no call waits
+//! for the sync of another.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,30 +12,30 @@ use std::thread;
 use nix::unistd::fsync;
 use protocol::file::Folder;
 
-use super::progress::Progress;
+use super::progress::CallProgress;
 use super::text::Text;
 
-/// Most bytes of a file that one call waits for, as in [`super::text::AT_ONCE`].
+/// Maximum number of bytes of a file that one call waits for, as in [`super::text::AT_ONCE`].
 const PIECE: usize = 1 << 20;
 
-/// What is to be on the disk.
+/// What must reach the disk.
 #[derive(Debug)]
 pub(super) enum Unsynced {
-    /// A text, to be written before if it has not been.
+    /// A text, to be written first if that has not been done.
     Text(Text),
     /// Folders in which something was renamed.
     Folders(Vec<(Folder, Arc<OwnedFd>)>),
 }
 
-/// Called with the result, on whichever thread has it.
+/// Called with the result, on the thread that synced.
 type Then = Box<dyn FnOnce(io::Result<()>) + Send>;
 
-/// Syncs that wait for a thread, and how many threads there are.
+/// Syncs that wait for a thread, and the number of threads.
 #[derive(Clone)]
 pub(super) struct Syncs {
     state: Arc<Mutex<State>>,
     most_threads: usize,
-    progress: Progress,
+    progress: CallProgress,
 }
 
 #[derive(Default)]
@@ -51,24 +51,24 @@ impl fmt::Debug for Syncs {
 }
 
 impl Syncs {
-    /// With so many threads at most that wait for the disk. There is none while nothing is to be
-    /// synced: a killed process is dead only when each of its threads is.
+    /// Uses at most this many threads. There is none while there is nothing to
+    /// sync: a killed process is dead only when each of its threads is.
     pub(super) fn new(most_threads: usize) -> Syncs {
         Syncs {
             state: Arc::default(),
             most_threads,
-            progress: Progress::default(),
+            progress: CallProgress::default(),
         }
     }
 
-    /// How its threads come further.
-    pub(super) fn progress(&self) -> Progress {
+    /// The progress of its threads.
+    pub(super) fn progress(&self) -> CallProgress {
         self.progress.clone()
     }
 
-    /// Syncs, and tells `then`. Returns before that, unless the system refuses a thread.
+    /// Syncs, and then calls `then` with the result. Returns before that, unless the system refuses a thread.
     pub(super) fn sync(&self, what: Unsynced, then: Then) {
-        self.progress.asked();
+        self.progress.queued();
         let needs_thread = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.waiting.push_back((what, then));
@@ -88,17 +88,17 @@ impl Syncs {
         }
     }
 
-    /// Syncs until nothing waits.
+    /// Syncs until the queue is empty.
     fn run(&self) {
         while let Some((mut what, then)) = self.next() {
-            self.progress.moved();
+            self.progress.advanced();
             let synced = what.sync(&self.progress);
-            self.progress.done();
+            self.progress.finished();
             then(synced);
         }
     }
 
-    /// The next sync; without one, this thread no longer counts.
+    /// The next sync; if there is none, this thread ends.
     fn next(&self) -> Option<(Unsynced, Then)> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let next = state.waiting.pop_front();
@@ -108,7 +108,7 @@ impl Syncs {
 }
 
 impl Unsynced {
-    fn sync(&mut self, progress: &Progress) -> io::Result<()> {
+    fn sync(&mut self, progress: &CallProgress) -> io::Result<()> {
         match self {
             Unsynced::Text(text) => {
                 text.write(progress)?;
@@ -116,7 +116,7 @@ impl Unsynced {
                 text.file.sync_all()
             }
             Unsynced::Folders(folders) => {
-                // Each of them, whatever becomes of the others.
+                // Each of them, even if another fails.
                 let results: Vec<io::Result<()>> = folders.iter().map(sync_folder).collect();
                 results.into_iter().collect()
             }
@@ -131,9 +131,9 @@ fn sync_folder((folder, fd): &(Folder, Arc<OwnedFd>)) -> io::Result<()> {
     })
 }
 
-/// Has the data of a large file written, and waits for each piece by itself, which leaves little for
-/// the sync: within that the process could not be stopped, nor its supervisor be told.
-fn write_back(file: &File, progress: &Progress) -> io::Result<()> {
+/// Writes back the data of a large file, and waits for each piece separately, which leaves little for
+/// the sync: the process cannot be stopped during a sync, so the supervisor would learn of a stop only later.
+fn write_back(file: &File, progress: &CallProgress) -> io::Result<()> {
     let size = file.metadata()?.len();
     if size <= PIECE as u64 {
         return Ok(());
@@ -148,12 +148,12 @@ fn write_back(file: &File, progress: &Progress) -> io::Result<()> {
                 libc::sync_file_range(file.as_raw_fd(), start as i64, PIECE as i64, step)
             };
             let error = io::Error::last_os_error();
-            progress.moved();
+            progress.advanced();
             if result == -1 {
                 return match error.raw_os_error() {
-                    // Not for this file, or not here: the sync does it all.
+                    // Not supported for this file, or here: the sync does it all.
                     Some(libc::ENOSYS | libc::EINVAL | libc::ESPIPE | libc::EPERM) => Ok(()),
-                    // The sync would not tell of it again.
+                    // The sync would not report it again.
                     _ => Err(error),
                 };
             }
@@ -176,7 +176,7 @@ mod tests {
     fn large_files_are_synced_too() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![b'7'; 3 * PIECE + 1]).unwrap();
-        write_back(&file, &Progress::default()).unwrap();
+        write_back(&file, &CallProgress::default()).unwrap();
         file.sync_all().unwrap();
     }
 
@@ -191,7 +191,10 @@ mod tests {
     fn a_folder_that_cannot_be_synced_is_named_and_keeps_no_other_from_it() {
         let null = || Arc::new(File::open("/dev/null").unwrap().into());
         let mut folders = Unsynced::Folders(vec![(Folder::Failed, null()), (Folder::Done, null())]);
-        let error = folders.sync(&Progress::default()).unwrap_err().to_string();
+        let error = folders
+            .sync(&CallProgress::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("the folder failed/: "), "{error}");
     }
 

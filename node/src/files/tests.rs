@@ -26,9 +26,9 @@ trait Reply {
 
 impl Reply for JobsFolder {
     fn reply(&self, call: FileCall) -> FileReply {
-        let made = make(self, call, &Progress::default()).and_then(|(reply, unsynced)| {
+        let made = make(self, call, &CallProgress::default()).and_then(|(reply, unsynced)| {
             if let Some(Unsynced::Text(mut text)) = unsynced {
-                text.write(&Progress::default())?;
+                text.write(&CallProgress::default())?;
             }
             Ok(reply)
         });
@@ -342,19 +342,19 @@ fn which_names_exist_is_told_without_following_links() {
 }
 
 /// A worker on a jobs directory, and what it tells.
-fn worker(directory: &Path) -> (Worker, UnboundedReceiver<Told>) {
-    let (tell, told) = unbounded_channel();
+fn worker(directory: &Path) -> (Worker, UnboundedReceiver<Notice>) {
+    let (sender, notices) = unbounded_channel();
     let worker = Worker {
-        calls: Progress::default(),
+        calls: CallProgress::default(),
         folders: JobsFolder::new(directory.to_owned()),
         looked: None,
         trouble: None,
         syncs: None,
         highest: Arc::new(Mutex::new(Epoch::NONE)),
-        tell,
+        sender,
         unread: Arc::default(),
     };
-    (worker, told)
+    (worker, notices)
 }
 
 fn serve(worker: &mut Worker, term: u64, call: FileCall) {
@@ -370,13 +370,13 @@ fn serve(worker: &mut Worker, term: u64, call: FileCall) {
         call,
         logged: Mark::default(),
     };
-    worker.calls.asked();
+    worker.calls.queued();
     worker.serve(request).unwrap();
 }
 
-fn reply(told: &mut UnboundedReceiver<Told>) -> FileReply {
-    match told.try_recv() {
-        Ok(Told::Reply(Event::FileDone { reply, .. })) => reply,
+fn reply(notices: &mut UnboundedReceiver<Notice>) -> FileReply {
+    match notices.try_recv() {
+        Ok(Notice::Reply(Event::FileDone { reply, .. })) => reply,
         other => panic!("no reply: {other:?}"),
     }
 }
@@ -385,7 +385,7 @@ fn reply(told: &mut UnboundedReceiver<Told>) -> FileReply {
 fn who_was_deposed_while_it_wrote_a_text_does_not_call_it_complete() {
     let (directory, folders) = folders();
     let call = write(vec!["5!=120\n".into()], running("a.job"));
-    let made = make(&folders, call, &Progress::default());
+    let made = make(&folders, call, &CallProgress::default());
     let Ok((_, Some(Unsynced::Text(mut text)))) = made else {
         panic!("no text is begun")
     };
@@ -395,7 +395,7 @@ fn who_was_deposed_while_it_wrote_a_text_does_not_call_it_complete() {
         epoch: Epoch::NONE,
         highest: Arc::new(Mutex::new(highest)),
     });
-    assert!(text.write(&Progress::default()).is_err());
+    assert!(text.write(&CallProgress::default()).is_err());
     let running = fs::read_dir(directory.path().join("running")).unwrap();
     assert_eq!(running.count(), 0);
 }
@@ -404,11 +404,11 @@ fn who_was_deposed_while_it_wrote_a_text_does_not_call_it_complete() {
 fn a_call_of_an_epoch_that_is_over_is_not_made() {
     let (directory, _) = folders();
     fs::write(directory.path().join("a"), "").unwrap();
-    let (mut worker, mut told) = worker(directory.path());
+    let (mut worker, mut notices) = worker(directory.path());
     worker.highest.lock().unwrap().term = protocol::id::Term(2);
     for (term, expected) in [(1, FileReply::Fenced), (2, FileReply::Ok)] {
         serve(&mut worker, term, FileCall::Remove(inbox("a")));
-        assert_eq!(reply(&mut told), expected);
+        assert_eq!(reply(&mut notices), expected);
         assert_eq!(directory.path().join("a").exists(), term == 1);
     }
 }
@@ -417,25 +417,25 @@ fn a_call_of_an_epoch_that_is_over_is_not_made() {
 fn no_call_is_made_in_a_folder_that_was_replaced_by_a_link() {
     let (directory, _) = folders();
     let elsewhere = tempfile::tempdir().unwrap();
-    let (mut worker, mut told) = worker(directory.path());
+    let (mut worker, mut notices) = worker(directory.path());
     serve(&mut worker, 1, FileCall::List(Folder::Running));
-    assert_eq!(reply(&mut told), FileReply::Listed(vec![]));
+    assert_eq!(reply(&mut notices), FileReply::Listed(vec![]));
     let folder = directory.path().join("running");
     fs::rename(&folder, directory.path().join("old")).unwrap();
     symlink(elsewhere.path(), &folder).unwrap();
     let text = || write(vec!["5!=120\n".into()], running("a.job"));
     serve(&mut worker, 1, text());
-    assert_eq!(reply(&mut told), FileReply::Unusable);
+    assert_eq!(reply(&mut notices), FileReply::Unusable);
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
 
     fs::remove_file(&folder).unwrap();
     fs::create_dir(&folder).unwrap();
     serve(&mut worker, 1, text());
     assert!(matches!(
-        told.try_recv(),
-        Ok(Told::Replaced(Folder::Running))
+        notices.try_recv(),
+        Ok(Notice::Replaced(Folder::Running))
     ));
-    assert_eq!(reply(&mut told), FileReply::Ok);
+    assert_eq!(reply(&mut notices), FileReply::Ok);
     assert!(folder.join(".text").exists());
 }
 

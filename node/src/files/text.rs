@@ -1,5 +1,5 @@
-//! A text on its way to the disk, in pieces, on whichever thread has time: a large one keeps no other
-//! call waiting.
+//! A text on its way to the disk, in pieces, on whichever thread has time: a large one delays no other
+//! call.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -14,15 +14,15 @@ use protocol::file::{Content, FilePath, Folder};
 use protocol::id::Epoch;
 
 use super::calls::{Opened, kind_of, look, open};
-use super::progress::Progress;
+use super::progress::CallProgress;
 use crate::acl;
 use crate::jobs_folder::JobsFolder;
 
-/// Most bytes that are written at once. A process counts as stopped when each of its threads has left
-/// the kernel, so a large write keeps its supervisor, and with it the peers, from knowing that the
+/// Maximum number of bytes written at once. A process counts as stopped only when each of its threads has left
+/// the kernel, so during a large write the supervisor, and with it the peers, cannot learn that the
 /// coordinator was stopped.
 pub(super) const AT_ONCE: usize = 256 << 10;
-/// A text that is larger is written beside the other calls.
+/// A larger text is written on another thread than the other calls.
 const LARGE: u64 = 1 << 20;
 
 /// A text whose file is there, private and empty.
@@ -30,17 +30,17 @@ const LARGE: u64 = 1 << 20;
 pub(super) struct Text {
     pub(super) file: File,
     pub(super) folder: Arc<OwnedFd>,
-    /// Its name in the folder until it is whole, and then.
+    /// Its names in the folder: until it is complete, and then.
     pub(super) part: Vec<u8>,
     pub(super) name: Vec<u8>,
     /// None once it is written.
     pub(super) content: Option<Vec<Content>>,
     pub(super) readers: Readers,
-    /// Looked at once more before it gets its name: writing may have taken long.
+    /// Checked once more before it gets its name: writing may have taken long.
     pub(super) fence: Option<Fence>,
 }
 
-/// The epoch in whose name a call is made, and the highest that the node has seen.
+/// The epoch that requested a call, and the highest that the node has seen.
 #[derive(Clone, Debug)]
 pub(super) struct Fence {
     pub(super) epoch: Epoch,
@@ -53,18 +53,18 @@ impl Fence {
     }
 }
 
-/// Who may read a text: the mode that it gets, and the group where it has not that already; none
-/// where it stays private.
+/// Who may read a text: the mode that it gets, and its group, unless it has that already; none if it stays
+/// private.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Readers(Option<(libc::mode_t, Option<Gid>)>);
 
 impl Readers {
-    /// Those who may read the job's file; nobody else may write. What is no regular file has no secrets, and of one that was
-    /// taken away nobody knows who might.
+    /// Those who may read the job's file; nobody else may write. Something that is not a regular file has no
+    /// secrets; if the file was removed, its readers are unknown.
     ///
     /// # Errors
     ///
-    /// The job's file cannot be looked at.
+    /// The metadata of the job's file cannot be read.
     pub(super) fn of(folders: &JobsFolder, path: &FilePath) -> io::Result<Readers> {
         let job = match look(folders, path.folder, &path.name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Readers(None)),
@@ -74,7 +74,7 @@ impl Readers {
             return Ok(Readers(Some((0o644, None))));
         }
         let mut mode = (job.st_mode & 0o444) | 0o600;
-        // Asked only where the group may do what others may not.
+        // Needed only if the group has permissions that others lack.
         if (mode >> 3) & !mode & 0o7 != 0 && has_acl(folders, path)? {
             mode &= !0o070;
         }
@@ -83,8 +83,8 @@ impl Readers {
         Ok(Readers(Some((mode, other.then_some(group)))))
     }
 
-    /// Gives a text its mode, and its group where this user may. Where it cannot be given, only what both
-    /// the group and all others may is allowed.
+    /// Sets the mode of a text, and its group if this user may. If not, it allows only what both the group and all
+    /// others may do.
     fn admit_to(self, text: &File) -> io::Result<()> {
         let Some((mut mode, group)) = self.0 else {
             return Ok(());
@@ -96,7 +96,7 @@ impl Readers {
             mode = (mode & 0o700) | (both << 3) | both;
         }
         match fchmod(text, Mode::from_bits_truncate(mode)) {
-            // Some mounts keep no rights: it has those of the mount.
+            // Some mounts keep no permissions: the text has those of the mount.
             Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
             changed => Ok(changed?),
         }
@@ -106,25 +106,25 @@ impl Readers {
 fn has_acl(folders: &JobsFolder, path: &FilePath) -> io::Result<bool> {
     match open(folders, path)? {
         Opened::File(file) => Ok(acl::has_any(file)),
-        // It is not known who may read it.
+        // Its readers are unknown.
         _ => Ok(true),
     }
 }
 
 impl Text {
-    /// Whether it is written beside the other calls.
+    /// Whether it is written on another thread than the other calls.
     pub(super) fn is_large(&self) -> bool {
         let parts = self.content.iter().flatten();
         parts.map(Content::bytes).sum::<u64>() > LARGE
     }
 
-    /// Writes it, lets its readers in, and gives it its name, before it is synced: so that the sync is
-    /// of the name too. What cannot be written whole is removed at once.
+    /// Writes it, sets its permissions, and gives it its name, all before the sync, which then covers the
+    /// name too. A text that cannot be written completely is removed at once.
     ///
     /// # Errors
     ///
-    /// What the system says; nothing of it is left then.
-    pub(super) fn write(&mut self, progress: &Progress) -> io::Result<()> {
+    /// The error of the system; nothing of the text is left then.
+    pub(super) fn write(&mut self, progress: &CallProgress) -> io::Result<()> {
         let Some(content) = self.content.take() else {
             return Ok(());
         };
@@ -139,14 +139,14 @@ impl Text {
                 Ok(renameat(folder, part, folder, name)?)
             })
             .inspect_err(|_| {
-                // Else it is swept later.
+                // Otherwise it is swept later.
                 let _ = unlinkat(&self.folder, &self.part[..], UnlinkatFlags::NoRemoveDir);
             })
     }
 }
 
-/// Writes the content by way of a buffer: it may be printed only now, and has small parts and large ones.
-fn write_content(file: &mut File, content: &[Content], progress: &Progress) -> io::Result<()> {
+/// Writes the content through a buffer: it may be formatted only now, and has small parts and large ones.
+fn write_content(file: &mut File, content: &[Content], progress: &CallProgress) -> io::Result<()> {
     let mut buffer = Vec::new();
     for mut piece in content.iter().flat_map(Content::pieces) {
         while !piece.is_empty() {
@@ -154,12 +154,12 @@ fn write_content(file: &mut File, content: &[Content], progress: &Progress) -> i
             buffer.extend_from_slice(&piece.split_to(room));
             if buffer.len() == AT_ONCE {
                 file.write_all(&buffer)?;
-                progress.moved();
+                progress.advanced();
                 buffer.clear();
             }
         }
     }
     file.write_all(&buffer)?;
-    progress.moved();
+    progress.advanced();
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::user_namespace::{self, is_outside};
 /// Why a folder is not used. Displays as one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// It cannot be made or opened.
+    /// It cannot be created or opened.
     #[error("cannot make or open {}: {error}; make it, or choose another directory with --jobs", path.display())]
     Io {
         /// The folder.
@@ -27,7 +27,7 @@ pub enum FolderError {
     NoFolder {
         /// The name.
         path: PathBuf,
-        /// What stands there, as in "a symbolic link".
+        /// What it is instead, such as "a symbolic link".
         kind: &'static str,
     },
     /// A rename from one to the other is not possible.
@@ -51,7 +51,7 @@ pub enum FolderError {
         /// Its owner.
         owner: Uid,
     },
-    /// Others may write to the folder in which texts are written, and that cannot be changed.
+    /// Others may write to the folder in which texts are written, and this permission cannot be removed.
     #[error(
         "others may write to {0}, and could make this cluster overwrite other files: take that right away \
          with: chmod go-w {0}",
@@ -63,7 +63,7 @@ pub enum FolderError {
     },
 }
 
-/// What a person can do about a folder of another user's.
+/// What a user can do about another user's folder.
 fn how_to_own(path: &Path, owner: Uid) -> String {
     let (path, user) = (path.display(), geteuid());
     if is_outside(owner) || is_outside(user) {

@@ -1,4 +1,4 @@
-//! `running/` is the service's alone: who owns it, what others may do there, and who has locked it.
+//! `running/` belongs to the service alone: its owner, the permissions of others, and its lock.
 
 use std::fs::File;
 use std::io;
@@ -12,23 +12,23 @@ use protocol::file::Folder;
 use super::{FOLDER, FolderError, JobsFolder, RIGHTS};
 use crate::acl;
 
-/// The rights of others to write.
+/// Write permissions of others.
 const FOREIGN_WRITE: Mode = Mode::from_bits_truncate(0o022);
-/// What others may not do to `running/`: write, or open it, since who has it open may lock it. They may
-/// look at a file in it by its name.
+/// Permissions that others may not have on `running/`: to write to it, or to open it, since a process that
+/// has it open may lock it. They may access a file in it by its name.
 const FOREIGN_OPEN: Mode = Mode::from_bits_truncate(0o066);
 
 impl JobsFolder {
-    /// Says that a cluster works here, as long as the folder is held. All nodes may say so.
+    /// Marks the directory as in use by a cluster, as long as the folder is open. All nodes may do so.
     pub(super) fn lock(&mut self) {
         let running = self.share(Folder::Running);
         let running = running.and_then(|running| running.try_clone());
-        // Somebody may look just now whether a cluster works here; some mounts know no locks.
+        // Somebody may just be checking for a cluster here; some mounts have no locks.
         self.locked = running.is_ok_and(|running| File::from(running).try_lock_shared().is_ok());
     }
 
-    /// `running/` is this user's, and no other may write to it; rights that are wider are taken away.
-    /// A mount that invents owners and rights cannot say so, and is told of once.
+    /// Checks that `running/` belongs to this user, and that nobody else may write to it; wider permissions
+    /// are removed. On a mount that invents owners and permissions this is impossible, which is logged once.
     pub(super) fn check_rights(&mut self) -> Result<(), FolderError> {
         let path = self.path_of(Folder::Running);
         let failed = |error| FolderError::io(&path, error);
@@ -37,11 +37,11 @@ impl JobsFolder {
             .map_err(|_| failed(Errno::ENOENT))?;
         let mut found = fstat(running).map_err(failed)?;
         if is_ours(&found) {
-            // What is made in it inherits no rights for others.
+            // Files created in it inherit no permissions for others.
             acl::remove_default(running);
         }
         if is_ours(&found) && mode(&found).intersects(FOREIGN_OPEN) {
-            // Whether it helped is what the next look says.
+            // The next check finds out whether it helped.
             let _ = fchmod(running, mode(&found).difference(FOREIGN_OPEN));
             found = fstat(running).map_err(failed)?;
         }
@@ -61,24 +61,24 @@ impl JobsFolder {
         }
         if !std::mem::replace(&mut self.told_no_rights, true) {
             tracing::warn!(
-                "the mount of {} keeps no owners and rights, so whoever may write there could lead results \
-                 astray: let nobody write there whom you do not trust",
+                "the mount of {} keeps no owners and permissions, so anyone who can write there can redirect \
+                 results: give write access only to people you trust",
                 self.path.display()
             );
         }
         Ok(())
     }
 
-    /// Whether the file system keeps the owner and the rights of a folder that is made in the jobs
-    /// directory. Where that cannot be found out, it is taken to keep them. A local file system is
-    /// not asked: another user could exchange the folder that it is asked by.
+    /// Whether the file system keeps the owner and the permissions of a folder created in the jobs
+    /// directory. If that cannot be determined, it is assumed to keep them. A local file system is not probed: another
+    /// user could replace the folder that is used as a probe.
     fn keeps_rights(&self) -> bool {
         let shows_others = || {
             let inbox = self.get(Folder::Inbox)?;
             let probe = format!(".bullpen-rights-{:016x}", rand::random::<u64>());
             mkdirat(inbox, probe.as_str(), RIGHTS)?;
             let found = openat(inbox, probe.as_str(), FOLDER, Mode::empty()).and_then(|fd| {
-                // The mask may have taken some away.
+                // The umask may have removed some.
                 let _ = fchmod(&fd, RIGHTS);
                 fstat(&fd)
             });

@@ -80,7 +80,7 @@ impl Cluster {
             .is_some_and(|&(at, _)| at <= self.now)
             && let Some((_, message)) = process.control.pop_front()
         {
-            news.hear(message);
+            news.merge(message);
         }
         if news.stopping {
             process.mail.push_back(Event::Stopping);

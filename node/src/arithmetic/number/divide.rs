@@ -1,11 +1,11 @@
-//! Division of 128 bits by the base, which the compiler would leave to a slow routine.
+//! Division of 128 bits by the base, for which the compiler would call a slow routine.
 
 use super::BASE;
 
 /// 2^117 / `BASE`, rounded down.
 const INVERSE: u64 = ((1 << 117) / BASE as u128) as u64;
 
-/// 5^16, what is left of the base without its 16 factors of two.
+/// 5^16, the base without its 16 factors of two.
 const ODD: u64 = BASE >> 16;
 
 /// The quotient by the base, and the digit that remains.

@@ -9,7 +9,7 @@ use malachite_nz::natural::Natural;
 use super::BASE;
 use super::divide::divide;
 
-/// So many products of two digits fit a slot.
+/// Number of products of two digits whose sum fits a slot.
 const MOST: usize = (u128::MAX / (BASE as u128 * BASE as u128)) as usize;
 
 /// The product, with as many digits as both factors have.

@@ -18,7 +18,7 @@ pub(super) struct Modulus {
 }
 
 impl Modulus {
-    /// The least residue of digits. It has `size` of them, zeros at the top too, and one more only if it is
+    /// The least residue of digits. It has `size` digits, including leading zeros, and one more only if it is
     /// B^size.
     pub(super) fn reduce(self, digits: &[u64]) -> Vec<u64> {
         let mut residue = vec![0; self.size];
@@ -52,7 +52,7 @@ impl Modulus {
         self.wrap(residue, carry.into());
     }
 
-    /// Adds what was carried out of the top at the bottom.
+    /// Adds the carry out of the top at the bottom.
     pub(super) fn wrap(self, digits: &mut Vec<u64>, mut carry: i128) {
         let zero = |digits: &[u64]| digits.iter().all(|&digit| digit == 0);
         while carry != 0 {

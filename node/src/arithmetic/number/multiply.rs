@@ -1,14 +1,14 @@
-//! Products of digits: by hand while they are few.
+//! Products of digits: by long multiplication if they are few.
 
 use super::divide::divide;
 use super::kronecker;
 use super::modulus::Modulus;
 use super::transform;
 
-/// Up to so many digits of the shorter factor, multiplication by hand is the fastest.
+/// Up to this many digits of the shorter factor, long multiplication is fastest.
 pub(super) const SHORT: usize = 44;
 
-/// The product, with as many digits as both factors have: zeros may stand at the top.
+/// The product, with as many digits as both factors together, possibly with leading zeros.
 pub(super) fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
     let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
     if short.len() <= SHORT {
@@ -20,7 +20,7 @@ pub(super) fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
     }
 }
 
-/// The least residue of f (f p), as [`Modulus::reduce`] has it. A factor p that is missing is 1.
+/// The least residue of f (f p), as [`Modulus::reduce`] has it. A missing factor p is 1.
 pub(super) fn step_modulo(f: &[u64], p: Option<&[u64]>, modulus: Modulus) -> Vec<u64> {
     let fits = f.len().max(p.map_or(0, <[u64]>::len)) <= modulus.size;
     let good = transform::good_size(modulus.size) == Some(modulus.size);

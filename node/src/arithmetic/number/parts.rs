@@ -1,9 +1,9 @@
-//! One step of the chain by two workers side by side.
+//! One step of the chain by two workers in parallel.
 //!
-//! X = F (F P) is computed modulo B^k - 1 and modulo B^k + 1, which have no factor in common. Where
-//! X < B^2k - 1, both residues tell X; k is half as long as X, and so are all products on the way: each part
-//! takes half the time. No such pair of factors is half as long again, and slices of F do not make
-//! the products shorter that take the time, so there are no more parts.
+//! X = F (F P) is computed modulo B^k - 1 and modulo B^k + 1, which have no factor in common. If X < B^2k -
+//! 1, the two residues determine X. k is half as long as X, and so are all intermediate products: each part
+//! takes half the time. There are no more than two parts, because these factors do not split in half again,
+//! and slices of F do not shorten the products that take the time.
 
 use std::iter::repeat;
 
@@ -13,13 +13,12 @@ use super::modulus::{Modulus, Sign};
 use super::multiply::{good_size, step_modulo};
 use super::{BASE, Number, bytes_of};
 
-/// Longer moduli are not believed: joining them would take all memory.
+/// Longer moduli are rejected: joining them would take all memory.
 const MOST_DIGITS: usize = 1 << 26;
 
-/// Part `index` of F (F P), for [`join`]; empty if there is no such part. A factor P that is missing
-/// is 1.
+/// Part `index` of F (F P), for [`join`]; empty if there is no such part. A missing factor P is 1.
 ///
-/// Its words are the digits of a residue, and one that tells the modulus.
+/// Its words are the digits of a residue, and one for the modulus.
 pub(crate) fn part(factor: &Number, primes: Option<&Number>, index: u8) -> Bytes {
     let digits = primes.map_or(0, |primes| primes.0.len());
     let size = good_size((2 * factor.0.len() + digits).div_ceil(2));
@@ -36,7 +35,7 @@ pub(crate) fn part(factor: &Number, primes: Option<&Number>, index: u8) -> Bytes
     bytes_of(words)
 }
 
-/// F (F P) out of both parts in their order, exactly as [`super::step`] has it; 0 if these are not the
+/// F (F P) from both parts in order, exactly as [`super::step`] computes it; 0 if these are not the
 /// parts of one step.
 pub(crate) fn join(parts: &[Bytes]) -> Number {
     let [minus, plus] = parts else {
@@ -53,7 +52,7 @@ pub(crate) fn join(parts: &[Bytes]) -> Number {
     }
 }
 
-/// What [`join`] has to know of a part.
+/// A part, as [`join`] needs it.
 fn label(modulus: Modulus) -> u64 {
     (modulus.size as u64) << 1 | u64::from(modulus.sign == Sign::Plus)
 }

@@ -13,7 +13,7 @@ pub(crate) struct Primes {
     n: u32,
     /// Ascending.
     primes: Vec<u32>,
-    /// Of each bit of an exponent, where among the primes those stand that have it.
+    /// For each bit of an exponent, the positions of the primes that have it.
     runs: Vec<Vec<Run>>,
 }
 
@@ -22,16 +22,16 @@ pub(crate) struct Primes {
 struct Run {
     /// How many primes with the bit come before.
     rank: usize,
-    /// Where its first stands among all primes.
+    /// The position of its first among all primes.
     first: usize,
 }
 
-/// The exponent of ten in n!, by which many zeros its text ends.
+/// The exponent of ten in n!, the number of trailing zeros.
 pub(super) fn tens(n: u32) -> u32 {
     plan::exponent(n, 5)
 }
 
-/// The exponent of a prime in n! without its tens: 5 has none left, and 2 what no 5 took.
+/// The exponent of a prime in n! without its tens: 5 has none left, and 2 the rest.
 pub(super) fn exponent(n: u32, prime: u32) -> u32 {
     match prime {
         2 => plan::exponent(n, 2) - tens(n),

@@ -1,5 +1,5 @@
-//! Multiplication by number-theoretic transforms: the sums of products of digits are computed modulo three
-//! primes, put together, and carried.
+//! Multiplication by number-theoretic transforms: computes the sums of products of digits modulo three
+//! primes, combines them, and propagates carries.
 
 mod kernel;
 mod prime;
@@ -14,7 +14,7 @@ use self::residues::Carries;
 use self::roots::{ODD, ROW, Roots};
 use super::modulus::{Modulus, Sign};
 
-/// Blocks of more values are split out of the second level of cache.
+/// Blocks of more values do not fit the second-level cache.
 const CACHED: usize = 1 << 15;
 
 /// The least size: one group of rows.
@@ -26,14 +26,14 @@ const MOST: usize = 1 << 25;
 /// Tables and values for more values than this are not kept for the next multiplication.
 const KEPT: usize = 1 << 21;
 
-/// From so many values on, memory that is kept is asked for in huge pages.
+/// From this many values on, memory that is kept uses huge pages.
 const HUGE: usize = 1 << 19;
 
 thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::new(Memory::new());
 }
 
-/// What a thread keeps from one multiplication to the next.
+/// The memory that a thread keeps from one multiplication to the next.
 struct Memory {
     roots: [Roots; 3],
     /// The transforms of a factor modulo each prime.
@@ -42,7 +42,7 @@ struct Memory {
     products: [Vec<f64>; 3],
 }
 
-/// Whether this processor has what makes transforms fast.
+/// Whether this processor has the instructions that make transforms fast.
 pub(super) fn available() -> bool {
     #[cfg(target_arch = "x86_64")]
     return is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
@@ -56,7 +56,7 @@ pub(super) fn good_size(least: usize) -> Option<usize> {
     sizes.into_iter().min().filter(|&size| size <= MOST)
 }
 
-/// The product, with as many digits as both factors have.
+/// The product, with as many digits as both factors together.
 pub(super) fn multiply(a: &[u64], b: &[u64], size: usize) -> Vec<u64> {
     let modulus = Modulus {
         size,
@@ -129,7 +129,7 @@ impl Memory {
         }
     }
 
-    /// Multiplies by what was transformed last.
+    /// Multiplies by the last transformed factor.
     fn multiply_by_factor(&mut self, digits: &[u64], modulus: Modulus) {
         let memory = self.roots.iter_mut().zip(&self.factors);
         for ((roots, factor), product) in memory.zip(&mut self.products) {
@@ -210,8 +210,8 @@ impl Transform<'_> {
     }
 }
 
-/// Makes room for values, on huge pages if it is much and kept: a process that is killed is rid of those
-/// sooner. Memory that is used once is faster in small ones.
+/// Makes room for values, on huge pages if there are many and the memory is kept: the kernel frees those
+/// faster when a process is killed. Memory that is used once is faster in small pages.
 fn hold(values: &mut Vec<f64>, size: usize) {
     if values.capacity() < size {
         *values = Vec::new();

@@ -1,4 +1,4 @@
-//! The loops of a transform, as plain code that the compiler makes vectors of.
+//! The loops of a transform, as plain code that the compiler vectorises.
 //!
 //! Transforms leave their values in the order in which blocks are split, and inverses begin with that
 //! order, so nothing is ever moved.
@@ -8,7 +8,7 @@ use multiversion::multiversion;
 use super::prime::Prime;
 use super::roots::{Directed, ROW, Roots, Rows};
 
-/// Rows that are split side by side, each in a lane.
+/// Rows that are split in parallel, each in a lane.
 pub(super) const LANES: usize = 16;
 
 /// The same digit of all lanes.

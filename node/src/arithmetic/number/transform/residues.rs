@@ -18,8 +18,8 @@ pub(super) fn of_digits(values: &mut [f64], digits: &[u64], prime: Prime) {
 }
 
 /// The constants by which residues are put together (Garner): a sum is x + p (y + q z), where x, y and z are
-/// residues modulo p, q and r next to zero. The sums are far smaller than pqr/2, so z is near zero and
-/// tells their sign.
+/// residues modulo p, q and r next to zero. The sums are far smaller than pqr/2, so z is near zero and shows
+/// their sign.
 pub(super) struct Carries {
     /// Of each residue what it adds to x, y and z, times the inverse of the length.
     x: f64,
