@@ -1,37 +1,37 @@
-//! How long a cluster was without a coordinator: from what took one to the first act of the next.
+//! How long a cluster was without a coordinator: from the loss of one to the first act of the next.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::log::{Event, Life, Log};
 
-/// A coordinator was taken, and another acts.
+/// A coordinator was lost, and another acts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failover {
-    /// What took it.
+    /// What ended it.
     pub cause: Cause,
-    /// Whether the node did it to itself, as it was asked to.
+    /// Whether it was an injected fault.
     pub injected: bool,
-    /// Who coordinated.
+    /// The lost coordinator.
     pub node: u64,
-    /// Which life of that node.
+    /// Its incarnation.
     pub incarnation: u64,
-    /// When it was taken, by the first event that tells: `CLOCK_MONOTONIC`, in nanoseconds.
+    /// When it was lost, by the first event that shows it: `CLOCK_MONOTONIC`, in nanoseconds.
     pub at_ns: u64,
-    /// Who acted next.
+    /// The successor.
     pub successor: u64,
     /// From `at_ns` to the successor's `acting`, in milliseconds.
     pub ms: f64,
 }
 
-/// What takes a coordinator. Displays as a signal's name, where it is one.
+/// What ends a coordinator. Displays as a signal's name, if it is one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// It died of this signal, such as `SIGKILL`.
     Killed(String),
     /// It was stopped, by `SIGSTOP` or one like it.
     Stopped,
-    /// It answered nothing for a while, as it was asked to.
+    /// It stalled, by an injected fault.
     Stalled,
     /// It exited with this code.
     Exited(u64),
@@ -55,9 +55,9 @@ impl Cause {
 }
 
 impl Failover {
-    /// Every failover of a run, in the order of time.
+    /// Every failover of a run, in time order.
     ///
-    /// A hand-over is none: the incumbent lives, and promises to its successor. Nor is a stop or a
+    /// A hand-over does not count: the incumbent is alive, and promises to its successor. Nor does a stop or a
     /// stall that nobody noticed, or after which all followed the same coordinatorship again.
     pub fn all(log: &Log) -> Vec<Failover> {
         let fates = Fates::of(log);
@@ -72,14 +72,14 @@ impl Failover {
         failovers
     }
 
-    /// Whether something befell the coordinator that was lost, between its loss and its replacement.
+    /// Whether a fault hit the lost coordinator between its loss and its replacement.
     fn covers(&self, event: &Event) -> bool {
         let end = self.at_ns.saturating_add((self.ms * 1e6) as u64);
         event.life() == (self.node, self.incarnation) && (self.at_ns..=end).contains(&event.at())
     }
 }
 
-/// The stops and stalls of a coordinator that were over, or forgotten, before anybody took over, by cause.
+/// The stops and stalls of a coordinator that ended, or were forgotten, before a takeover, by cause.
 /// `failovers` are those of the log.
 pub fn unreplaced(log: &Log, failovers: &[Failover], until: u64) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
@@ -88,7 +88,7 @@ pub fn unreplaced(log: &Log, failovers: &[Failover], until: u64) -> BTreeMap<Str
         match event.name() {
             "acting" => acting = Some(event),
             "stepped_down" => acting = acting.filter(|acting| acting.life() != event.life()),
-            // Whoever sent it, it is told once more when it has stopped.
+            // Whoever sent the signal, it is logged again once the process has stopped.
             "node_signalled" => {}
             _ if acting.is_some_and(|acting| acting.life() == event.life()) => {
                 let suspended = cause(event).filter(|cause| !cause.is_death());
@@ -106,10 +106,10 @@ pub fn unreplaced(log: &Log, failovers: &[Failover], until: u64) -> BTreeMap<Str
 /// A death may be seen by its links, and a successor act, before the supervisor has reaped it.
 const REAPING_NS: u64 = 1_000_000_000;
 
-/// What the log tells of the processes, and of what others saw of them.
+/// What the log says about the processes, and about what others saw of them.
 #[derive(Debug, Default)]
 struct Fates<'a> {
-    /// What befell processes, and how nodes came to follow, in order.
+    /// Faults of processes, and whom nodes follow, in order.
     course: Vec<&'a Event>,
     /// The `peer_down` of others.
     losses: BTreeMap<Life, Vec<&'a Event>>,
@@ -134,8 +134,7 @@ impl<'a> Fates<'a> {
         fates
     }
 
-    /// The failover between two coordinatorships that follow each other; none if the first was
-    /// handed over.
+    /// The failover between two consecutive coordinatorships; none if the first was handed over.
     fn end_of(&self, incumbent: &Event, successor: &Event) -> Option<Failover> {
         let (from, to) = (incumbent.at(), successor.at());
         let life = incumbent.life();
@@ -165,7 +164,7 @@ impl<'a> Fates<'a> {
             match event.name() {
                 "stepped_down" if taken.is_none() && event.at() <= to => return None,
                 "node_continued" if in_secret => taken = None,
-                // Nothing tells of the end of a stall, but another fault does.
+                // No event shows the end of a stall, except another fault.
                 _ if taken.is_none() || (in_secret && is_stall(&taken)) => {
                     taken = cause(event).map(|cause| (event, cause)).or(taken);
                 }
@@ -178,7 +177,7 @@ impl<'a> Fates<'a> {
         let broken = losses
             .iter()
             .find(|loss| loss.text("by") == "link" && reign.contains(&loss.at()));
-        // The links of a dead one may end before it is reaped.
+        // The links of a dead process may end before it is reaped.
         let at_ns = match broken {
             Some(broken) if is_death => fault.at().min(broken.at()),
             _ => fault.at(),
@@ -196,7 +195,7 @@ impl<'a> Fates<'a> {
     }
 }
 
-/// Who has begun to miss a coordinator, and whether it runs.
+/// Which nodes miss a coordinator, and whether it runs.
 #[derive(Debug, Default)]
 struct Following {
     /// Nodes that hold elections.
@@ -223,8 +222,8 @@ impl Following {
         }
     }
 
-    /// Whether nobody misses a coordinator any more that may have been lost: who did follows the
-    /// same coordinatorship again. Whoever follows while it is stopped has not heard of that.
+    /// Whether nobody misses a possibly lost coordinator any more: all nodes that did follow the
+    /// same coordinatorship again. A node that follows while it is stopped does not know that yet.
     fn is_again(&self, event: &Event, incumbent: &Event) -> bool {
         event.name() == "following"
             && (event.number("coordinator"), event.term()) == (incumbent.node(), incumbent.term())
@@ -237,13 +236,13 @@ fn is_stall(taken: &Option<(&Event, Cause)>) -> bool {
     matches!(taken, Some((_, Cause::Stalled)))
 }
 
-/// What an event does to its node, if it takes it.
+/// The end of its node that an event shows, if any.
 fn cause(event: &Event) -> Option<Cause> {
     match (event.name(), event.text("do")) {
         ("node_signalled", _) => match event.text("signal") {
             "SIGSTOP" => Some(Cause::Stopped),
             "SIGKILL" => Some(Cause::Killed("SIGKILL".to_owned())),
-            // Whether it does anything shows later.
+            // Whether it has an effect shows later.
             _ => None,
         },
         ("node_exited", _) => Some(match event.fields["code"].as_u64() {

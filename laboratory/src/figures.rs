@@ -1,4 +1,4 @@
-//! What a run comes to in numbers.
+//! A run in numbers.
 
 mod reached;
 mod spread;
@@ -16,30 +16,30 @@ use crate::verdict::Run;
 /// Counted from the events of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Figures {
-    /// What befell nodes: deaths by a signal or a failure, stops and stalls, by name.
+    /// Faults of nodes: deaths by a signal or a failure, stops and stalls, by name.
     pub faults: BTreeMap<String, usize>,
-    /// How long it was without a coordinator, by what took the one before.
+    /// How long it was without a coordinator, by what ended the last one.
     pub failovers: BTreeMap<String, Spread>,
-    /// How often a coordinator was stopped, or stalled, and went on before anybody took over.
+    /// How often a coordinator was stopped or stalled, and continued before a takeover.
     pub unreplaced: BTreeMap<String, usize>,
     /// Processes beyond the first of each node.
     pub restarts: usize,
     /// Elections that were held, and those that were won.
     pub elections: Elections,
-    /// How often an operation was computed to its end.
+    /// Number of completed computations.
     pub operations: usize,
-    /// How many different operations these were.
+    /// Number of different operations among them.
     pub different_operations: usize,
-    /// How often one was, though it had been before and a job needed it all the time; by cause, see
+    /// How often an operation was completed again although a job had needed it all the time; by cause, see
     /// [`Repetition::why`](crate::verdict::Repetition::why).
     pub computed_again: BTreeMap<String, usize>,
     /// How often one was taken from a worker, by cause: work that was lost if it had begun.
     pub reassigned: BTreeMap<String, usize>,
-    /// Products that came when their operation was done.
+    /// Products that arrived when their operation was already done.
     pub duplicates: usize,
-    /// What was said in the name of an epoch that was over, and refused.
+    /// Stale messages that were rejected.
     pub stale_refused: BTreeMap<String, usize>,
-    /// Situations that it has been through.
+    /// Situations that it has covered.
     pub reached: Reached,
 }
 
@@ -115,7 +115,7 @@ impl Figures {
     }
 }
 
-/// How many, and how many of each: `3 (deadline 1, worker_died 2)`.
+/// The total, and the number of each: `3 (deadline 1, worker_died 2)`.
 pub(crate) fn detailed(all: &BTreeMap<String, usize>) -> String {
     let parts: Vec<String> = all.iter().map(|(why, n)| format!("{why} {n}")).collect();
     match parts.as_slice() {

@@ -1,4 +1,4 @@
-//! The jobs directory, as a reader of its own sees it.
+//! The jobs directory, as an independent reader sees it.
 
 use std::fs;
 use std::io::Read;
@@ -22,7 +22,7 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The names of the files that were dropped and have not been taken.
+/// The names of the dropped files that have not been claimed.
 pub fn dropped(jobs: &Path) -> Vec<String> {
     let mut dropped = names(jobs);
     dropped.retain(|name| !FOLDERS.contains(&name.as_str()));
@@ -37,8 +37,8 @@ pub fn ended(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// What a job file holds, or so much of it as shows that it is too long. Of nothing but a regular file: a
-/// FIFO has its reader wait.
+/// The content of a job file, or enough of it to show that it is too long. Reads only regular files: a
+/// FIFO would block its reader.
 pub fn content(path: &Path) -> Option<Vec<u8>> {
     let file = log::open(path).ok()?;
     let mut content = Vec::new();
@@ -61,7 +61,7 @@ pub fn factorials(path: &Path) -> Vec<u64> {
 
 /// The N of each line of a job that has ended, or is running; none without a jobs directory.
 pub fn lines(jobs: &Path, job: &str) -> Vec<u64> {
-    // A log may be made up, and no job has such a name.
+    // The log may be forged, and no job has such a name.
     if jobs.as_os_str().is_empty() || job.contains('/') {
         return Vec::new();
     }
@@ -72,7 +72,7 @@ pub fn lines(jobs: &Path, job: &str) -> Vec<u64> {
     found.find(|lines| !lines.is_empty()).unwrap_or_default()
 }
 
-/// The N of each line of a job that was accepted; none if what bears its name by now is another.
+/// The N of each line of an accepted job; none if its name now belongs to another.
 pub fn accepted_lines(jobs: &Path, accepted: &Event) -> Vec<u64> {
     let mut lines = lines(jobs, accepted.text("job"));
     let asks = accepted.text("asks");

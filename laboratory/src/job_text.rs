@@ -1,5 +1,5 @@
-//! What a job file asks for, and why it may be refused, by the rules that the README gives to people: read here
-//! anew, without the crates that made the run, so that a fault of theirs is seen.
+//! What a job file requests, and why it may be rejected, by the rules of the README: implemented independently
+//! of the crates that made the run, so that their faults show.
 
 use std::collections::BTreeSet;
 use std::f64::consts::{LN_10, PI};
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 /// Largest job file, in bytes.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
 const MAX_NUMBERS: usize = 1_000;
-/// Bad lines of a file that are named; of more, that there are more.
+/// Maximum number of bad lines of a file that are listed.
 const MAX_NAMED: usize = 100;
 /// Characters of a bad line that are quoted.
 const QUOTED: usize = 40;
@@ -25,10 +25,10 @@ pub struct Limits {
     pub max_text: Option<u64>,
 }
 
-/// A reason that stands in the text of a job that has failed, a line each.
+/// A reason in the text of a failed job, one line each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// A line is no factorial, or too large a one for the limit.
+    /// A line is not a factorial, or its N is over the limit.
     Line {
         number: usize,
         quoted: String,
@@ -49,9 +49,9 @@ pub(crate) enum Reason {
         told: u64,
         limit: u64,
     },
-    /// Its content was not read, since its name is no name.
+    /// Its content was not read, since its name is invalid.
     FileName,
-    /// Nor since it is not a file, or none of one name that nobody holds.
+    /// Its content was not read, since it is not a file, has several names, or is held by somebody.
     NotAFile(String),
     CannotBeRead,
     /// Workers died of an operation of n!.
@@ -61,14 +61,14 @@ pub(crate) enum Reason {
     },
     /// Nodes died of the job.
     Fatal,
-    /// The system can never do what has to be done for it.
+    /// The system can never make a call that it needs.
     System,
-    /// No bullpen says so.
+    /// A reason that bullpen never gives.
     Unknown,
 }
 
 impl Reason {
-    /// What a line of a text says.
+    /// The meaning of a line of a text.
     pub(crate) fn of(line: &str) -> Reason {
         Reason::of_line(line)
             .or_else(|| Reason::of_size(line))
@@ -76,7 +76,7 @@ impl Reason {
             .unwrap_or_else(|| Reason::of_file(line))
     }
 
-    /// Whether it tells what is wrong with the content.
+    /// Whether it is about the content.
     pub(crate) fn is_about_content(&self) -> bool {
         matches!(
             self,
@@ -172,7 +172,7 @@ fn first_number(text: &str) -> Option<u64> {
     text[..end.unwrap_or(text.len())].parse().ok()
 }
 
-/// The N of each line; or what is wrong with the content, where no N may be above the limit.
+/// The N of each line, none above the limit; or what is wrong with the content.
 pub(crate) fn read(content: &[u8], max_n: u64) -> Result<Vec<u64>, Vec<Reason>> {
     if content.len() > MAX_BYTES {
         return Err(vec![Reason::TooLong]);
@@ -213,7 +213,7 @@ pub(crate) fn read(content: &[u8], max_n: u64) -> Result<Vec<u64>, Vec<Reason>> 
     }
 }
 
-/// The N of a line; else the limit that it is above, or nothing where it is no number.
+/// The N of a line; otherwise the limit that it exceeds, or nothing if it is not a number.
 fn factorial(line: &str, max_n: u64) -> Result<u64, Option<u64>> {
     let digits = line.strip_suffix('!').unwrap_or(line);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -260,8 +260,8 @@ fn digits(n: u64) -> u64 {
     whole + 1
 }
 
-/// What tells two lists of factorials apart, as the event log has it: of the SHA-256 of the numbers, a
-/// line each, the first 64 bits.
+/// The digest of a list of factorials, as in the event log: the first 64 bits of the SHA-256 of the numbers,
+/// one per line.
 pub(crate) fn digest(numbers: &[u64]) -> String {
     let text: String = numbers.iter().map(|n| format!("{n}\n")).collect();
     let hash = Sha256::digest(text);

@@ -1,4 +1,4 @@
-//! What a run of a cluster shows to those who look at it from outside.
+//! The analysis of a run of a cluster from outside.
 //!
 //! ```text
 //!   events.jsonl ─▶ log ──┬─▶ failovers ─────────────┐
@@ -6,7 +6,8 @@
 //!   /proc ─▶ processes ───┘
 //! ```
 //!
-//! Nothing here takes part in a run: it reads what the run leaves, or with `tail` what it adds.
+//! Nothing here takes part in a run: it reads the files that the run leaves, or with `tail` the events as they are
+//! written.
 
 pub mod failovers;
 pub mod figures;

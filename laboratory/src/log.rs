@@ -24,7 +24,7 @@ pub use self::reader::Torn;
 pub use self::run::{About, Settings};
 use crate::verdict::LetGo;
 
-/// All nodes of a supervisor that was killed are dead within this, but those that wait for a disk, which say
+/// When a supervisor is killed, all its nodes are dead within this, except those that wait for a disk, which log
 /// nothing more.
 const DYING_NS: u64 = 2_000_000_000;
 
@@ -33,25 +33,25 @@ const DYING_NS: u64 = 2_000_000_000;
 pub struct Log {
     /// What happened, sorted by time.
     pub events: Vec<Event>,
-    /// The lines that are no event: a process or the disk ended within them.
+    /// The torn lines: the process died, or the disk was full, before their end.
     pub torn: Vec<Torn>,
-    /// How many events are said to be missing, since they could not be written.
+    /// The number of events reported as lost, since they could not be written.
     pub lost: u64,
-    /// A file of the run is missing: its first ones are removed where the log is rotated often.
+    /// A file of the run is missing: rotation removes the first ones.
     pub is_cut: bool,
-    /// What it tells of the run as a whole.
+    /// What it says about the run as a whole.
     pub about: About,
-    /// What is left of the lines that `events` lacks, since no law asks for them.
+    /// The summary of discarded lines, which are not in `events`, since no law needs them.
     pub(crate) let_go: Option<LetGo>,
     /// How many lines there were.
     lines: usize,
-    /// Where in `events` those of a name are.
+    /// The positions in `events` of each name.
     by_name: BTreeMap<Arc<str>, Vec<usize>>,
 }
 
 impl Log {
-    /// Reads the log of the latest run, with its rotated files; an empty one if there is none. A line
-    /// that cannot be read is the last of its file.
+    /// Reads the log of the latest run, with its rotated files; an empty one if there is none. Reading a file
+    /// stops at a line that cannot be read.
     pub fn read(path: &Path) -> Log {
         let mut text = Text::default();
         let mut events = Vec::new();
@@ -78,12 +78,12 @@ impl Log {
         Ok(log.with_events(events))
     }
 
-    /// Reads the text of a log. What is no whole event is counted and left out; a line may hold
-    /// the beginning of one event and all of the next, which counts.
+    /// Reads the text of a log. Torn lines are counted and left out; a line may contain the beginning of
+    /// one event and all of the next, which is read.
     pub fn parse(text: &[u8]) -> Log {
         let mut read = Text::default();
         let mut events = Vec::new();
-        // Memory is always read.
+        // Reading memory cannot fail.
         let _ = read.read(text, |event| events.push(event));
         read.end(false).with_events(events)
     }
@@ -94,20 +94,20 @@ impl Log {
         known.iter().map(|&index| &self.events[index])
     }
 
-    /// How many events it tells of, with those that it has let go.
+    /// The number of its events, including discarded ones.
     pub(crate) fn count(&self) -> usize {
         let let_go = self.let_go.as_ref().map_or(0, LetGo::count);
         self.events.len() + let_go
     }
 
-    /// The events in the order in which they stand in the files.
+    /// The events in file order.
     pub(crate) fn in_order_of_lines(&self) -> Vec<&Event> {
         let mut events: Vec<&Event> = self.events.iter().collect();
         events.sort_unstable_by_key(|event| event.line);
         events
     }
 
-    /// Whether no event is known to be missing: only then does the lack of one show anything.
+    /// Whether no event is known to be missing: only then does the absence of one prove anything.
     pub fn is_whole(&self) -> bool {
         self.torn.is_empty() && self.lost == 0 && !self.is_cut
     }
@@ -121,8 +121,8 @@ impl Log {
         self.with_events(told)
     }
 
-    /// When the supervisor died of a run that nobody asked to end: with it its nodes died, and those that were
-    /// last saw the links of the first end, which nobody told. At the latest, its last event.
+    /// When the supervisor died, in a run that nobody asked to end: its nodes died with it, and the last of them
+    /// saw the links of the first close, although no death was logged. At the latest, its last event.
     pub fn supervisor_died_at(&self) -> u64 {
         let last = self.events.last().map_or(0, Event::at);
         let exits = self.named("node_exited").map(Event::life);
@@ -135,8 +135,8 @@ impl Log {
         lost.next().map_or(last, |lost| lost.at().saturating_sub(1))
     }
 
-    /// The log of a run whose supervisor was killed: nobody has told the ends of its nodes, which came with
-    /// that. Each is told then as of that moment, or of its last word if that is later.
+    /// The log of a run whose supervisor was killed, completed by the exits of its nodes, which nobody
+    /// logged. Each gets the time of the supervisor's death, or of its own last line if that is later.
     #[must_use]
     pub fn with_untold_exits(mut self, died_at: u64) -> Log {
         let mut lives: BTreeMap<Life, (usize, u64)> = BTreeMap::new();
@@ -181,7 +181,7 @@ impl Log {
         }
     }
 
-    /// Whether an event may be missing between two: of one life, no torn line of another counts.
+    /// Whether an event may be missing between two: for a given incarnation, torn lines of others do not count.
     pub fn may_lack_between(&self, first: &Event, second: &Event) -> bool {
         let lines = first.line.min(second.line)..=first.line.max(second.line);
         let may_tell_of =
@@ -201,7 +201,7 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// Reads what follows, and gives how many bytes there were.
+    /// Reads the following lines, and returns the number of bytes.
     pub(crate) fn read(
         &mut self,
         mut text: impl BufRead,
@@ -225,7 +225,7 @@ impl Text {
         }
     }
 
-    /// All but the events.
+    /// Everything except the events.
     pub(crate) fn end(self, is_cut: bool) -> Log {
         Log {
             lines: self.reader.lines,
@@ -237,12 +237,11 @@ impl Text {
     }
 }
 
-/// Opens a log file for reading, without following a link in its place, and without waiting for a
-/// writer of a FIFO: nothing but a regular file is a log.
+/// Opens a log file for reading, without following a link or blocking on a FIFO: only a regular file is a log.
 ///
 /// # Errors
 ///
-/// It is no regular file, or the system does not open it.
+/// It is not a regular file, or the system does not open it.
 pub fn open(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let opened = OpenOptions::new()
@@ -264,7 +263,7 @@ fn is_no_file(error: &io::Error) -> bool {
     matches!(errno, Some(Errno::ELOOP | Errno::ENXIO))
 }
 
-/// `CLOCK_MONOTONIC`, in nanoseconds, as in the log; 0 where there is no such clock.
+/// `CLOCK_MONOTONIC`, in nanoseconds, as in the log; 0 if there is no such clock.
 pub fn now_ns() -> u64 {
     let number = |value| u64::try_from(value).unwrap_or_default();
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| {

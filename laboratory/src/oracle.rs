@@ -1,11 +1,11 @@
-//! Whether a text holds the digits of n!, found out without anything that computed them.
+//! Checks whether a text contains the digits of n!, independently of the code that computed them.
 //!
-//! The value is never computed here. What is known of n! beforehand is compared with the text:
+//! The value is never computed here. Known properties of n! are compared with the text:
 //!
 //! - its residues modulo three primes of 60 bits. A text that is wrong by chance, or by a fault of an
-//!   arithmetic library, has the right ones once in 2¹⁸⁰ times;
-//! - how many zeros end it (Legendre's formula), and the nine digits before them;
-//! - how many digits it has, and the first five of them, by the sum of the logarithms.
+//!   arithmetic library, has the right residues once in 2¹⁸⁰ times;
+//! - the number of trailing zeros (Legendre's formula), and the nine digits before them;
+//! - the number of digits, and the first five of them, by the sum of the logarithms.
 //!
 //! All of it takes one loop over 1..n, with products of machine words.
 
@@ -22,7 +22,7 @@ const LAST_DIGITS: usize = 9;
 /// The sum of ten million logarithms is off by less, and five digits show as much.
 const LOGARITHM_TOLERANCE: f64 = 1e-5;
 
-/// What it knows of factorials, each looked into once.
+/// The known properties of factorials, each computed once.
 #[derive(Debug, Default)]
 pub struct Oracle {
     known: BTreeMap<u64, Marks>,
@@ -31,7 +31,7 @@ pub struct Oracle {
 /// What shows that a text is not the digits of a factorial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// Something else than decimal digits, or a zero in front of them.
+    /// Something other than decimal digits, or a leading zero.
     NoNumber,
     /// The number of digits, or the first of them.
     Magnitude,
@@ -85,7 +85,7 @@ impl Oracle {
     }
 }
 
-/// What is known of a factorial.
+/// The known properties of a factorial.
 #[derive(Debug)]
 struct Marks {
     residues: [u64; PRIMES.len()],
@@ -145,7 +145,7 @@ impl Marks {
     }
 }
 
-/// A sum that keeps what rounding takes from it (Kahan, 1965).
+/// A sum that compensates rounding errors (Kahan, 1965).
 #[derive(Default)]
 struct Sum {
     total: f64,
@@ -190,7 +190,7 @@ fn remainder(number: u128, modulus: u64) -> u64 {
     (number % u128::from(modulus)) as u64
 }
 
-/// What is left of a number when all factors of one kind are taken out, and how many there were.
+/// A number without all factors of one prime, and how many there were.
 fn without(mut number: u64, factor: u64) -> (u64, u64) {
     let mut count = 0;
     while number.is_multiple_of(factor) {

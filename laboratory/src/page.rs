@@ -6,10 +6,10 @@
 //!             page/page.html, page.css, *.js ─────────────────────┘
 //! ```
 //!
-//! What a run means is found out here; the page's script draws it and lets a reader look closer.
-//! Everything from the log may be meant to harm: it is escaped where it stands in the page, the
-//! script makes text of it and never markup, and the page's policy lets nothing run but this very
-//! script and nothing be fetched at all.
+//! The analysis happens here; the page's script only draws it and lets a reader zoom in.
+//! Everything from the log may be malicious: it is escaped in the page, the
+//! script turns it into text and never into markup, and the page's policy allows only this very
+//! script, and no requests at all.
 
 mod clock;
 mod histogram;
@@ -58,7 +58,7 @@ const SCRIPT: [&str; 9] = [
     include_str!("page/words.js"),
     include_str!("page/input.js"),
 ];
-/// More violations are only counted: one cause has broken them all.
+/// More violations than this are only counted: they probably have one cause.
 const MOST_VIOLATIONS: usize = 50;
 /// How much is shown on both sides of an event of a violation, in seconds.
 const BESIDE_S: f64 = 0.01;
@@ -280,7 +280,7 @@ fn failovers(failovers: &[Failover], clock: Clock) -> String {
 fn failover_row(failover: &Failover, clock: Clock) -> String {
     let at = clock.us(failover.at_ns) as f64 / 1e6;
     let length = failover.ms / 1_000.0;
-    // Room on both sides, to see what led to it and what came of it.
+    // Room on both sides, to show the causes and the effects.
     let (from, to) = ((at - length).max(0.0), at + 2.5 * length);
     format!(
         "<tr><td><a href=\"#from={from:.6}&amp;to={to:.6}\">{at:.3} s</a></td><td>node {}</td>\

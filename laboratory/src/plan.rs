@@ -1,11 +1,12 @@
-//! The two plans of n!, found out from n alone, and written anew: this crate judges the one that made them.
+//! The two plans of n!, derived from n alone and implemented independently of the crate that this one judges.
 //!
 //! - By *tree*, leaf `i` multiplies `n - 4i` and the three numbers below it. The operations of a level are
 //!   grouped into a quarter as many, as evenly as possible, up to a single one, n!.
-//! - By *powers*, each bit of the exponents in n! has a tree of the primes that have it, the smallest first, four
-//!   to a leaf; P_b is its product. Tens are left out: they are zeros at the end. All trees stand side by side,
-//!   that of the highest bit first. The step to bit `b` makes F_b = F · (F · P_b), where F is the one before, and
-//!   F_0 is n! without its zeros. A step may be cut into two parts, which are made of the same.
+//! - By *powers*, each bit of the exponents in n! has a tree of the primes that have it, the smallest first,
+//!   four to a leaf; P_b is its product. Tens are left out: they are trailing zeros. All trees are laid out
+//!   side by side, that of the highest bit first. The step to bit `b` makes F_b = F · (F · P_b), where F is
+//!   the one before, and F_0 is n! without its zeros. A step may be cut into two parts, which are made of the
+//!   same.
 
 mod words;
 
@@ -16,14 +17,14 @@ use primal::Sieve;
 pub use self::words::Names;
 use crate::log::{Event, Op};
 
-/// At most so many values go into one operation.
+/// Maximum number of values in one operation.
 pub(crate) const ARITY: u64 = 4;
-/// A step that is cut has so many parts.
+/// Number of parts of a step that is cut.
 pub(crate) const PARTS: u64 = 2;
-/// No cluster takes a larger n.
+/// The largest n that any cluster accepts.
 const MAX_N: u64 = 100_000_000;
 
-/// What n! is made of.
+/// How n! is composed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     /// All numbers.
@@ -100,7 +101,7 @@ impl Plan {
         &self.levels
     }
 
-    /// Whether this names an operation of it, or what may be a part of one.
+    /// Whether this names an operation of it, or a possible part of one.
     pub(crate) fn contains(&self, op: &Op) -> bool {
         let (kind, most) = match &*op.kind {
             "part" => ("step", Some(PARTS)),
@@ -127,8 +128,8 @@ impl Plan {
         self.levels.iter().filter(|level| level.kind == "multiply")
     }
 
-    /// A prime of which those leaves multiply another power than n! has, both exponents with it: of prime powers
-    /// alone, since a tree with all leaves has every number once.
+    /// A prime whose exponent in the product of these leaves differs from that in n!, with both exponents.
+    /// Only for prime powers, since a tree with all leaves contains every number once.
     pub(crate) fn unequal(&self, leaves: &[bool], primes: &Primes) -> Option<(u64, u64, u64)> {
         if self.method == Method::Tree {
             return None;
@@ -155,7 +156,7 @@ impl Plan {
         })
     }
 
-    /// How many multiplications of a level stand before those of a bit.
+    /// The number of multiplications of a level before those of a bit.
     fn before(&self, bit: usize, level: u64) -> u64 {
         let higher = &self.trees[bit + 1..];
         higher.iter().map(|&leaves| width(leaves, level)).sum()
@@ -231,7 +232,7 @@ impl Primes {
             }
         }
         let bits = counts.iter().rposition(|&count| count > 0);
-        // 0! and 1! have no primes, and a leaf of none.
+        // 0! and 1! have no primes, and one empty leaf.
         bits.map_or_else(
             || vec![1],
             |highest| {
@@ -249,7 +250,7 @@ impl Primes {
     }
 }
 
-/// What the log tells of how one factorial is made.
+/// What the log says about the plan of one factorial.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Told {
     /// As its first `product_done` says, by the clock.
@@ -260,7 +261,7 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Takes what an event of this factorial tells.
+    /// Reads an event of this factorial.
     pub(crate) fn take(&mut self, event: &Event) {
         if let Some(op) = event.op() {
             self.has_steps |= matches!(&*op.kind, "step" | "part");
@@ -280,7 +281,7 @@ impl Told {
         }
     }
 
-    /// By which plan; none where it is not told.
+    /// The plan; none if the log does not say.
     pub(crate) fn method(&self) -> Option<Method> {
         let told = self.done.and_then(|(_, method)| method);
         told.or(self.has_steps.then_some(Method::Powers))

@@ -1,4 +1,4 @@
-//! Processes, as anybody sees them.
+//! Processes, as seen in /proc.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -24,7 +24,7 @@ pub fn process_name(pid: Pid) -> Option<String> {
     Some(name.trim_end().to_owned())
 }
 
-/// Whether a process runs; one that is dead and waits to be reaped does not.
+/// Whether a process is alive; a zombie is not.
 pub fn is_alive(pid: Pid) -> bool {
     !matches!(state(pid), None | Some('Z' | 'X'))
 }
@@ -32,7 +32,7 @@ pub fn is_alive(pid: Pid) -> bool {
 /// The state of a process, as a letter of proc(5); nothing if there is none.
 pub fn state(pid: Pid) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The state follows the name, which is in parentheses and may hold anything.
+    // The state follows the name, which is in parentheses and may contain anything.
     let (_, rest) = stat.rsplit_once(") ")?;
     rest.chars().next()
 }
@@ -65,7 +65,7 @@ fn system_value(name: SysconfVar) -> Option<u64> {
     u64::try_from(value).ok().filter(|&value| value > 0)
 }
 
-/// Whether a process lives and was started with this run directory: its pid may be another's by now.
+/// Whether a process is alive and was started with this run directory: its pid may have been reused.
 pub fn is_node_of(run_dir: &Path, pid: Pid) -> bool {
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let mut words = command.split(|&byte| byte == 0);

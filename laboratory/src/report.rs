@@ -1,11 +1,11 @@
-//! What is told of a run.
+//! The report on a run.
 
 use crate::failovers::Failover;
 use crate::figures::Figures;
 use crate::log::Log;
 use crate::verdict::Violation;
 
-/// A run, with what was found out about it.
+/// A run and its analysis.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// What was run, in a few words.
@@ -14,9 +14,9 @@ pub struct Report {
     pub settings: Vec<(String, String)>,
     /// What was counted and measured, likewise.
     pub rows: Vec<(String, String)>,
-    /// What these rows, and the cards of the page, are made of.
+    /// The source of these rows and of the cards of the page.
     pub figures: Figures,
-    /// What is wrong with it: nothing if it is sound; none if it was not judged.
+    /// Its violations: empty if it is sound; none if it was not judged.
     pub verdict: Option<Vec<Violation>>,
     /// How long it was without a coordinator, each time: see [`Failover::all`].
     pub failovers: Vec<Failover>,

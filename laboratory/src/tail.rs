@@ -1,4 +1,4 @@
-//! An event log while it grows.
+//! Follows an event log while it grows.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use crate::log::parts::{self, Part};
 use crate::log::{Event, Log};
 
-/// Most bytes that are read in one go: a traced log is larger than what one would hold in memory.
+/// Maximum number of bytes read at once: a traced log may be too large for memory.
 const PORTION: usize = 1 << 20;
 
-/// Reads what is added to an event log, each time from where it left off.
+/// Reads the new lines of an event log, each time from where it left off.
 ///
-/// What stands after the last line end is kept for the next time: its writer may be in the middle of
-/// it. The files of the run that were rotated before are read first. When the log is rotated, its next
-/// files follow, and what is still added to the older ones is read as long as they are there. When
-/// another run begins, its files are read from their beginning.
+/// An incomplete last line is kept for the next time: its writer may not have finished it. The run's
+/// rotated files are read first. When the log is rotated, the next files follow, and lines still
+/// added to the older ones are read as long as they exist. When another run begins, its files
+/// are read from the start.
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
-    /// Begins that many bytes before the end of the first files; none: at their beginning.
+    /// Starts this many bytes before the end of the first files; none: at their beginning.
     last: Option<u64>,
     /// Oldest first.
     open: Vec<Open>,
@@ -32,22 +32,22 @@ struct Open {
     part: Part,
     /// The beginning of a line.
     torn: Vec<u8>,
-    /// It had no name any more when it was read last: nobody opens it again.
+    /// Its name was gone when it was last read: nobody opens it again.
     is_removed: bool,
 }
 
-/// What a [`Tail`] comes across.
+/// An item of a [`Tail`].
 #[derive(Debug)]
 pub enum Found {
-    /// The log begins anew: what follows is of another run, or there was so much since the last time
-    /// that some of it is gone, and the log is read from where it begins now.
+    /// The log starts over: the following events belong to another run, or some events since the last
+    /// time are gone, and the log is read from its current beginning.
     Anew,
     /// The next event.
     Event(Event),
 }
 
 impl Tail {
-    /// All of the log, and all that is added to it. The file need not be there yet.
+    /// Reads the whole log, and all new lines. The file need not exist yet.
     pub fn whole(path: &Path) -> Tail {
         Tail {
             path: path.to_owned(),
@@ -56,7 +56,7 @@ impl Tail {
         }
     }
 
-    /// The same, but of the log that is there now no more than its last `bytes`.
+    /// The same, but reads only the last `bytes` of the existing log.
     pub fn last(path: &Path, bytes: u64) -> Tail {
         Tail {
             last: Some(bytes),
@@ -64,12 +64,12 @@ impl Tail {
         }
     }
 
-    /// Hands over what was added since the last time, in the order of the files (of time within
-    /// about a megabyte of one).
+    /// Passes on the events added since the last time, in file order (in time order within
+    /// about a megabyte of one file).
     ///
     /// # Errors
     ///
-    /// The log cannot be opened or read, or is no regular file; that it is not there is no error.
+    /// The log cannot be opened or read, or is not a regular file; a missing log is not an error.
     pub fn read(&mut self, mut take: impl FnMut(Found)) -> io::Result<()> {
         let next = match self.open.last() {
             Some(newest) => parts::since(&newest.part, &self.path)?,
@@ -80,7 +80,7 @@ impl Tail {
         }
         let next = match next {
             Some(next) => next,
-            // Rotated away unread, or taken away: what is there now is counted from its beginning.
+            // Rotated away unread, or removed: the current files are read from the start.
             None => {
                 self.begin_anew(&mut take);
                 self.first_parts()?
@@ -109,7 +109,7 @@ impl Tail {
         take(Found::Anew);
     }
 
-    /// The files that are there, each at the first of its last bytes that are wanted.
+    /// The existing files, each positioned at the start of its wanted last bytes.
     fn first_parts(&mut self) -> io::Result<Vec<Part>> {
         let mut parts = match parts::of_run(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -125,11 +125,11 @@ impl Tail {
         Ok(parts)
     }
 
-    /// Whether another file stands where the one that was read last did, or the first one.
+    /// Whether the log is a different file than the one last read, or the first one.
     ///
     /// # Errors
     ///
-    /// The path cannot be looked at; that nothing is there is no error.
+    /// The metadata of the path cannot be read; a missing file is not an error.
     pub fn has_successor(&self) -> io::Result<bool> {
         match self.open.last() {
             Some(newest) => Ok(!parts::is_named(&newest.part, &self.path)?),

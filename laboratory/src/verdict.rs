@@ -1,5 +1,5 @@
-//! The verdict on a run: the invariants that ARCHITECTURE.md names, checked against the event log that the
-//! run has traced and the jobs directory that it leaves.
+//! The verdict on a run: the invariants in ARCHITECTURE.md, checked against the traced event log and the
+//! jobs directory of the run.
 //!
 //! ```text
 //!   events.jsonl ─▶ log ─▶ Run ─▶ course: epochs · obedience · fencing · plan · computing · processes
@@ -10,14 +10,14 @@
 //!                                               violations ─▶ laws, each held, broken or not told
 //! ```
 //!
-//! `reading` takes a log in without the lines that no law asks for, see `ordinary`.
+//! `reading` reads a log without the lines that no law needs, see `ordinary`.
 //!
-//! Each invariant has a file of its own. A violation names the invariant, says in words what broke
-//! it, and lists the events that show it. The log may have torn lines anywhere: what is proved by
-//! an event stands, and what only the lack of an event would prove is not claimed then.
+//! Each invariant has a file of its own. A violation names the invariant, says in words what broke it, and
+//! lists the events that show it. The log may have torn lines anywhere: violations proved by an event still
+//! count, but those that only the absence of an event would prove do not.
 //!
-//! One has no file, since events tell of it only through others: a merge that loses what a node
-//! holds (S8) has it computed again without a cause, S7.
+//! One has no file, since events show it only through another: a merge that loses a product which a node
+//! holds (S8) causes a recomputation without a cause, S7.
 
 mod charges;
 mod computing;
@@ -70,27 +70,27 @@ use crate::job_files;
 use crate::log::{Event, Log};
 use crate::processes::is_node_of;
 
-/// What a verdict is computed from.
+/// The input of a verdict.
 #[derive(Clone, Debug, Default)]
 pub struct Run {
-    /// The events that were traced, shutdown included.
+    /// The traced events, including the shutdown.
     pub log: Log,
     /// The jobs directory, as the run left it.
     pub jobs: PathBuf,
-    /// `CLOCK_MONOTONIC` when the run was asked to end; what died later is no fault.
+    /// `CLOCK_MONOTONIC` when the run was asked to end; later deaths are not faults.
     pub end_ns: u64,
     /// Whether the coordinator must be the highest live ID: not so with `--preemption never`.
     pub highest_coordinates: bool,
-    /// After which time an operation was taken from its worker at the earliest, if that is known.
+    /// The earliest age at which an operation was taken from its worker, if known.
     pub operation_deadline: Option<Duration>,
     /// The jobs that were dropped, as far as that is known.
     pub dropped: Vec<Dropped>,
-    /// Names in the jobs directory that intake leaves alone, or has not been able to take.
+    /// Names in the jobs directory that intake ignores, or could not claim.
     pub left_in_inbox: Vec<String>,
-    /// Whether it was ended in the middle of its work: what is unfinished then is no fault.
+    /// Whether it was ended in the middle of its work: unfinished jobs are then not violations.
     pub cut_short: bool,
-    /// Whether others use the jobs directory too: jobs of earlier runs lie in it, and people collect, move
-    /// and delete what has ended. Of a job that the log does not name nothing is said then.
+    /// Whether others use the jobs directory too: it contains jobs of earlier runs, and people collect, move
+    /// and delete finished jobs. Jobs that the log does not name are then not judged.
     pub is_shared: bool,
 }
 
@@ -99,7 +99,7 @@ pub struct Run {
 pub struct Dropped {
     /// Its name. A claim may have added a number.
     pub name: String,
-    /// What was in its file.
+    /// The content of its file.
     pub content: Vec<u8>,
 }
 
@@ -113,12 +113,12 @@ impl Dropped {
     }
 }
 
-/// The texts of the finished jobs, beside what is known of factorials without computing them.
+/// The comparison of the finished jobs' texts with known properties of factorials.
 #[derive(Clone, Debug, Default)]
 pub struct Comparison {
-    /// How many jobs were looked at.
+    /// Number of jobs checked.
     pub jobs: usize,
-    /// How many values they hold.
+    /// Number of values in them.
     pub values: usize,
     /// The names of those whose text is not right, and why.
     pub wrong: BTreeMap<String, String>,
@@ -136,7 +136,7 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// A violation of an invariant, with what shows it.
+    /// A violation of an invariant, with its evidence.
     pub fn new(
         invariant: &'static str,
         message: impl Into<String>,
@@ -161,33 +161,33 @@ impl fmt::Display for Violation {
 }
 
 impl Run {
-    /// All that is wrong with a run; nothing for a sound one.
+    /// All violations of a run; none for a sound one.
     pub fn judge(&self) -> Vec<Violation> {
         let mut violations = self.judge_course();
         violations.extend(self.judge_end());
         violations
     }
 
-    /// Whether every file that was dropped has ended, all that has to be said of it is said, and the
+    /// Whether every dropped file has ended, with all its events written, and the
     /// nodes agree.
     pub fn has_settled(&self) -> bool {
         self.is_idle() && self.judge_settling().is_empty()
     }
 
-    /// Whether every file that was dropped has ended.
+    /// Whether every dropped file has ended.
     pub fn is_idle(&self) -> bool {
         let mut dropped = job_files::dropped(&self.jobs).into_iter();
         dropped.all(|name| self.left_in_inbox.contains(&name))
             && job_files::names(&self.jobs.join("running")).is_empty()
     }
 
-    /// Whether somebody deleted the file of a job, as a coordinator tells.
+    /// Whether somebody deleted the file of a job, according to a coordinator.
     fn is_deleted(&self, job: &str) -> bool {
         let mut deleted = self.log.named("job_deleted");
         deleted.any(|event| event.text("job") == job)
     }
 
-    /// The names of the jobs that stand in a folder, and of which this run may be asked.
+    /// The names of the jobs in a folder for which this run is responsible.
     fn ended(&self, folder: &str) -> Vec<String> {
         let mut names = job_files::ended(&self.jobs.join(folder));
         if self.is_shared {
@@ -198,7 +198,7 @@ impl Run {
         names
     }
 
-    /// The processes of nodes that live still, long after the end: S11.
+    /// The node processes still alive long after the end: S11.
     pub fn judge_survivors(&self, run_dir: &Path) -> Vec<Violation> {
         let spawned = self.log.named("node_spawned");
         let left = spawned.filter(|event| is_node_of(run_dir, event.process()));
@@ -209,20 +209,20 @@ impl Run {
         left.map(outlives).collect()
     }
 
-    /// What is wrong with how it stood in the end: who believes in which coordinator.
+    /// Violations of the final state: which node believes in which coordinator.
     pub fn judge_end(&self) -> Vec<Violation> {
         convergence::check(self)
     }
 
-    /// What may only be late: a belief, or the line that tells of a publication. A run without any
-    /// of it has settled, if no file waits either.
+    /// Violations that may only be late events: a belief, or the line of a publication. A run without any
+    /// has settled, if no file waits either.
     pub fn judge_settling(&self) -> Vec<Violation> {
         let mut violations = self.judge_end();
         violations.extend(results::publications(self));
         violations
     }
 
-    /// The texts of the finished jobs, beside what is known of factorials: see [`crate::oracle`].
+    /// Compares the texts of the finished jobs with known properties of factorials: see [`crate::oracle`].
     pub fn compare(&self) -> Comparison {
         results::compare(self)
     }
@@ -232,7 +232,7 @@ impl Run {
         recomputation::repetitions(self, &Fates::of(&self.log))
     }
 
-    /// All that is wrong with what happened; how it stood in the end is left out.
+    /// All violations of the course of the run, without those of its final state.
     pub fn judge_course(&self) -> Vec<Violation> {
         self.judge_course_beside(&self.compare())
     }

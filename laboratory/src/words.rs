@@ -3,13 +3,13 @@
 use crate::log::{Event, Op};
 pub use crate::plan::Names;
 
-/// What happened to the node that an event tells of, as what follows its name: `node 5` … `was
+/// What happened to the node that an event is about, in words that follow its name: `node 5` … `was
 /// killed by SIGKILL`.
 pub fn words(event: &Event) -> String {
     told(event, ToString::to_string)
 }
 
-/// As [`words`], with operations called by what they do: `computes 10 × 9 × 8 × 7 of 10!`.
+/// Like [`words`], with operations described by what they compute: `computes 10 × 9 × 8 × 7 of 10!`.
 pub fn words_by(event: &Event, names: &mut Names) -> String {
     told(event, |op| format!("{} of {}!", names.words(op), op.n))
 }
@@ -18,7 +18,7 @@ fn told(event: &Event, operation: impl FnOnce(&Op) -> String) -> String {
     let text = |field: &str| event.text(field).replace('_', " ");
     let number = |field: &str| event.fields[field].as_u64().unwrap_or(0);
     let operation = || event.op().map_or_else(String::new, operation);
-    // Two nodes may win the same term: the epoch tells which it is.
+    // Two nodes may win the same term: the epoch distinguishes them.
     let in_epoch = |node: u64| {
         let term = event.told_term();
         term.map_or_else(String::new, |term| format!(" in epoch {term}.{node}"))

@@ -1,5 +1,4 @@
-//! Which situations a run has been through: one that never saw a takeover in mid-job has shown
-//! nothing about takeovers.
+//! Which situations a run has covered: a run without a takeover in mid-job proves nothing about takeovers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +13,11 @@ use crate::verdict::Run;
 pub struct Reached {
     /// A coordinator began to act with finished operations of an open job before it.
     pub takeovers_in_mid_job: usize,
-    /// What an earlier coordinator said was refused.
+    /// A stale coordinator's message was rejected.
     pub stale_refused: usize,
-    /// A coordinator that was stopped and replaced went on.
+    /// A coordinator that was stopped and replaced continued.
     pub stale_woken: usize,
-    /// A coordinator was brought a product that it had.
+    /// A coordinator received a product that it had.
     pub duplicate_products: usize,
     /// A coordinator that acted stopped under its promise to another.
     pub hand_overs: usize,
@@ -27,7 +26,7 @@ pub struct Reached {
 }
 
 impl Reached {
-    /// What a traced run has been through, up to its end.
+    /// The situations of a traced run, up to its end.
     pub fn of(run: &Run) -> Reached {
         let mut course = Course::default();
         let until_the_end = |event: &&Event| event.at() <= run.end_ns;
@@ -37,7 +36,7 @@ impl Reached {
         course.reached
     }
 
-    /// As rows of a table; what was not reached says so.
+    /// As rows of a table; situations that were not reached are marked.
     pub fn rows(&self) -> Vec<(String, String)> {
         let rows = self.counts().into_iter().map(|(name, count)| {
             let count = match count {
@@ -117,7 +116,7 @@ impl<'a> Course<'a> {
             "node_exited" => {
                 self.alive.remove(&life);
                 if self.alive.is_empty() {
-                    // What was done went with the last who held it.
+                    // Finished operations are lost with their last holder.
                     self.begun.clear();
                 }
                 self.acting.remove(&life);

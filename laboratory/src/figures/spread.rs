@@ -1,4 +1,4 @@
-//! How measured times lie.
+//! The distribution of measured times.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ impl Spread {
     /// Those of some times; nothing of none.
     pub fn of(mut times: Vec<f64>) -> Option<Spread> {
         times.sort_by(f64::total_cmp);
-        // The nearest rank: the least time that so many of 100 do not exceed.
+        // The nearest rank: the least time that this many of 100 do not exceed.
         let rank = |percent: usize| {
             let rank = (times.len() * percent).div_ceil(100);
             times.get(rank.saturating_sub(1)).copied()

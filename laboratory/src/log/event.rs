@@ -24,16 +24,16 @@ pub struct Event {
     pub fields: Fields,
 }
 
-/// Names and values. One that is not there is null.
+/// Names and values. A missing one is null.
 #[derive(Clone, Debug, Default)]
 pub struct Fields(Box<[(Arc<str>, Value)]>);
 
-/// The name of an operation: a step of the plan of n!, see `protocol`.
+/// The name of an operation in the plan of n!, see `protocol`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Op {
     /// The factorial that it belongs to.
     pub n: u64,
-    /// What is done: multiply, a step of the chain, or a part of one.
+    /// Its kind: a multiplication, a step of the chain, or a part of one.
     pub kind: Arc<str>,
     /// Its level in the plan, 0 for the leaves; of a step or a part, the bit of the exponents.
     pub level: u64,
@@ -41,7 +41,7 @@ pub struct Op {
     pub index: u64,
 }
 
-/// One life of a node: its ID and its incarnation.
+/// An incarnation of a node, with its ID.
 pub type Life = (u64, u64);
 
 impl Event {
@@ -59,12 +59,12 @@ impl Event {
         self.at
     }
 
-    /// The ID of the node that it tells of.
+    /// The ID of the node that it is about.
     pub fn node(&self) -> u64 {
         self.node
     }
 
-    /// Which life of that node.
+    /// The incarnation of that node.
     pub fn incarnation(&self) -> u64 {
         self.incarnation
     }
@@ -74,27 +74,27 @@ impl Event {
         (self.node, self.incarnation)
     }
 
-    /// The process that it tells of; the greatest number if the line does not.
+    /// The process that it is about; the greatest number if the line names none.
     pub fn pid(&self) -> u64 {
         self.pid
     }
 
-    /// [`Event::pid`], if the line tells it.
+    /// [`Event::pid`], if the line has it.
     pub fn told_pid(&self) -> Option<u64> {
         (self.pid != u64::MAX).then_some(self.pid)
     }
 
-    /// The term that was known then; the greatest one if the line does not tell it.
+    /// The highest known term; the greatest number if the line has none.
     pub fn term(&self) -> u64 {
         self.term
     }
 
-    /// [`Event::term`], if the line tells it.
+    /// [`Event::term`], if the line has it.
     pub fn told_term(&self) -> Option<u64> {
         (self.term != u64::MAX).then_some(self.term)
     }
 
-    /// What the node did then; empty where the writer did not know.
+    /// The node's role; empty if the writer did not know it.
     pub fn role(&self) -> &str {
         self.role.as_deref().unwrap_or_default()
     }
@@ -109,17 +109,17 @@ impl Event {
         self.fields[field].as_str().unwrap_or_default()
     }
 
-    /// The operation that it tells of, if any.
+    /// The operation that it is about, if any.
     pub fn op(&self) -> Option<&Op> {
         self.op.as_ref()
     }
 
-    /// [`Event::pid`], for signals and comparisons; none of the system's if the line does not name one.
+    /// [`Event::pid`], for signals and comparisons; an invalid one if the line names none.
     pub fn process(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.pid).unwrap_or(i32::MAX))
     }
 
-    /// Whether it has this name and tells of this node.
+    /// Whether it has this name and is about this node.
     pub fn is(&self, name: &str, node: u64) -> bool {
         self.name() == name && self.node == node
     }
@@ -129,7 +129,7 @@ impl Event {
         self.name.starts_with("node_") || self.name() == "events_lost"
     }
 
-    /// Whether it is one of those that only `--trace-operations` writes.
+    /// Whether only `--trace-operations` writes such events.
     pub fn is_traced(&self) -> bool {
         matches!(
             self.name(),
@@ -137,7 +137,7 @@ impl Event {
         )
     }
 
-    /// The end of the process that it tells of, by a SIGKILL, as its supervisor would have told it.
+    /// The exit of its process by SIGKILL, as the supervisor would have logged it.
     pub(super) fn exit_of(&self, line: usize, at: u64) -> Event {
         let signal = (Arc::from("signal"), Value::from("SIGKILL"));
         Event {
@@ -151,7 +151,7 @@ impl Event {
         }
     }
 
-    /// What is left when nobody asks for what it tells of an operation: that its writer was there.
+    /// What remains when its operation does not matter: that its writer was alive.
     pub(crate) fn without_operation(self, name: &Arc<str>) -> Event {
         Event {
             name: Arc::clone(name),
@@ -162,12 +162,12 @@ impl Event {
         }
     }
 
-    /// An injected stall: it answered nothing for a while.
+    /// Whether it is an injected stall.
     pub fn is_stall(&self) -> bool {
         self.name() == "fault_injected" && self.text("do") == "stall"
     }
 
-    /// What it tells beyond the fields that all events have, the operation included.
+    /// Its fields beyond those that all events have, including the operation.
     pub fn own(&self) -> Map<String, Value> {
         let fields = self.fields.0.iter();
         let fields = fields
@@ -199,7 +199,7 @@ impl Event {
 }
 
 impl Op {
-    /// What it is called without its n!: its plan, which tells what it multiplies, is not known here.
+    /// Its name without its n!: the plan, which determines what it multiplies, is not known here.
     pub(crate) fn name(&self) -> String {
         let Op {
             kind, level, index, ..

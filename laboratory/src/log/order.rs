@@ -1,32 +1,32 @@
 //! What orders the events of different processes.
 //!
-//! A line has a clock, which all processes of the host share, and a place in the file. A process may be
-//! stopped, or be slow, at any point: between an act and the reading of the clock, between that and the
-//! write. So a line may stand anywhere behind its place, and no act of one process came before that of
-//! another for the place of a line, or for the clock alone. What does order them:
+//! A line has a timestamp, from a clock that all processes of the host share, and a position in the file. A
+//! process may be stopped, or be slow, at any point: between an act and reading the clock, and between that
+//! and the write. So a line may be arbitrarily late in the file, and neither its position nor its timestamp
+//! alone orders the acts of two processes. What does order them:
 //!
-//! - The lines of one writer stand in the order in which it wrote them. A node writes all of its own from
+//! - The lines of one writer are in the order in which it wrote them. A node writes all of its lines from
 //!   the one thread of its loop, and those of a step before the step's actions (`node/src/driver.rs`,
-//!   `Driver::step`); its threads have what they did come back to that loop. All lines of the supervisor
-//!   are of its one loop, too.
-//! - What a line tells of as past had happened when its clock was read. What it tells of as to come had
-//!   not begun then. So if the first of two clocks was read earlier, what the first line has as past came
-//!   before what the second has as to come. Nothing follows the other way round.
-//! - Epochs are ordered, whatever the clocks say; messages come after they were sent; and the steps of a
-//!   job's file go one way. Those orders are with the laws that use them.
+//!   `Driver::step`); its other threads report to that loop. All lines of the supervisor
+//!   come from its one loop, too.
+//! - The past acts of a line had happened when its clock was read. Its future acts had
+//!   not begun then. So if the first of two clocks was read earlier, the past acts of the first line came
+//!   before the future acts of the second. Nothing follows in the other direction.
+//! - Epochs are ordered, whatever the clocks say; messages arrive after they are sent; and the steps of a
+//!   job's file are never undone. The laws that use these orders describe them.
 
 use super::{Event, Life};
 
-/// Who writes a line.
+/// The writer of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Writer {
-    /// The supervisor, whatever node the line tells of.
+    /// The supervisor, whatever node the line is about.
     Supervisor,
-    /// This life of a node, of itself.
+    /// This incarnation of a node, about itself.
     Node(Life),
 }
 
-/// The acts that a line tells of: what had happened when its clock was read, and what had not begun.
+/// The acts in a line: what had happened when its clock was read, and what had not begun.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Acts {
     /// Logged after it.
@@ -48,8 +48,8 @@ impl Event {
 
 /// Whether one event certainly happened before another.
 ///
-/// Of one writer: it was written before it. Of two: what `first` tells of as past came before what
-/// `second` tells of as to come, see [`acts`]. That it is false says nothing.
+/// For one writer: `first` was written before `second`. For two: the past acts of `first` came before the
+/// future acts of `second`, see [`acts`]. False proves nothing.
 pub fn happened_before(first: &Event, second: &Event) -> bool {
     if first.writer() == second.writer() {
         return first.line < second.line;
@@ -58,15 +58,15 @@ pub fn happened_before(first: &Event, second: &Event) -> bool {
     told && first.at() < second.at()
 }
 
-/// The acts of an event, by its name; none of one that is not known. Each stands here for a reason that the
-/// code of its writer gives: an act that a step finds done is past, one that the step asks for is to come.
+/// The acts of an event, by its name; none for an unknown one. The code of the writer justifies each: an act
+/// that a step finds done is past, one that the step requests is in the future.
 pub fn acts(name: &str) -> Acts {
     let (past, to_come) = match name {
-        // Links, silence and hints are found by the step that tells of them.
+        // The step that logs links, silence and hints finds them.
         "started" => ("it was told to start", "its first messages"),
         "peer_up" => ("the link stood", ""),
         "peer_down" => ("the peer was lost, to this node", ""),
-        // A change of role: the fence is raised before the line; what is said in the new role follows it.
+        // A change of role: the fence is raised before the line; the messages of the new role follow it.
         "election_started" => ("its cause", "`Election` is sent"),
         "election_won" => ("no better node was left to wait for", "`Collect` is sent"),
         "acting" => (
@@ -82,13 +82,13 @@ pub fn acts(name: &str) -> Acts {
         "gap" => ("the time in which it stood still", ""),
         "file_call_slow" => ("the call was on its way so long", ""),
         "preemption_damped" => ("its losses of the office", "the wait"),
-        // File calls: what the reply of one shows is past, the next call is to come.
+        // File calls: the result of one is past, the next call is in the future.
         "job_accepted" => ("the file was claimed and read", "its operations"),
         "job_rejected" => ("the file was claimed", "its text, and the commit"),
         "job_waits" | "job_deleted" | "folder_replaced" => ("what was found", ""),
         "result_published" => ("the commit", "the text gets its name"),
         "job_done" => ("the text has its name", "peers forget what it needed"),
-        // Operations: the message or the arithmetic had brought it; frames and threads are begun after it.
+        // Operations: they had arrived by message or from the arithmetic; frames and threads start after the line.
         "assigned" => ("", "the assignment is sent"),
         "computing" => ("the assignment had come", "the arithmetic begins"),
         "completed" => ("the arithmetic had ended", "the product is sent"),
@@ -96,9 +96,10 @@ pub fn acts(name: &str) -> Acts {
         "product_done" => ("its last product had come", "a text with it is written"),
         "operation_reassigned" => ("its worker was given up", "it is assigned again"),
         "operation_recomputed" | "values_differ" => ("a second product had come", ""),
-        // On record before it strikes.
+        // Logged before it strikes.
         "fault_injected" => ("", "the fault"),
-        // The system had told the supervisor: the process was dead, stopped or awake by then. Peers are told after it.
+        // The system had notified the supervisor: the process was dead, stopped or awake by then. Peers get
+        // the hint later.
         "node_spawned" => ("the process was made", ""),
         "node_exited" => ("it was dead, with all its threads", "`Gone` is told"),
         "node_stopped" => ("it was stopped", "`Stopped` is told"),
@@ -144,7 +145,7 @@ mod tests {
     fn two_writers_are_ordered_by_a_past_act_and_one_to_come_whose_clock_is_later() {
         let ordered = |first: (u64, &str), second: (u64, &str)| {
             let both = lines(&[(first.0, 0, first.1), (second.0, 1, second.1)]);
-            // Where the lines stand tells nothing.
+            // The positions of the lines prove nothing.
             let late = lines(&[(second.0, 1, second.1), (first.0, 0, first.1)]);
             let found = happened_before(&both[0], &both[1]);
             assert_eq!(found, happened_before(&late[1], &late[0]));
@@ -157,7 +158,7 @@ mod tests {
         assert!(!ordered((5, "assigned"), (6, "computing")));
         assert!(!ordered((5, "completed"), (6, "gap")));
         assert!(!ordered((5, "completed"), (6, "unknown")));
-        // A process and what the supervisor tells of it are two writers.
+        // A process and the supervisor's lines about it are two writers.
         let exit = lines(&[(5, 0, "node_exited"), (6, 0, "computing")]);
         assert!(happened_before(&exit[0], &exit[1]));
         let exit = lines(&[(6, 0, "node_exited"), (5, 0, "computing")]);

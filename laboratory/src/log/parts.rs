@@ -1,12 +1,12 @@
-//! The files of a log: the one that is written, and before it those that were rotated.
+//! The files of a log: the current one, and the rotated ones before it.
 //!
 //! ```text
 //!   events.jsonl.2   events.jsonl.1   events.jsonl
 //!   part 0           part 1           part 2          older ones may be gone, or of another run
 //! ```
 //!
-//! Each file of a run but its first begins with a line that says which part it is. While somebody reads,
-//! files move on to the next number, and a process that has not heard of it writes to an older one.
+//! Each file of a run except the first begins with a line that says which part it is. During a read, files
+//! may move on to the next number, and a process that does not know it yet writes to an older one.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -17,11 +17,11 @@ use serde_json::Value;
 
 use super::open;
 
-/// The event that begins a file in which a run goes on. It tells nothing of the run itself.
+/// The event at the beginning of a file that continues a run. It says nothing about the run itself.
 pub(super) const CONTINUED: &str = "log_continued";
-/// How often it is looked again for what moved meanwhile.
+/// How often to retry after files have moved.
 const LOOKS: usize = 20;
-/// While files move on, a name among them is free; so many in a row are not.
+/// While files move on, a name among them may be free, but never this many in a row.
 const FREE_NAMES: usize = 3;
 /// More than the line that begins a part.
 const HEAD: usize = 1_024;
@@ -50,11 +50,11 @@ impl Part {
     }
 }
 
-/// The files of the latest run that are there, oldest first.
+/// The existing files of the latest run, oldest first.
 ///
 /// # Errors
 ///
-/// There is no log, one of them is no regular file, or the system does not open it.
+/// There is no log, one of them is not a regular file, or the system does not open it.
 pub fn of_run(log: &Path) -> io::Result<Vec<Part>> {
     let mut looks = LOOKS;
     loop {
@@ -62,7 +62,7 @@ pub fn of_run(log: &Path) -> io::Result<Vec<Part>> {
         if parts.is_empty() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        // Numbers that rise again are those of another run, whose own last files are gone.
+        // If the numbers rise again, another run begins there, whose last files are gone.
         let falling = parts.windows(2);
         let falling = falling.take_while(|pair| pair[1].number < pair[0].number);
         let ours = 1 + falling.count();
@@ -75,8 +75,8 @@ pub fn of_run(log: &Path) -> io::Result<Vec<Part>> {
     }
 }
 
-/// The files that have followed a part since it was the log, oldest first; none if it is among the log's
-/// files no more.
+/// The files that have followed a part since it was the log, oldest first; none if it is no longer among the
+/// log's files.
 ///
 /// # Errors
 ///
@@ -99,11 +99,11 @@ pub(crate) fn since(last: &Part, log: &Path) -> io::Result<Option<Vec<Part>>> {
     Ok(None)
 }
 
-/// Whether a part has the name of the log. One that has vanished has it still: a successor may come.
+/// Whether a part has the name of the log. If that name is gone, it still counts: a successor may come.
 ///
 /// # Errors
 ///
-/// The name cannot be looked at.
+/// The metadata of the name cannot be read.
 pub(crate) fn is_named(part: &Part, log: &Path) -> io::Result<bool> {
     match fs::symlink_metadata(log) {
         Ok(found) => Ok(id(&found) == part.id),
@@ -118,8 +118,8 @@ pub(crate) fn are_all(parts: &[Part]) -> bool {
     numbers.eq(0..parts.len() as u64)
 }
 
-/// The files of the log up to the one that is the `last` wanted. A file that moves on while it is looked
-/// comes up again: none is missed, since they are opened in the order in which they move.
+/// The files of the log up to the `last` wanted one. A file that moves on meanwhile appears twice, but none
+/// is missed, since they are opened in the order in which they move.
 fn newest_first(log: &Path, is_last: impl Fn(&Part) -> bool) -> io::Result<Vec<Part>> {
     let mut parts: Vec<Part> = Vec::new();
     let (mut age, mut free) = (0, 0);
@@ -160,7 +160,7 @@ fn id(found: &Metadata) -> Id {
     (found.dev(), found.ino())
 }
 
-/// Which part of its run a file says to be. What says nothing is the first of one.
+/// Which part of its run a file says it is. A file that does not say is the first part.
 fn number(file: &File) -> io::Result<u64> {
     let mut head = [0; HEAD];
     let length = file.read_at(&mut head, 0)?;

@@ -1,4 +1,4 @@
-//! Events out of lines.
+//! Parses lines into events.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::event::{Event, Life, Op};
 
-/// A line that is no event. What could have stood in it is one.
+/// A torn line. It may have contained one event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Torn {
     /// Its position in the file, from 1.
     pub line: usize,
-    /// The node that it told of, if what is left of it says so.
+    /// The node that it was about, if the rest of it shows that.
     pub node: Option<u64>,
-    /// Which life of that node, likewise.
+    /// The incarnation of that node, likewise.
     pub incarnation: Option<u64>,
 }
 
@@ -28,7 +28,7 @@ impl Torn {
         }
     }
 
-    /// Whether it may have told of a life.
+    /// Whether it may have been about an incarnation.
     pub fn may_be_of(&self, life: Life) -> bool {
         self.node.is_none_or(|node| node == life.0)
             && self
@@ -37,8 +37,8 @@ impl Torn {
     }
 }
 
-/// The value of a key in what is left of a line, if something follows it: else digits may be missing. A
-/// quote within a value is escaped, so nothing but a key looks like one.
+/// The value of a key in the rest of a line, if something follows it: otherwise digits may be missing. A
+/// quote within a value is escaped, so only a key looks like one.
 fn number(text: &[u8], key: &str) -> Option<u64> {
     let mut places = text.windows(key.len());
     let found = places.position(|place| place == key.as_bytes())?;
@@ -50,8 +50,8 @@ fn number(text: &[u8], key: &str) -> Option<u64> {
     std::str::from_utf8(&value[..length]).ok()?.parse().ok()
 }
 
-/// The lines of operations, which are nearly all of a long log: read without asking for each field by its
-/// name. What differs in anything is read in the way of all events.
+/// Lines of operations, nearly all lines of a long log: parsed without looking up each field by its name. A line
+/// that differs in any way is parsed like all other events.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Traced<'a> {
@@ -77,17 +77,17 @@ struct TracedOp<'a> {
     index: u64,
 }
 
-/// Makes events of lines, in the order of the file.
+/// Parses lines into events, in file order.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
-    /// The lines that were no event.
+    /// The torn lines.
     pub(super) torn: Vec<Torn>,
     /// How many lines there were.
     pub(super) lines: usize,
     words: Words,
 }
 
-/// Words that come up in many events, each kept once.
+/// Words that occur in many events, each kept once.
 #[derive(Debug, Default)]
 pub(super) struct Words {
     known: BTreeSet<Arc<str>>,
@@ -105,7 +105,7 @@ impl Words {
 }
 
 impl Reader {
-    /// The event of the next line, which comes without its end; none if the line holds no whole one.
+    /// The event of the next line, given without its line end; none if the line contains no complete one.
     pub(super) fn take(&mut self, line: &[u8]) -> Option<Event> {
         self.lines += 1;
         if line.is_empty() {
@@ -114,7 +114,7 @@ impl Reader {
         if let Some(event) = self.event(line) {
             return Some(event);
         }
-        // The whole event at the end of a line that begins with a torn one.
+        // The complete event at the end of a line that begins with a torn one.
         let mut starts = (1..line.len()).filter(|&at| line[at] == b'{');
         let whole = starts.find_map(|at| Some((at, self.event(&line[at..])?)));
         let torn = whole.as_ref().map_or(line, |&(at, _)| &line[..at]);
@@ -126,7 +126,7 @@ impl Reader {
         self.traced(line).or_else(|| self.any(line))
     }
 
-    /// The event of a line that tells of an operation, and of what all such lines do.
+    /// The event of a line about an operation with the fields that all such lines have.
     fn traced(&mut self, line: &[u8]) -> Option<Event> {
         let line: Traced<'_> = serde_json::from_slice(line).ok()?;
         let words = &mut self.words;
@@ -197,7 +197,7 @@ impl Reader {
 mod tests {
     use super::*;
 
-    /// Both ways to read a line, where it may be read in either.
+    /// Parses a line in both ways, if both apply.
     #[test]
     fn the_short_way_reads_what_the_long_one_reads() {
         let header = r#""ts":"now","mono_ns":5,"node":1,"incarnation":2,"pid":3,"term":4"#;

@@ -1,4 +1,4 @@
-//! What the log tells of the run as a whole, in lines of the supervisor that tell of no node.
+//! What the log says about the run as a whole, in the supervisor's lines that are not about a node.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,10 +11,10 @@ const BEGUN: &str = "run_begun";
 /// The run was asked to end.
 const STOPPING: &str = "run_stopping";
 
-/// What is known of a run as a whole.
+/// What is known about a run as a whole.
 #[derive(Clone, Debug, Default)]
 pub struct About {
-    /// How it was set up; none in a log of an older version, or where that line is missing.
+    /// How it was set up; none in a log of an older version, or if that line is missing.
     pub settings: Option<Settings>,
     /// `CLOCK_MONOTONIC` when it was asked to end.
     pub stopping_at: Option<u64>,
@@ -27,9 +27,9 @@ pub struct Settings {
     pub pid: u64,
     /// The jobs directory.
     pub jobs: PathBuf,
-    /// Patterns of names that are jobs beside those that end in `.job`.
+    /// Patterns of names that are jobs besides those that end in `.job`.
     pub accept: Vec<String>,
-    /// Whether the highest node that lives has to coordinate.
+    /// Whether the highest live node must coordinate.
     pub highest_coordinates: bool,
     /// Whether each operation was traced.
     pub is_traced: bool,
@@ -41,7 +41,7 @@ pub struct Settings {
     pub limits: Limits,
 }
 
-/// Whether an event of this name tells of the run, and of no node.
+/// Whether an event of this name is about the run, not about a node.
 pub(super) fn is_of_run(name: &str) -> bool {
     matches!(name, BEGUN | STOPPING)
 }

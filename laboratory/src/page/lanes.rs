@@ -1,4 +1,4 @@
-//! What each node was at every moment.
+//! The state of each node at every moment.
 
 use std::collections::BTreeMap;
 
@@ -24,8 +24,8 @@ pub(super) type Span = [u64; 5];
 
 /// The spans of all nodes, in the order of time for each.
 ///
-/// A coordinator that died is dead from the moment that the failover counts from, when its links
-/// ended, and not only when it is reaped.
+/// A dead coordinator counts as dead from the start of the failover, when its links ended, and not only from
+/// when it is reaped.
 pub(super) fn spans(log: &Log, failovers: &[Failover], clock: Clock, lives: &Lives) -> Vec<Span> {
     let deaths: BTreeMap<Life, u64> = failovers
         .iter()
@@ -56,7 +56,7 @@ struct Lane {
 }
 
 impl Lane {
-    /// What an event makes of it, if it makes a difference.
+    /// Its state after an event, if that changes it.
     fn next(&mut self, event: &Event) -> Option<(State, Life)> {
         let (_, state, life) = self
             .now
@@ -73,10 +73,10 @@ impl Lane {
                 self.before.unwrap_or(State::Recovering)
             }
             "node_exited" | "node_stopped" | "node_continued" => return None,
-            // The last words of one that is gone.
+            // A late line of a dead process.
             _ if event.incarnation() < life.1 || (is_same && state == State::Dead) => return None,
             _ if event.is_stall() => State::Stalled,
-            // It was one until this very moment, which is the role that the event tells.
+            // It was a coordinator until this very moment, and the event still has that role.
             "stepped_down" => State::Recovering,
             _ => match event.role() {
                 "worker" => State::Worker,

@@ -1,4 +1,4 @@
-//! The processes of a run, so that what tells of one can name it by a small number.
+//! The processes of a run, each with a small number to refer to it.
 
 use std::collections::BTreeMap;
 

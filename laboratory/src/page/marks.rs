@@ -10,8 +10,8 @@ use super::lives::Lives;
 use crate::log::{Event, Log};
 use crate::words::words;
 
-/// The kinds of events, the most telling first: where two would cover each other, the first is
-/// drawn, and where there are too many events, the last are left out.
+/// The kinds of events, the most important first: if two would overlap, the first is
+/// drawn, and if there are too many events, the last are left out.
 pub(super) const KINDS: [&str; 26] = [
     "values_differ",
     "node_exited",
@@ -42,7 +42,7 @@ pub(super) const KINDS: [&str; 26] = [
 ];
 /// A `node_exited` that no signal caused: the end of a run, mostly.
 const EXITED: &str = "node_exited by itself";
-/// More are not drawn: the page would be slow to load.
+/// Maximum number of marks: with more, the page would load slowly.
 const LIMIT: usize = 100_000;
 
 /// Marks, in the order of time, as columns of one length.
@@ -57,13 +57,13 @@ pub(super) struct Marks {
     pub(super) term: Vec<i64>,
     /// Which of `details`.
     pub(super) detail: Vec<usize>,
-    /// The own fields of events, and what they say, each once.
+    /// The events' own fields and their descriptions, each once.
     pub(super) details: Vec<Value>,
     pub(super) words: Vec<String>,
 }
 
 impl Marks {
-    /// The marks of a log, and a sentence a kind that is not there as a whole.
+    /// The marks of a log, and a sentence for each kind that is incomplete.
     pub(super) fn of(log: &Log, clock: Clock, lives: &Lives) -> (Marks, Vec<String>) {
         let (steps, left_out) = thinning(log);
         let mut marks = Marks {
@@ -116,8 +116,8 @@ fn own_fields(event: &Event) -> Value {
     Value::Object(own)
 }
 
-/// Every how-manieth mark of a kind is kept, none for none, so that all of them are no more than the
-/// limit; and what is to be said of it.
+/// The interval at which marks of a kind are kept (none: it is left out), so that their total stays within the
+/// limit; and the sentence about it.
 fn thinning(log: &Log) -> ([Option<usize>; KINDS.len()], Vec<String>) {
     let mut counts = [0_usize; KINDS.len()];
     for event in log.events.iter().filter(|event| !event.is_traced()) {

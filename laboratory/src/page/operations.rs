@@ -1,4 +1,4 @@
-//! The traced operations: one by one where there is room for them, and as counts where not.
+//! The traced operations: individually if there is room for them, otherwise as counts.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use crate::failovers::Failover;
 use crate::log::{Event, Life, Log, Op};
 use crate::plan::Names;
 
-/// More are not told one by one: each takes some sixty bytes of the page.
+/// Maximum number of individual operations: each takes some sixty bytes of the page.
 const LIMIT: usize = 40_000;
 /// Into how many slices of time the counts are split.
 const SLICES: u64 = 3_000;
-/// How much before and after a failover is told one by one when not everything can be: the most that
+/// How much time around a failover is shown individually if not everything can be: the longest that
 /// there is room for.
 const MARGINS_NS: [u64; 3] = [100_000_000, 10_000_000, 1_000_000];
 

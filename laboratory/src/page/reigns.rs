@@ -7,7 +7,7 @@ use super::lives::Lives;
 use crate::failovers::Failover;
 use crate::log::{Event, Log};
 
-/// Who coordinated when.
+/// The coordinatorships.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Reigns {
     /// From, to, life, term.
@@ -24,7 +24,7 @@ pub(super) struct Absence {
     pub(super) from: u64,
     pub(super) to: u64,
     pub(super) kind: Kind,
-    /// What took the coordinator, in words.
+    /// What ended the coordinator, in words.
     pub(super) cause: String,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Absence {
 pub(super) enum Kind {
     /// The cluster started.
     Start,
-    /// What coordinated was taken.
+    /// The coordinator was lost.
     Failover,
     /// The incumbent gave way to its successor.
     Handover,
@@ -90,7 +90,7 @@ pub(super) fn told(failover: &Failover) -> String {
     format!("node {}: {}{injected}", failover.node, failover.cause)
 }
 
-/// The end of a coordinatorship that nothing took.
+/// The end of a coordinatorship without a fault.
 fn ended(log: &Log, begun: &Event, next: u64, has_successor: bool) -> (u64, Kind, String) {
     let from = log.events.partition_point(|event| event.at() < begun.at());
     let later = log.events[from..]

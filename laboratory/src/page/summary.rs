@@ -9,7 +9,7 @@ use crate::failovers::Failover;
 use crate::figures::{Figures, detailed};
 use crate::log::{Event, Log};
 
-/// The numbers that a reader looks for first: name and value.
+/// The most important numbers: name and value.
 pub(super) fn cards(
     log: &Log,
     figures: &Figures,
@@ -46,7 +46,7 @@ pub(super) fn cards(
         .collect()
 }
 
-/// What the picture shows, in words, for those who do not see it.
+/// The content of the picture in words, as alternative text.
 pub(super) fn description(
     clock: Clock,
     reigns: &Reigns,
@@ -118,8 +118,8 @@ pub(super) fn seconds(us: u64) -> String {
     }
 }
 
-/// How many computations there were, and of how many operations: one that was lost, or that a later
-/// job needs, is computed again.
+/// The numbers of computations and of different operations: one that was lost, or that a later job needs, is
+/// computed again.
 fn computed_words(figures: &Figures) -> String {
     match (figures.operations, figures.different_operations) {
         (all, different) if all == different => format!("{all}, each once"),
@@ -144,7 +144,7 @@ fn longest(failovers: &[Failover]) -> String {
     worst(failovers).map_or_else(|| "-".to_owned(), |worst| milliseconds(worst.ms))
 }
 
-/// How much of the time somebody coordinated, once somebody had begun to.
+/// The share of time with a coordinator, since the first one.
 fn share(clock: Clock, reigns: &Reigns) -> String {
     let Some(first) = reigns.reigns.first() else {
         return "never".to_owned();
@@ -160,7 +160,7 @@ fn share(clock: Clock, reigns: &Reigns) -> String {
     if whole == 0 || clock.length_us() == 0 {
         return "-".to_owned();
     }
-    // Never rounded up to a whole that it was not.
+    // Never rounded up to 100 %.
     let share = (10_000.0 * (1.0 - absent as f64 / whole as f64)).floor() / 100.0;
     format!("{share} %")
 }

@@ -1,4 +1,4 @@
-//! Operations, called by what they do.
+//! Operations, described by what they compute.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{ARITY, Method, Plan, Primes, Told, first_below};
 use crate::log::{Log, Op};
 
-/// What the operations of a log are called.
+/// The descriptions of the operations of a log.
 #[derive(Debug, Default)]
 pub struct Names {
     told: BTreeMap<u64, Told>,
@@ -30,7 +30,7 @@ impl Names {
     }
 
     /// What an operation does, without its n!: as `10 × 9 × 8 × 7`, `P3: primes 7 to 61` or
-    /// `F5 = F6 · (F6 · P5)`. Where the log does not tell the plan, or the plan has no such operation, its name.
+    /// `F5 = F6 · (F6 · P5)`. If the log does not say the plan, or the plan has no such operation, it is the name.
     pub fn words(&mut self, op: &Op) -> String {
         let told = self.told.entry(op.n).or_default();
         let plan = self.plans.entry(op.n).or_insert_with(|| {

@@ -1,10 +1,10 @@
-//! What is wrong unless a line is missing, and what may be.
+//! Charges: violations unless a line is missing; and which lines may be missing.
 //!
-//! A torn line can excuse what could have stood in it: one event, of the life that it told of, where it
-//! stands among the lines of that life. `events_lost` excuses so many events of its node, that were not
-//! written before it was; and a log whose first files are gone, what lacks an event that may have stood
-//! there. Each excuses as often as it could have held another event, and no more: of what several lives say
-//! for one event, each one time.
+//! A torn line can excuse the absence of one event, of the incarnation that it was about, at its position
+//! among that incarnation's lines. `events_lost` excuses the given number of events of its node from before
+//! it was written; and a log whose first files are gone excuses the absence of events that may have been
+//! there. Each excuses as many violations as it could have contained events, and no more: what several
+//! incarnations say about one event counts once for each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,15 +16,15 @@ use crate::log::{Event, Life, Log, Torn};
 pub(super) struct Charge {
     pub(super) violation: Violation,
     pub(super) lack: Lack,
-    /// What the missing line would tell, if it may account for what other lives say as well; and whose this is.
+    /// The event in the missing line, if it may also explain what other incarnations say; and whose it is.
     pub(super) shared: Option<(Meant, Life)>,
 }
 
-/// What a missing line would tell: a word for it, and which.
+/// The event in a missing line: its kind, and which one.
 pub(super) type Meant = (&'static str, u64, u64);
 
 impl Charge {
-    /// One that only lines of its own could excuse.
+    /// A charge that only its own missing lines could excuse.
     pub(super) fn new(violation: Violation, lack: Lack) -> Charge {
         Charge {
             violation,
@@ -37,24 +37,24 @@ impl Charge {
 /// Which lines would have to be missing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lack {
-    /// About whom; none where it may be anybody.
+    /// About which node; none if it may be any.
     node: Option<u64>,
     incarnation: Option<u64>,
-    /// Where the last line before them stands, and its clock; 0 if there is none in the log.
+    /// Position and timestamp of the last line before them; 0 if there is none in the log.
     after: (usize, u64),
-    /// Where the next one stands.
+    /// Position of the next line.
     before: usize,
     /// How many.
     count: usize,
 }
 
-/// Where a line stands, and its clock.
+/// Position and timestamp of a line.
 pub(super) fn place(event: &Event) -> (usize, u64) {
     (event.line, event.at())
 }
 
 impl Lack {
-    /// One line of, or about, a life between two of its own.
+    /// One line of, or about, an incarnation between two of its own.
     pub(super) fn of(life: Life, after: (usize, u64), before: usize) -> Lack {
         Lack {
             node: Some(life.0),
@@ -65,12 +65,12 @@ impl Lack {
         }
     }
 
-    /// One line about some life of a node, anywhere.
+    /// One line about any incarnation of a node, anywhere.
     pub(super) fn about(node: u64) -> Lack {
         Lack::after(node, (0, 0))
     }
 
-    /// One line about some life of a node, after another.
+    /// One line about any incarnation of a node, after another line.
     pub(super) fn after(node: u64, after: (usize, u64)) -> Lack {
         Lack {
             node: Some(node),
@@ -79,7 +79,7 @@ impl Lack {
         }
     }
 
-    /// One line of anybody, anywhere.
+    /// One line about any node, anywhere.
     pub(super) fn anywhere() -> Lack {
         Lack {
             node: None,
@@ -90,7 +90,7 @@ impl Lack {
         }
     }
 
-    /// What no missing line can excuse.
+    /// A charge that no missing line can excuse.
     pub(super) fn nothing() -> Lack {
         Lack {
             after: (usize::MAX, u64::MAX),
@@ -98,7 +98,7 @@ impl Lack {
         }
     }
 
-    /// Not before the first line that is left.
+    /// Not before the first remaining line.
     pub(super) fn within_the_log(self) -> Lack {
         Lack {
             after: (self.after.0.max(1), self.after.1),
@@ -106,7 +106,7 @@ impl Lack {
         }
     }
 
-    /// So many of them.
+    /// This many of them.
     pub(super) fn times(self, count: usize) -> Lack {
         Lack { count, ..self }
     }
@@ -115,7 +115,7 @@ impl Lack {
         let is_it = |meant: Option<u64>, told: Option<u64>| {
             meant.is_none_or(|meant| told.is_none_or(|told| told == meant))
         };
-        // The line itself may hold the beginning of another.
+        // The line itself may contain the beginning of another.
         (self.after.0 < torn.line && torn.line <= self.before)
             && is_it(self.node, torn.node)
             && is_it(self.incarnation, torn.incarnation)
@@ -135,7 +135,7 @@ pub(super) struct Missing {
 struct Lost {
     node: Option<u64>,
     count: u64,
-    /// They are told of by then.
+    /// Position of the line that reports them.
     until: u64,
 }
 
@@ -149,7 +149,7 @@ impl Missing {
         let mut lost: Vec<Lost> = told.collect();
         let told = lost.iter().map(|lost| lost.count);
         let told = told.fold(0, u64::saturating_add);
-        // Of these is known from elsewhere that they are missing, and no more.
+        // These are known to be missing from another source, and no more.
         lost.push(Lost {
             node: None,
             count: log.lost.saturating_sub(told),
@@ -164,7 +164,7 @@ impl Missing {
 
     /// The charges of one law that no missing line excuses.
     pub(super) fn sustain(&self, mut charges: Vec<Charge>) -> Vec<Violation> {
-        // Who ends first takes the first line that it can: so no other could excuse more of them.
+        // The charge that ends first takes the first possible line: no other choice excuses more of them.
         charges.sort_by_key(|charge| charge.lack.before);
         let mut left = self.clone();
         let mut granted: BTreeMap<Meant, BTreeSet<Life>> = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! S6: a coordinator computes nothing, nor does a winner that collects.
 //!
-//! It relies on the order of the lines of one life alone, in which it wrote them: a winner drops its
-//! operations in the step that tells of its victory, and tells of none that ends later, until it has
+//! It relies only on the order in which one incarnation wrote its lines: a winner drops its
+//! operations in the step that logs its victory, and logs no completed operation until it has
 //! stepped down.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crate::log::{Event, Life};
 
 const NAME: &str = "S6";
 
-/// Who leads, or is about to.
+/// The nodes that lead, or are about to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Computing {
     leads: BTreeMap<Life, Event>,
@@ -29,7 +29,7 @@ impl Computing {
                 self.leads.remove(&event.life());
             }
             "computing" | "completed" => {
-                // The line that is missing would have ended it, once.
+                // The missing line would have ended its office, once.
                 let Some(since) = self.leads.remove(&event.life()) else {
                     return;
                 };

@@ -1,8 +1,8 @@
-//! S9: what stands under the name of a job that has ended asks for what was accepted under it.
+//! S9: a finished job's file requests the same factorials as the job accepted under its name.
 //!
-//! Each `job_accepted` and `job_done` tells a digest of the factorials. A job may get a number when it is
-//! committed, so only a name that one was published or done under is looked at; and a file that a writer
-//! held open may have been accepted twice, with more in it the second time: one of the digests is enough.
+//! Each `job_accepted` and `job_done` contains a digest of the factorials. A job may get a number when it is
+//! committed, so only names under which a job was published or done are checked. A file that a writer
+//! held open may have been accepted twice, with more in it the second time: one matching digest is enough.
 //! So no order of events matters.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,9 +1,9 @@
 //! L1: when faults stop, one coordinator, believed by all, the highest live ID.
 //!
-//! It relies on the order of the lines of each life, of which the last word counts, and on that of the
-//! supervisor's lines. A process that is told to be dead believes nothing, whatever its line stands behind.
-//! A missing line may have been the last word of one node, or of the supervisor about it, if it is missing
-//! after the one that is there.
+//! It relies on the order of the lines of each incarnation, of which the last counts, and on that of the
+//! supervisor's lines. A process that the supervisor reported dead believes nothing, even if its line comes later.
+//! A missing line may have been the last one of a node, or of the supervisor about it, if it is missing
+//! after the existing one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub(super) fn check(run: &Run) -> Vec<Violation> {
     for event in run.log.events.iter().filter(before_the_end) {
         beliefs.take(event);
     }
-    // Of whom nothing is left, nothing is known.
+    // A node without any line left is unknown.
     if beliefs.of.is_empty() && !run.log.is_whole() {
         return Vec::new();
     }
@@ -27,15 +27,15 @@ pub(super) fn check(run: &Run) -> Vec<Violation> {
     Vec::from_iter(beliefs.dissent_beside(&missing, run.highest_coordinates, 0))
 }
 
-/// What each node that lives has said last about who coordinates.
+/// The last statement of each live node about the coordinator.
 #[derive(Clone, Debug, Default)]
 pub struct Beliefs {
     of: BTreeMap<u64, Belief>,
     stopped: BTreeSet<u64>,
     ended: BTreeSet<Life>,
-    /// Where the supervisor's last line about each stands.
+    /// Position of the supervisor's last line about each.
     told: BTreeMap<u64, (usize, u64)>,
-    /// The last words of these may be missing.
+    /// Nodes whose last lines may be missing.
     unknown: BTreeSet<u64>,
 }
 
@@ -46,7 +46,7 @@ struct Belief {
 }
 
 impl Beliefs {
-    /// Takes in what happened next.
+    /// Reads the next event.
     pub fn take(&mut self, event: &Event) {
         if event.is_of_supervisor() {
             self.told.insert(event.node(), place(event));
@@ -74,8 +74,8 @@ impl Beliefs {
             "following" => Some(event.number("coordinator")),
             _ => return,
         };
-        // A node may be quicker than the line that tells of its start; and what a dead process
-        // wrote last may stand behind its exit.
+        // A node's line may precede that of its start, and the last line of a dead process
+        // may follow that of its exit.
         let is_start = event.name() == "node_spawned";
         let is_over = match self.of.get(&event.node()) {
             Some(belief) if is_start => belief.event.incarnation() >= event.incarnation(),
@@ -94,13 +94,13 @@ impl Beliefs {
         all.filter(|node| !self.stopped.contains(node))
     }
 
-    /// Whom the highest of them believes in.
+    /// The coordinator that the highest of them believes in.
     pub fn coordinator(&self) -> Option<u64> {
         let highest = self.running().last()?;
         self.of[&highest].coordinator
     }
 
-    /// Why they do not agree on one coordinator that runs, and, where that is asked for, has the
+    /// Why they do not agree on one running coordinator that, if required, has the
     /// highest ID of them.
     pub fn dissent(&self, highest_coordinates: bool) -> Option<Violation> {
         let wrong =
@@ -156,11 +156,11 @@ impl Beliefs {
         Some(found)
     }
 
-    /// Behind which line another word of a node, or of the supervisor about it, would stand.
+    /// The line after which another line of a node, or of the supervisor about it, would come.
     fn last_word(&self, node: u64) -> (usize, u64) {
         let told = self.told.get(&node).copied();
         let said = self.of.get(&node).map(|belief| match belief.event.name() {
-            // It may be quicker than the line that tells of its start.
+            // Its line may precede that of its start.
             "node_spawned" => (1, 0),
             _ => place(&belief.event),
         });

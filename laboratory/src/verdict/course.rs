@@ -1,8 +1,8 @@
-//! The laws that one pass over the log judges. What they remember grows with processes, epochs and
-//! factorials, and by a few bytes with each operation, and not with events.
+//! The laws that one pass over the log judges. Their memory grows with processes, epochs and
+//! factorials, and by a few bytes per operation, but not with events.
 //!
-//! The events of one writer come in the order in which it wrote them: that of the file. In which order the
-//! events of several come does not matter.
+//! The events of one writer come in the order in which it wrote them, that of the file. The relative order of
+//! several writers does not matter.
 
 use std::borrow::Cow;
 
@@ -30,7 +30,7 @@ pub(crate) struct Course {
 }
 
 impl Course {
-    /// All that a log had, also in the lines that it has let go.
+    /// Everything that a log contained, including discarded lines.
     pub(super) fn of(log: &Log) -> Cow<'_, Course> {
         if let Some(let_go) = &log.let_go {
             return Cow::Borrowed(&let_go.course);
@@ -52,7 +52,7 @@ impl Course {
         self.work.take(event);
     }
 
-    /// All that breaks them.
+    /// All violations.
     pub(super) fn check(&self, missing: &Missing) -> Vec<Violation> {
         let mut violations = self.epochs.check(missing);
         violations.extend(self.obedience.check());

@@ -1,25 +1,25 @@
-//! What the log tells of each operation that it has not let go, each life and each coordinatorship, found
-//! in one pass.
+//! What the log says about each operation that was not discarded, each incarnation and each coordinatorship,
+//! collected in one pass.
 //!
-//! All lists are in the order of the clock. Of one life that is the order of its lines, which is what is
-//! relied on; of different lives it is none, see [`crate::log::order`].
+//! All lists are in timestamp order. For one incarnation that is the order of its lines, on which the laws rely;
+//! for different ones it proves nothing, see [`crate::log::order`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ordinary::WORKED;
 use crate::log::{Event, Life, Log, Op};
 
-/// A coordinatorship: its term, and whose it is.
+/// A coordinatorship: its term and its owner.
 pub(super) type Epoch = (u64, Life);
 
 #[derive(Debug, Default)]
 pub(super) struct Deeds<'a> {
     pub(super) operations: BTreeMap<&'a Op, Deed<'a>>,
-    /// What each life says of itself, the traces of operations aside.
+    /// The lines of each incarnation about itself, without traces of operations.
     pub(super) words: BTreeMap<Life, Vec<&'a Event>>,
-    /// The traces of operations of each life.
+    /// The operation traces of each incarnation.
     work: BTreeMap<Life, Vec<&'a Event>>,
-    /// When each life says its last word.
+    /// When each incarnation wrote its last line.
     last: BTreeMap<Life, u64>,
     pub(super) dead: BTreeSet<Life>,
     pub(super) reigns: BTreeMap<Epoch, Reign<'a>>,
@@ -35,7 +35,7 @@ pub(super) struct Deed<'a> {
     pub(super) reassigned: Vec<&'a Event>,
 }
 
-/// How a coordinatorship began. A torn line may have told of either.
+/// How a coordinatorship began. Either may have been in a torn line.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reign<'a> {
     pub(super) won: Option<&'a Event>,
@@ -75,12 +75,12 @@ impl<'a> Deeds<'a> {
         deeds
     }
 
-    /// When a life last said anything.
+    /// When an incarnation last wrote a line.
     pub(super) fn last_word(&self, life: Life) -> Option<u64> {
         self.last.get(&life).copied()
     }
 
-    /// When a life last told of work before an event of its own: no step that wins an election tells of any.
+    /// When an incarnation last logged work before one of its own events: no step that wins an election logs any.
     pub(super) fn last_work(&self, life: Life, before: &Event) -> u64 {
         let work = self.work.get(&life).map_or(&[][..], Vec::as_slice);
         let count = work.partition_point(|work| work.line < before.line);
@@ -102,13 +102,13 @@ impl<'a> Deed<'a> {
 }
 
 impl<'a> Reign<'a> {
-    /// What is known of its beginning: nothing that its coordinator did as such was before it.
+    /// The known bound of its beginning: its coordinator did nothing as such before it.
     pub(super) fn start(&self) -> Option<&'a Event> {
         self.acting.or(self.won)
     }
 }
 
-/// In the name of which epoch a coordinator's event tells of what it did.
+/// The epoch in which a coordinator acted, according to its event.
 pub(super) fn epoch(event: &Event) -> Epoch {
     (event.term(), event.life())
 }

@@ -1,15 +1,15 @@
-//! L3: elections per fault are bounded, and each has a cause that another event proves; so has
+//! L3: elections per fault are bounded, and each has a cause that another event proves, as has
 //! each loss of a peer.
 //!
-//! What a node gives as the cause of its election is either told by its own lines, which stand in order, or
-//! by those of another that a chain of messages led from: a `Collect`, an `Election` or a hint is sent after
-//! its line is written, so the clock of that line is not later. A process whose link ended was dead: it reads
-//! no later clock itself, and the supervisor may tell of it at any later time.
+//! The cause of an election is proved either by the node's own lines, which are in order, or by those of
+//! another node from which a chain of messages led to it: a `Collect`, an `Election` or a hint is sent after
+//! its line is written, so the timestamp of that line is not later. A process whose link ended was dead: it
+//! writes no later timestamp itself, and the supervisor may report it at any later time.
 //!
-//! A node that says itself that it stood still has nobody to prove it. So each such line counts once, and for
-//! no more time than its life had, see `storms`. A node that stands still for a little, again
-//! and again, is silent and tells of no gap: so a silence that nothing proves is let pass, but not a second one
-//! of the same life soon after.
+//! Nobody else can prove that a node was suspended. So each such line counts once, and for
+//! no more time than its incarnation had, see `storms`. A node that is suspended briefly, again
+//! and again, is silent and logs no gap: so one unproved silence is accepted, but not a second one
+//! of the same incarnation soon after.
 
 use std::collections::BTreeMap;
 
@@ -20,18 +20,18 @@ use crate::log::order::Writer;
 use crate::log::{Event, Life};
 
 const NAME: &str = "L3";
-/// A silence is looked for so long before it is told, or twice the limit of the run: for a late look.
+/// How long before its line a silence may lie, or twice the limit of the run: the node may check late.
 const SUSPICION_NS: u64 = 4_000_000_000;
-/// All who miss a peer tell of one silence within this.
+/// All nodes that miss a peer report one silence within this time.
 const ONE_SILENCE_NS: u64 = 1_000_000_000;
-/// At the end of a run its last deaths may be told of so much later.
+/// At the end of a run its last deaths may be reported this much later.
 const REAPING_NS: u64 = 1_000_000_000;
 
 pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
     let until_the_end = |event: &&Event| event.at() <= run.end_ns;
     let events: Vec<&Event> = run.log.events.iter().filter(until_the_end).collect();
     let missing = Missing::of(&run.log);
-    // One line that is missing may have been both a fault and a cause.
+    // One missing line may have been both a fault and a cause.
     let mut violations = missing.sustain(storms::check(&events, missing.is_cut));
     violations.extend(missing.sustain(Causes::new(run, fates).judge(&events)));
     violations.extend(storms::gaps(&events));
@@ -42,7 +42,7 @@ pub(super) fn check(run: &Run, fates: &Fates) -> Vec<Violation> {
     violations
 }
 
-/// What is known of a node's life when it starts an election.
+/// What is known about an incarnation when it starts an election.
 #[derive(Debug, Default)]
 struct Past<'a> {
     /// Its last event of each name; one that caused an election causes no other.
@@ -73,7 +73,7 @@ impl<'a> Past<'a> {
         self.last.insert(event.name(), event);
     }
 
-    /// Where its last event of a name stands.
+    /// The position of its last event of a name.
     fn line(&self, name: &str) -> Option<usize> {
         self.last.get(name).map(|event| event.line)
     }
@@ -84,7 +84,7 @@ impl<'a> Past<'a> {
         events.into_iter().flatten().max_by_key(|event| event.line)
     }
 
-    /// What another would have told that called for an event, if another had.
+    /// The event of another node that would have caused an event.
     fn shares(&self, event: &Event) -> Option<Meant> {
         let peer = |lost: &Event| (lost.number("peer"), lost.number("peer_incarnation"));
         match (event.name(), event.text("why")) {
@@ -109,18 +109,18 @@ impl<'a> Past<'a> {
     }
 }
 
-/// What the log has that may prove a cause.
+/// The events in the log that may prove a cause.
 struct Causes<'a> {
     run: &'a Run,
     fates: &'a Fates,
-    /// The latest clock that each life has read.
+    /// The latest timestamp of each incarnation.
     last: BTreeMap<Life, u64>,
-    /// When the supervisor had its processes told to be dead, and stopped.
+    /// When the supervisor reported each process dead, and stopped.
     exited: BTreeMap<Life, u64>,
     stopped: BTreeMap<Life, u64>,
-    /// When processes were about to kill themselves, as they were asked to.
+    /// When processes were about to kill themselves, by an injected fault.
     killed: BTreeMap<Life, u64>,
-    /// When a silence of each was let pass last.
+    /// When a silence of each was last accepted.
     silences: BTreeMap<Life, u64>,
 }
 
@@ -152,7 +152,7 @@ impl<'a> Causes<'a> {
         causes
     }
 
-    /// What has no cause, of what happened until the end.
+    /// The events without a cause, until the end.
     fn judge(&mut self, events: &[&'a Event]) -> Vec<Charge> {
         let mut pasts: BTreeMap<Life, Past<'a>> = BTreeMap::new();
         let mut charges = Vec::new();
@@ -171,7 +171,7 @@ impl<'a> Causes<'a> {
                 let cause = event.text(if name == "peer_down" { "by" } else { "why" });
                 let message = format!("{name} for a cause that no event proves: {cause}");
                 let violation = Violation::new(NAME, message, &[event]);
-                // Told by another, it may account for what others have seen of it.
+                // An event of another node may also explain what others saw of it.
                 let is_shared = past.shares(event);
                 charges.push(Charge {
                     shared: is_shared.map(|meant| (meant, life)),
@@ -183,7 +183,7 @@ impl<'a> Causes<'a> {
         charges
     }
 
-    /// What must be missing if the peer that was lost was not dead, stopped or away.
+    /// The events that must be missing if the lost peer was not dead, stopped or away.
     fn lost(&mut self, lost: &Event) -> Option<Lack> {
         let peer = (lost.number("peer"), lost.number("peer_incarnation"));
         let at = lost.at();
@@ -191,7 +191,7 @@ impl<'a> Causes<'a> {
             |times: &BTreeMap<Life, u64>| times.get(&peer).is_some_and(|&time| time <= at);
         let is_proved = match lost.text("by") {
             "link" => self.is_dead(peer, at),
-            // The supervisor writes its line before it tells.
+            // The supervisor writes its line before it sends the hint.
             "hint" => by_then(&self.exited) || by_then(&self.stopped),
             "silence" => self.was_silent(peer, at),
             _ => return Some(Lack::nothing()),
@@ -199,7 +199,7 @@ impl<'a> Causes<'a> {
         (!is_proved).then(|| Lack::about(peer.0))
     }
 
-    /// Whether a process may have said nothing for long enough.
+    /// Whether a process may have been silent for long enough.
     fn was_silent(&mut self, peer: Life, at: u64) -> bool {
         let settings = self.run.log.about.settings.as_ref();
         let limit = settings.and_then(|settings| settings.suspect_after);
@@ -219,12 +219,13 @@ impl<'a> Causes<'a> {
         limit > 0 && last.is_none_or(|last| is_same(last) || is_next(last))
     }
 
-    /// Whether a process may have been dead by a moment, by what is told of it at any time.
+    /// Whether a process may have been dead by a moment, according to all lines about it.
     fn is_dead(&self, life: Life, at: u64) -> bool {
         if self.last.get(&life).is_some_and(|&last| last > at) {
             return false;
         }
-        // The supervisor may have been held up until the end; what it tells after that, all died of.
+        // The supervisor may have been held up until the end; deaths that it reports after that are of the
+        // shutdown.
         let told_by = at.saturating_add(REAPING_NS).max(self.run.end_ns);
         let told = self
             .exited
@@ -233,7 +234,7 @@ impl<'a> Causes<'a> {
         told || self.killed.get(&life).is_some_and(|&killed| killed <= at)
     }
 
-    /// What must be missing if nothing called for an election.
+    /// The events that must be missing if nothing caused an election.
     fn elected(&self, election: &Event, past: &Past<'_>) -> Option<Lack> {
         let life = election.life();
         let named_before = |name: &str, is_meant: &dyn Fn(Life) -> bool| {
@@ -250,7 +251,7 @@ impl<'a> Causes<'a> {
                 own(past.settled()),
             ),
             "coordinator_lost" => {
-                // Of one that was never met no life is known, and it has coordinated all the same.
+                // The incarnation of a peer that never linked is unknown, but it may have coordinated.
                 let won = |lost: &&Event| {
                     let (peer, life) = (lost.number("peer"), lost.number("peer_incarnation"));
                     let is_it = |won: Life| won.0 == peer && (won.1 == life || life == 0);
@@ -290,7 +291,7 @@ impl<'a> Causes<'a> {
                 past.last.contains_key("peer_down") && past.stepped_down("isolated"),
                 own(last_election),
             ),
-            // It may have promised since to somebody who died before it was followed.
+            // It may since have promised to a node that died before it was followed.
             "no_coordinator" => {
                 let is_away = |settled: &Event| {
                     self.fates.anybody_away(life, settled.at(), election.at())

@@ -1,5 +1,5 @@
-//! S9: every accepted file ends once, in done or in failed, with its text; nothing else is left. Nor is
-//! a dropped file lost before anybody says that it was accepted.
+//! S9: every accepted file ends once, in done or in failed, with its text; nothing else is left. No
+//! dropped file is lost before it is accepted.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,7 +35,7 @@ fn accepted(run: &Run) -> Vec<Violation> {
         }
         let mut places = usize::from(done.contains(name)) + usize::from(failed.contains(name));
         if places > 1 {
-            // One may have been collected between the looks, and another job have got the name.
+            // A job may have been collected between the two listings, and another job have got its name.
             let is_still = |folder: &&&str| pair(&run.jobs.join(folder), name).0.is_file();
             places = ["done", "failed"].iter().filter(is_still).count();
         }
@@ -52,7 +52,7 @@ fn accepted(run: &Run) -> Vec<Violation> {
     violations
 }
 
-/// Whether a job ended under its name with a number, which it got at its commit: under one that nobody took.
+/// Whether a job ended under its name with a number, which it got at its commit and which nobody else had claimed.
 fn got_a_number(run: &Run, job: &str, done: &BTreeSet<String>, failed: &BTreeSet<String>) -> bool {
     let taken = |name: &str| {
         let mut taken = run
@@ -71,8 +71,8 @@ fn is_told_done(run: &Run, job: &str) -> bool {
     done.any(|name| name == job || is_numbered(job, name))
 }
 
-/// Every ended job has a text, and every text its job. Where people collect them, one that is gone was
-/// collected: whether it was ever there is told by `job_done`, S4.
+/// Every ended job has a text, and every text its job. If people collect them, a missing one was
+/// collected: `job_done` shows whether it ever existed, S4.
 fn texts(run: &Run) -> Vec<Violation> {
     let mut violations = Vec::new();
     for place in ["done", "failed"] {
@@ -123,8 +123,8 @@ fn leftovers(run: &Run) -> Vec<Violation> {
     violations
 }
 
-/// What was dropped is somewhere, with its content, unless somebody deleted it: where it has not ended,
-/// `leftovers` tells of it.
+/// Every dropped file still exists, with its content, unless somebody deleted it; `leftovers` reports those
+/// that have not ended.
 fn gone(run: &Run) -> Vec<Violation> {
     let folders = FOLDERS.iter().map(|folder| run.jobs.join(folder));
     let folders = folders.chain([run.jobs.clone()]);
@@ -140,7 +140,7 @@ fn gone(run: &Run) -> Vec<Violation> {
         let found = there.iter().position(is_meant);
         found.map(|found| there.swap_remove(found)).is_some()
     };
-    // Each file is one job: those that bear their own names first.
+    // Each file is one job: those with their own names first.
     let mut missing: Vec<&Dropped> = run.dropped.iter().collect();
     missing.retain(|dropped| !take(&|file| file == *dropped));
     missing.retain(|dropped| {

@@ -1,7 +1,7 @@
 //! S1: no two processes own one epoch.
 //!
-//! That an epoch is claimed once needs no order. That who acts in one has won it before relies on the
-//! order of the lines of that life alone, in which it wrote them.
+//! That an epoch is claimed once needs no order. That a node has won an epoch before it acts in it relies
+//! only on the order in which that incarnation wrote its lines.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const NAME: &str = "S1";
 /// (term, ID, incarnation).
 type Epoch = (u64, u64, u64);
 
-/// What was claimed so far.
+/// The claims so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Epochs {
     /// The first event of each incarnation.
@@ -27,7 +27,7 @@ pub(super) struct Epochs {
     charges: Vec<Charge>,
 }
 
-/// What a life knows of terms.
+/// What an incarnation knows about terms.
 #[derive(Clone, Debug, Default)]
 struct Term {
     known: u64,

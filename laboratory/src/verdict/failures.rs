@@ -1,9 +1,9 @@
-//! What has failed has a reason that its content, or an event, proves; and what is done was read to its end.
+//! A failed job has a reason that its content, or an event, proves; and a finished job was read to its end.
 //!
-//! The content is read anew here, by rules of this crate's own. L2: a sound job was given up for a reason of
-//! which nothing is on record. S9: the text of a job that is none says something else than what is wrong
-//! with it. S10: what was read is not what the file holds, so it was read before it was whole. All stands in
-//! the folder, and deaths count however they are ordered; so no order of events matters.
+//! The content is parsed again here, by this crate's own rules. L2: a sound job failed for a reason that
+//! nothing on record supports. S9: the text of an invalid job does not say what is wrong with it. S10: what
+//! was read is not the content of the file, so it was read before it was complete. Everything is in the
+//! folder, and deaths count in any order; so no order of events matters.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -18,7 +18,7 @@ pub(super) fn check(run: &Run) -> Vec<Violation> {
     let mut violations = Vec::new();
     for name in run.ended("failed") {
         let (job, text) = pair(&run.jobs.join("failed"), &name);
-        // That it has none is S9's to tell.
+        // S9 reports that it has none.
         let Ok(text) = fs::read(text) else {
             continue;
         };
@@ -50,7 +50,7 @@ fn told<'a>(run: &'a Run, job: &str) -> Vec<&'a Event> {
     events.filter(|event| event.text("job") == job).collect()
 }
 
-/// The invariant that a job that has failed breaks, and what it is.
+/// The invariant that a failed job breaks, and how.
 fn judge(run: &Run, name: &str, job: &Path, text: &str) -> Option<(&'static str, &'static str)> {
     let reasons: Vec<Reason> = text.lines().map(Reason::of).collect();
     let content = content(job);
@@ -84,7 +84,7 @@ fn limits(run: &Run) -> Limits {
     settings.map(|settings| settings.limits).unwrap_or_default()
 }
 
-/// Whether a reason beyond the content is on record. `numbers` is what a sound job asks for.
+/// Whether a reason beyond the content is on record. `numbers` are the factorials of a sound job.
 fn is_proved(run: &Run, name: &str, job: &Path, reason: &Reason, numbers: Option<&[u64]>) -> bool {
     let limits = limits(run);
     let is_too_much = |size: u64, told: u64, limit: u64, known: Option<u64>| {
@@ -104,11 +104,11 @@ fn is_proved(run: &Run, name: &str, job: &Path, reason: &Reason, numbers: Option
             numbers.is_some_and(|numbers| numbers.contains(n))
                 && (deaths >= *count || !run.log.is_whole())
         }
-        // Deaths of earlier runs count, where it was theirs too: their marks tell, and go with the job.
+        // Deaths of earlier runs count if they had the job too: marks record them, and go with the job.
         Reason::Fatal => numbers.is_some() && (deaths > 0 || !run.log.is_whole() || run.is_shared),
         Reason::FileName => is_made_up(name),
         Reason::NotAFile(kind) => is_of_kind(job, kind),
-        // What the system said then cannot be asked of it again.
+        // The error of the system cannot be reproduced.
         Reason::CannotBeRead | Reason::System => true,
         _ => false,
     }
@@ -137,7 +137,7 @@ fn is_of_kind(path: &Path, kind: &str) -> bool {
         "a FIFO" => of.is_fifo(),
         "a socket" => of.is_socket(),
         "a device" => of.is_block_device() || of.is_char_device(),
-        // The other names may be gone by now, where others use the folder.
+        // The other names may have been removed, if others use the folder.
         "a file with more than one name (hard links)" => of.is_file() && found.nlink() >= 1,
         "a file that somebody keeps from being read by a lease" => of.is_file(),
         _ => false,

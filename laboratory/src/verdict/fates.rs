@@ -1,10 +1,10 @@
-//! What befell the processes of a run: the events that prove the causes that others give.
+//! The fates of the processes of a run: the events that prove the causes that other nodes give.
 //!
-//! Order that is relied on: a process that is dead says nothing, so its own last word came before. The
-//! supervisor tells of a death late, and the peers may know it before; but each time around it reaps all that
-//! are dead before it does anything else: so not later than other deaths between two other things that it
-//! does. Of a stop, and of a death that a hint tells of, it writes before it tells any node. All else here
-//! widens what excuses, and claims nothing.
+//! Order relied on: a dead process writes nothing, so its own last line came before its death. The
+//! supervisor logs a death late, and the peers may know it before; but each turn of its loop first reaps all dead
+//! processes: so deaths between two of its other acts are logged together. It logs a stop, and a death
+//! in a hint, before it sends the hint. Everything else here only widens
+//! the excuses, and claims nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::Excluded;
@@ -13,33 +13,33 @@ use crate::log::{Event, Life, Log};
 
 /// A death may be seen by its links before the supervisor has reaped it and said so.
 const REAPING_NS: u64 = 1_000_000_000;
-/// Who was away is not back in everything at once: what waited for it is worked off first.
+/// A node that was away needs this time to catch up with what waited for it.
 const RETURN_NS: u64 = 500_000_000;
-/// Who was asked, and had time, follows a new coordinator much sooner than this.
+/// A node that was asked, and had processor time, follows a new coordinator much sooner than this.
 const LATE_NS: u64 = 50_000_000;
 
-/// A winner passes over who delivers nothing for 100 ms; a line may be written a little later than
-/// what it tells of.
+/// A winner passes over a peer that delivers nothing for 100 ms; a line may be written a little later than
+/// its event.
 const PATIENCE_NS: u64 = 90_000_000;
 
-/// The fates of all lives in a log.
+/// The fates of all incarnations in a log.
 #[derive(Debug, Default)]
 pub(super) struct Fates {
     lives: BTreeMap<Life, Fate>,
-    /// When the supervisor has told anything, and whether that was a death.
+    /// When the supervisor logged anything, and whether that was a death.
     told: BTreeMap<u64, bool>,
 }
 
-/// When a process was there, and when it was not.
+/// When a process was alive and running, and when it was not.
 #[derive(Debug, Default)]
 struct Fate {
     started: Option<u64>,
     died: Option<u64>,
-    /// An injected death, which is on record before it happens.
+    /// An injected death, which is logged before it happens.
     tells_its_death: bool,
     /// It ended since it was asked to.
     is_asked: bool,
-    /// Times in which it did not run, or answered nothing.
+    /// Times in which it was stopped or stalled.
     away: Vec<(u64, u64)>,
     stopped_at: Vec<u64>,
     /// Its last own event so far, and since when it stalls or is stopped.
@@ -68,9 +68,9 @@ impl Fates {
         fates
     }
 
-    /// Notes who was there when a coordinator began to act, and took long to follow it: it had no
-    /// time on a busy machine, and was passed over. If the coordinator had collected for so long that
-    /// somebody was passed over, it may have been anyone, who may follow at once when asked again.
+    /// Notes nodes that were alive when a coordinator began to act, but took long to follow it: they had no
+    /// processor time on a busy machine, and were passed over. If the coordinator collected for so long that
+    /// somebody was passed over, it may have been any node, which may follow at once when asked again.
     fn find_late(&mut self, log: &Log, acting: &Event) {
         let mut won = log.named("election_won").rev();
         let won = won.find(|won| won.life() == acting.life() && won.term() == acting.term());
@@ -91,7 +91,7 @@ impl Fates {
         }
     }
 
-    /// Whether a process may have been dead at a moment, as somebody says who has seen its links end.
+    /// Whether a process may have been dead at a moment, according to a peer that has seen its links end.
     pub(super) fn died_by(&self, life: Life, at: u64) -> bool {
         let fate = self.lives.get(&life);
         fate.is_some_and(|fate| match fate.died {
@@ -105,7 +105,7 @@ impl Fates {
         })
     }
 
-    /// Whether the supervisor may have reaped nobody between two moments: it was slow, or had no time.
+    /// Whether the supervisor may have reaped nobody between two moments: it was slow, or had no processor time.
     fn may_not_reap(&self, from: u64, until: u64) -> bool {
         let told = self.told.range((Excluded(from), Excluded(until)));
         let mut told = told
@@ -121,8 +121,8 @@ impl Fates {
         fate.is_some_and(|fate| fate.stopped_at.iter().any(|&stopped| stopped <= at))
     }
 
-    /// Whether a process slept for some of a time, or was only just back: it was stopped, stalled,
-    /// found a gap, or took long to follow.
+    /// Whether a process was suspended during part of a time, or had only just returned: it was stopped, stalled,
+    /// logged a gap, or took long to follow.
     pub(super) fn slept(&self, life: Life, from: u64, to: u64) -> bool {
         let slept =
             |&(since, until): &(u64, u64)| since <= to && until.saturating_add(RETURN_NS) >= from;
@@ -130,7 +130,7 @@ impl Fates {
         fate.is_some_and(|fate| fate.away.iter().any(slept))
     }
 
-    /// Whether a process had slept for so long when it read its clock at a moment.
+    /// Whether a process had been suspended for this long when it read its clock at a moment.
     pub(super) fn slept_until(&self, life: Life, at: u64, length: u64) -> bool {
         let so_long = |&(since, until): &(u64, u64)| {
             since <= at && until.saturating_add(RETURN_NS) >= at && until - since >= length
@@ -139,7 +139,7 @@ impl Fates {
         fate.is_some_and(|fate| fate.away.iter().any(so_long))
     }
 
-    /// Whether a process was not there for some of a time: not yet, not any more, or asleep.
+    /// Whether a process was absent during part of a time: not yet started, dead, or suspended.
     pub(super) fn away(&self, life: Life, from: u64, to: u64) -> bool {
         let started = self.lives.get(&life).and_then(|fate| fate.started);
         let died = self.lives.get(&life).and_then(|fate| fate.died);
@@ -148,7 +148,7 @@ impl Fates {
             || self.slept(life, from, to)
     }
 
-    /// Whether anybody but `life` was away for some of a time.
+    /// Whether any process except `life` was away during part of a time.
     pub(super) fn anybody_away(&self, but: Life, from: u64, to: u64) -> bool {
         let mut others = self.lives.keys().filter(|&&life| life != but);
         others.any(|&life| self.away(life, from, to))
@@ -161,13 +161,13 @@ impl Fate {
         match event.name() {
             "node_spawned" | "node_signalled" => return,
             "node_stopped" => {
-                // It may have been silent since its last word.
+                // It may have been silent since its last line.
                 self.stopped_at.push(at);
                 self.stopped = self.stopped.or(self.last).or(Some(at));
                 return;
             }
             "node_continued" => {
-                // The stop may have been too short to be told of.
+                // The stop may have been too short to be logged.
                 let since = self.stopped.take().or(self.last).unwrap_or(at);
                 self.away.push((since, at));
                 return;
@@ -185,7 +185,7 @@ impl Fate {
             }
             _ => {}
         }
-        // Any word of its own ends a stall.
+        // Any line of its own ends a stall.
         if let Some(since) = self.stalled.take() {
             self.away.push((since, at));
         }

@@ -1,12 +1,12 @@
-//! S3: who knows a higher epoch than its own starts no assignment, checkpoint or file call. Each
-//! event tells the highest term that its node knew, and what only an acting coordinator does must
+//! S3: a node that knows a higher epoch than its own starts no assignment, checkpoint or file call. Each
+//! event contains the highest term that its node knew, and events of an acting coordinator must
 //! carry the term in which it acts.
 //!
-//! It relies on the order of the lines of one life alone, in which it wrote them. A file call that was
-//! under way when its coordinatorship ended is told of whenever it ends, if it won a commit or gave a text
-//! its name: one call of each job, since the next would have been begun later. One that takes longer than
-//! three seconds is told to be slow, by `file_call_slow`; or the process stood still itself, which it tells
-//! by `gap`, or the supervisor by a stop. That is compared with the clock of the supervisor, and one stop
+//! It relies only on the order in which one incarnation wrote its lines. A file call that was in
+//! progress when its coordinatorship ended is logged whenever it ends, if it won a commit or gave a text
+//! its name: one call of each job, since the next would have begun later. A call that takes longer than
+//! three seconds is logged as slow, by `file_call_slow`; or the process was suspended, which it logs
+//! as `gap`, or the supervisor as a stop. That uses the clock of the supervisor, and one stop
 //! anywhere near excuses, so it does not matter which came first.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,32 +18,32 @@ use crate::log::order::Writer;
 use crate::log::{Event, Life};
 
 const NAME: &str = "S3";
-/// A file call that lasts for three seconds is told of, by a loop that looks four times a second; and as much
+/// A file call that lasts for three seconds is logged, by a loop that checks four times a second; and as much
 /// again for a busy machine.
 const LONGEST_CALL_NS: u64 = 3_750_000_000;
-/// Who stood still for so long begins anew to measure how long its calls last.
+/// A node that was suspended for this long starts over measuring how long its calls last.
 const LONG_GAP_NS: u64 = 750_000_000;
-/// The supervisor tells of a stop a little later, and of one that was short perhaps not before it is over.
+/// The supervisor logs a stop a little later, and a short one perhaps only after its end.
 const TOLD_NS: u64 = 1_000_000_000;
 
 /// Who coordinates.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fencing {
     reigns: BTreeMap<Life, Reign>,
-    /// By the clock of the supervisor, when a life was stopped or went on.
+    /// When an incarnation was stopped or continued, by the clock of the supervisor.
     stops: BTreeMap<Life, Vec<u64>>,
     charges: Vec<Charge>,
     late: Vec<Late>,
 }
 
-/// What a life is, by its last lines.
+/// The state of an incarnation, by its last lines.
 #[derive(Clone, Debug, Default)]
 struct Reign {
     acting: Option<Event>,
-    /// The place of the last line that tells that it does not coordinate; none if there is no such.
+    /// The position of the last line that shows that it does not coordinate, if any.
     idle: (usize, u64),
     ended: Option<Ended>,
-    /// A call was told to be slow, and none has ended since.
+    /// A call was logged as slow, and none has ended since.
     is_slow: bool,
     /// The jobs that it took.
     taken: BTreeSet<String>,
@@ -53,9 +53,9 @@ struct Reign {
 #[derive(Clone, Debug)]
 struct Ended {
     by: Event,
-    /// From when on a call that was under way then may have lasted unnoticed.
+    /// Since when a call in progress at that time may have lasted unnoticed.
     since: u64,
-    /// Jobs of which a call was told since.
+    /// Jobs with a call logged since.
     told: BTreeSet<String>,
 }
 
@@ -122,7 +122,7 @@ impl Fencing {
         let Some(ended) = &mut reign.ended else {
             return;
         };
-        // The line that is missing would have told that it coordinates again.
+        // The missing line would have shown that it coordinates again.
         let lack = Lack::of(life, place(&ended.by), event.line);
         let charge =
             |message: String| Charge::new(Violation::new(NAME, message, &[&ended.by, event]), lack);
@@ -147,7 +147,7 @@ impl Reign {
         self.acting.is_none() && self.ended.is_some()
     }
 
-    /// Who publishes a job has told before that it took it, under the name that it then had.
+    /// A node that publishes a job has logged before that it claimed it, under the name that it then had.
     fn taken(&mut self, event: &Event) -> Option<Charge> {
         let job = event.text("job");
         match event.name() {
@@ -190,7 +190,7 @@ impl Reign {
             Some(acting) if acting.term() == event.term() => return None,
             Some(acting) => {
                 let message = format!("node {node} knows a higher term and {name}");
-                // One line told that its reign was over; two more that there was another.
+                // One line showed that its office was over; two more that there was another.
                 let missing = if is_call { 1 } else { 3 };
                 let lack = Lack::of(life, place(acting), event.line).times(missing);
                 Charge::new(Violation::new(NAME, message, &[acting, event]), lack)
@@ -215,7 +215,7 @@ impl Reign {
     }
 }
 
-/// Whether only a coordinator does what an event of this name tells of.
+/// Whether only a coordinator causes events of this name.
 fn is_authority(name: &str) -> bool {
     matches!(
         name,

@@ -1,22 +1,22 @@
-//! Who had an operation when a coordinator took over, and whether that one must have learnt of it.
+//! Which nodes had an operation when a coordinator took over, and whether the coordinator must have learnt of it.
 //!
-//! Order that is relied on: that of the lines of each life; epochs, since every line tells the highest term
-//! that its life knew, and it promises to an epoch before it tells a term as high; and messages. A life has
-//! an operation in hand
+//! Order relied on: that of the lines of each incarnation; epochs, since every line contains the highest term
+//! that its incarnation knew, and a node promises to an epoch before it writes a term as high; and messages.
+//! An incarnation has an operation in hand
 //!
-//! - that it completed: it keeps the product until the checkpoint shows it, and holds that then; under a
-//!   delay it has not sent it yet, and tells of it as of one that it computes;
+//! - that it completed: it keeps the product until the checkpoint shows it, and then holds it there; under a
+//!   delay it has not sent it yet, and reports it as an operation that it computes;
 //! - that it put into the checkpoint;
 //! - that its coordinator put into the checkpoint before it assigned another, which it computed: on one link
 //!   the checkpoint goes before the assignment;
 //! - that it computes, until it coordinates itself.
 //!
-//! It keeps all that as long as it lives and a job needs it, see `needs`, and tells whoever collects. Who
-//! collects waits for every peer whose link stands, until that has delivered what it has; but passes over
-//! one that delivers nothing for 100 ms. No event tells of that. But the clocks of one life are in order: if
-//! it acted less than 100 ms after anything that had happened before the step in which it won, it has passed
-//! nobody over. What it did as a worker or coordinator was another step, and so was what a peer said last
-//! before its death was known.
+//! It keeps all that as long as it lives and a job needs it, see `needs`, and reports it to a collecting
+//! winner. The winner waits for every peer whose link is up, until it has delivered what it has; but passes
+//! over a peer that delivers nothing for 100 ms. No event shows that. But the timestamps of one incarnation
+//! are in order: if it acted less than 100 ms after anything that happened before the step in which it won,
+//! it has passed nobody over. Its work as worker or coordinator was another step, and so was the last message
+//! of a peer before its death was known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,10 +25,10 @@ use super::lacking::may_lack;
 use crate::log::order::happened_before;
 use crate::log::{Event, Life, Log};
 
-/// After this a winner passes over who delivers nothing.
+/// After this a winner passes over a peer that delivers nothing.
 const PATIENCE_NS: u64 = 100_000_000;
 
-/// What proves that a life had an operation in hand.
+/// The proof that an incarnation had an operation in hand.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InHand<'a> {
     pub(super) life: Life,
@@ -38,12 +38,12 @@ pub(super) struct InHand<'a> {
     pub(super) computes: bool,
 }
 
-/// Who learnt what from whom.
+/// Which node learnt what from which peer.
 #[derive(Debug)]
 pub(super) struct Holders<'a> {
-    /// Of whom each coordinator must have learnt all, before it acted.
+    /// The peers from which each coordinator must have learnt everything before it acted.
     collected: BTreeMap<Epoch, BTreeSet<Life>>,
-    /// What each life computed of what was assigned to it in an epoch, in the order of its lines, with the
+    /// What each incarnation computed of its assignments in an epoch, in the order of its lines, with the
     /// latest assignment that it must have received by then.
     received: BTreeMap<(Epoch, Life), Vec<(&'a Event, usize)>>,
 }
@@ -59,8 +59,8 @@ impl<'a> Holders<'a> {
         }
     }
 
-    /// All that certainly had an operation in hand before they promised to an epoch, of those from whom its
-    /// owner must have learnt it, itself included.
+    /// The incarnations that certainly had an operation in hand before they promised to an epoch, among those
+    /// from which its owner must have learnt it, including itself.
     pub(super) fn of_operation(&self, deed: &Deed<'a>, (term, owner): Epoch) -> Vec<InHand<'a>> {
         let none = BTreeSet::new();
         let collected = self.collected.get(&(term, owner)).unwrap_or(&none);
@@ -69,7 +69,7 @@ impl<'a> Holders<'a> {
         for since in done.copied().filter(|event| event.term() < term) {
             let life = since.life();
             if life == owner || collected.contains(&life) {
-                // Under a delay a worker has not sent what it has completed, and tells of it as of work.
+                // Under a delay a worker has not sent a completed operation, and reports it as work.
                 let computes = life != owner && since.name() == "completed";
                 found.push(InHand {
                     life,
@@ -108,8 +108,8 @@ impl<'a> Holders<'a> {
         found
     }
 
-    /// What shows that a life had got, before it promised to a term, what its coordinator had put into the
-    /// checkpoint.
+    /// The proof that an incarnation had received, before it promised to a term, what its coordinator had put
+    /// into the checkpoint.
     fn had(&self, of: Epoch, life: Life, kept: &Event, term: u64) -> Option<&'a Event> {
         let received = self.received.get(&(of, life))?;
         let before = received.partition_point(|(computing, _)| computing.term() < term);
@@ -132,7 +132,7 @@ fn collected(
     let words = deeds.words.get(&owner)?;
     let before = words.iter().take_while(|word| word.line < acting.line);
     let mut up: BTreeMap<u64, &Event> = BTreeMap::new();
-    // Who was told to be stopped is not asked, though its link may stand again.
+    // A peer that was reported stopped is not asked, though its link may be up again.
     let mut stopped: BTreeSet<Life> = BTreeSet::new();
     let mut since = deeds.last_work(owner, won);
     for word in before {
@@ -146,7 +146,7 @@ fn collected(
                 if word.text("by") == "hint" {
                     stopped.insert(peer);
                 }
-                // It is dead, and its last word came before this was known.
+                // It is dead, and its last line came before this was known.
                 let last = deeds.last_word(peer).filter(|&last| last < word.at());
                 if word.text("by") == "link" && word.line < won.line && deeds.dead.contains(&peer) {
                     since = since.max(last.unwrap_or(0));
@@ -163,8 +163,8 @@ fn collected(
     Some(lives.filter(|life| !stopped.contains(life)).collect())
 }
 
-/// Whose assignment each life computed. Each is answered once: so if as many may have come to a node when it
-/// begins an operation as it has begun of it, the latest is what it answers.
+/// Whose assignment each incarnation computed. Each is answered once: so if at most as many may have arrived
+/// when a node begins an operation as it has begun of it, it answers the latest.
 fn received<'a>(deeds: &Deeds<'a>) -> BTreeMap<(Epoch, Life), Vec<(&'a Event, usize)>> {
     let mut received: BTreeMap<(Epoch, Life), Vec<(&'a Event, usize)>> = BTreeMap::new();
     for deed in deeds.operations.values() {

@@ -1,9 +1,9 @@
-//! What the lack of an event shows in a log that lacks some: a torn line can have held one event, and
+//! What the absence of an event proves in an incomplete log: a torn line may have contained one event, and
 //! excuses what one event would.
 //!
-//! So each claim that relies on a lack says between which lines the event would stand that refutes it,
-//! and each torn line, or lost event, refutes one claim at most. What is left over is proved: more is
-//! wrong than all that could have stood there can explain.
+//! So each claim that relies on an absence says between which lines the event that refutes it would be,
+//! and each torn line, or lost event, refutes at most one claim. The remaining claims are proved: the missing
+//! events cannot explain them all.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use crate::log::{Event, Life, Log, Torn};
 #[derive(Debug)]
 pub(super) struct Claim {
     pub(super) violations: Vec<Violation>,
-    /// Where the torn line would be that held it; none if no event can refute them.
+    /// Where the torn line with that event would be; none if no event can refute them.
     pub(super) lacks: Option<Place>,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Claim {
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     lines: Range<usize>,
-    /// Whose it would be, if that is known.
+    /// Its writer, if known.
     life: Option<Life>,
 }
 
@@ -33,7 +33,7 @@ impl Place {
         life: None,
     };
 
-    /// Between two of one life. A torn line and the whole event that follows it may be one line.
+    /// Between two of one incarnation. A torn line and the complete event that follows it may be one line.
     pub(super) fn between(from: &Event, until: &Event) -> Place {
         Place {
             lines: from.line + 1..until.line + 1,
@@ -41,7 +41,7 @@ impl Place {
         }
     }
 
-    /// Before one of the same life.
+    /// Before one of the same incarnation.
     pub(super) fn before(event: &Event) -> Place {
         Place {
             lines: 0..event.line + 1,
@@ -89,7 +89,7 @@ pub(super) fn proved(log: &Log, claims: Vec<Claim>) -> Vec<Violation> {
     left.flat_map(|(claim, _)| claim.violations).collect()
 }
 
-/// Whether an event of a life may be missing between two of its lines.
+/// Whether an event of an incarnation may be missing between two of its lines.
 pub(super) fn may_lack(log: &Log, from: &Event, until: &Event) -> bool {
     let place = Place::between(from, until);
     log.lost > 0 || log.torn.iter().any(|torn| place.holds(torn))

@@ -1,4 +1,4 @@
-//! The verdict law by law: which held, which are broken, and which nobody can tell, and why.
+//! The verdict law by law: which held, which are broken, and which cannot be judged, and why.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use super::ordinary::WORKED;
 use super::{Beliefs, Comparison, Run, Tried, Violation};
 use crate::log::{Event, Life};
 
-/// L1 speaks of the time after faults: nodes agree within this. Longer than any wait of theirs but the
-/// one before an office that was lost too often is claimed again, which is on record.
+/// L1 is about the time after faults: nodes agree within this. It is longer than any of their waits except the
+/// one before a node claims an office that it lost too often, which is on record.
 const QUIET_NS: u64 = 15_000_000_000;
-/// So many lines that are no events, or events that are missing, are too many where they are more than
+/// More torn lines or missing events than this are too many if they are also more than
 /// one in [`TORN_SHARE`].
 const TORN: u64 = 5;
 const TORN_SHARE: u64 = 10;
@@ -50,42 +50,41 @@ const LAWS: [(&str, &str); 15] = [
     ("L4", "a stop ends everything within the grace"),
 ];
 
-/// What became of one law.
+/// The verdict on one law.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Law {
     /// Its name in ARCHITECTURE.md.
     pub name: &'static str,
-    /// What it asks for.
+    /// What it requires.
     pub what: &'static str,
-    /// Whether it held; none where nobody can tell.
+    /// Whether it held; none if that cannot be judged.
     pub held: Option<bool>,
-    /// Why nobody can tell, or what of it is not told.
+    /// Why it cannot be judged, or which part of it cannot.
     pub why: Option<String>,
 }
 
-/// What a run comes to.
+/// The verdict on a run.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
-    /// What it has been put to.
+    /// What was tried.
     pub tried: Tried,
     /// Each law.
     pub laws: Vec<Law>,
-    /// What is wrong.
+    /// The violations.
     pub violations: Vec<Violation>,
-    /// Why nothing of weight can be told, if nothing can and nothing is wrong.
+    /// Why too little can be judged, if that is so and there are no violations.
     pub cannot_tell: Option<String>,
 }
 
 impl Verdict {
-    /// Judges a run by its log and its jobs directory alone; `others` are violations that were seen
-    /// otherwise.
+    /// Judges a run by its log and its jobs directory alone; `others` are violations from other sources.
     pub fn on(run: &Run, compared: &Comparison, others: Vec<Violation>) -> Verdict {
         let mut violations = others;
         violations.extend(run.judge_course_beside(compared));
         if run.unrest().is_none() && run.beliefs().running().next().is_some() {
             violations.extend(run.judge_end());
         }
-        // Where the ground of a law is missing, so is that of its violations.
+        // If the basis of a law is missing, so is that of its violations.
         let groundless: BTreeSet<&str> = LAWS
             .iter()
             .map(|(name, _)| *name)
@@ -121,7 +120,7 @@ impl Verdict {
 }
 
 impl Run {
-    /// Why nothing of weight can be told.
+    /// Why too little can be judged.
     fn nothing_told(&self, compared: &Comparison) -> Option<String> {
         let log = &self.log;
         let (missing, events) = (log.torn.len() as u64 + log.lost, log.count() as u64);
@@ -135,7 +134,7 @@ impl Run {
         is_empty.then(|| "no node has coordinated".to_owned())
     }
 
-    /// What of a log or a folder is missing, so that a law cannot be judged and what breaks it is no proof.
+    /// The missing part of a log or folder without which a law cannot be judged, and its violations are no proof.
     fn is_groundless(&self, law: &str) -> bool {
         matches!(law, "S7" | "S8") && (!self.is_traced() || !self.jobs.is_dir())
     }
@@ -149,7 +148,7 @@ impl Run {
         })
     }
 
-    /// The laws that would be broken, but for what may have stood in lines that are missing.
+    /// The laws that would be broken, except for the possible content of missing lines.
     fn excused(&self, compared: &Comparison) -> BTreeSet<&'static str> {
         if self.log.torn.is_empty() && self.log.lost == 0 {
             return BTreeSet::new();
@@ -161,7 +160,7 @@ impl Run {
         broken.iter().map(|found| found.invariant).collect()
     }
 
-    /// Why a law that nothing is seen to break cannot be said to have held.
+    /// Why a law without violations may still not have held.
     fn untold(&self, law: &str, excused: &BTreeSet<&str>) -> Option<String> {
         let not_traced = || {
             let why = "not traced: start the service with --trace-operations";
@@ -192,7 +191,7 @@ impl Run {
         untold.or_else(|| excused.contains(law).then(|| self.excuse()))
     }
 
-    /// What of a law that held is not told.
+    /// Which part of a law that held cannot be judged.
     fn reservation(&self, law: &str) -> Option<String> {
         let open = || {
             let open = self.open_jobs();
@@ -209,7 +208,7 @@ impl Run {
         }
     }
 
-    /// How many jobs were taken and have not ended, as the log tells.
+    /// The number of claimed jobs that have not ended, according to the log.
     pub fn open_jobs(&self) -> usize {
         let jobs = |name| self.log.named(name).map(|event| event.text("job"));
         let ended: BTreeSet<&str> = jobs("job_done").chain(jobs("job_deleted")).collect();
@@ -217,7 +216,7 @@ impl Run {
         taken.difference(&ended).count()
     }
 
-    /// What may hold that which excuses a law.
+    /// The missing lines that may contain the excuse of a law.
     fn excuse(&self) -> String {
         match (self.log.torn.len(), self.log.lost) {
             (0, lost) => format!("events that could not be written may excuse it: {lost}"),
@@ -225,7 +224,7 @@ impl Run {
         }
     }
 
-    /// The last fault or election, if it was so short before the end that nodes need not agree yet.
+    /// The last fault or election, if it was so shortly before the end that nodes need not agree yet.
     fn unrest(&self) -> Option<&Event> {
         let is_unrest = |event: &&Event| {
             let since = event.at().saturating_add(match event.name() {
@@ -252,7 +251,7 @@ impl Run {
         events.find(is_unrest)
     }
 
-    /// Who believed in whom at the end.
+    /// Which coordinator each node believed in at the end.
     fn beliefs(&self) -> Beliefs {
         let mut beliefs = Beliefs::default();
         let events = self.log.events.iter();
@@ -262,7 +261,7 @@ impl Run {
         beliefs
     }
 
-    /// Why nobody can tell whether the nodes would have agreed, if they did not.
+    /// Why it is unknown whether the nodes would have agreed, if they did not.
     fn dissent_in_unrest(&self) -> Option<String> {
         let beliefs = self.beliefs();
         if beliefs.running().next().is_none() {
@@ -278,7 +277,7 @@ impl Run {
         ))
     }
 
-    /// Why nobody can tell whether a stop ended everything in time.
+    /// Why it is unknown whether a stop ended everything in time.
     fn unended(&self) -> Option<String> {
         if self.log.about.stopping_at.is_none() {
             return Some("it is not on record that it was asked to stop".to_owned());

@@ -1,10 +1,10 @@
-//! Which jobs needed a factorial, and when: its products are forgotten, rightly, when none does.
+//! Which jobs needed a factorial, and when: if none does, its products may be forgotten.
 //!
-//! Order that is relied on, beside that of [`happened_before`]: the steps of a job's file. It is claimed,
-//! then committed, once, and neither is ever taken back: so a `job_accepted` that comes late, of an older
-//! epoch, opens nothing again. No event bounds the moment of a commit from below, since who made it may
+//! Order relied on, besides that of [`happened_before`]: the steps of a job's file. It is claimed,
+//! then committed, once, and neither is ever undone: so a late `job_accepted` of an older
+//! epoch reopens nothing. No event bounds the moment of a commit from below, since its coordinator may
 //! have died before its line; but its text was complete then, so all operations of each of its
-//! factorials had been completed by somebody, and each said so before it sent the product.
+//! factorials had been completed by some node, which logged that before it sent the product.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,26 +15,26 @@ use crate::job_files::{accepted_lines, ended};
 use crate::log::Event;
 use crate::log::order::happened_before;
 
-/// What jobs ask for.
+/// What jobs need.
 #[derive(Debug, Default)]
 pub(super) struct Needs<'a> {
     /// Of which nobody may have thought, after they were told, that no job needs the factorial: claims
     /// before any later coordinator looked for the jobs that run.
     accepted: BTreeMap<u64, Vec<&'a Event>>,
-    /// From when on a job that needs a factorial may have failed or been deleted.
+    /// Since when a job that needs a factorial may have failed or been deleted.
     given_up: BTreeMap<u64, u64>,
-    /// The same, of jobs of which nobody knows any more what they needed.
+    /// The same, for jobs whose needs are no longer known.
     unknown: u64,
-    /// When each operation of a factorial was completed for the first time, in order; the greatest number
-    /// for what never was. Of factorials of which the log has operations that it has not let go.
+    /// When each operation of a factorial was first completed, in order; the greatest number
+    /// if never. Only for factorials with operations that the log has not discarded.
     first: BTreeMap<u64, Vec<u64>>,
-    /// So many events may be missing.
+    /// Number of events that may be missing.
     missing: usize,
-    /// What each job that was accepted asks for.
+    /// What each accepted job needs.
     contents: BTreeMap<&'a str, BTreeSet<u64>>,
-    /// Where files are collected, nobody may know any more who asked for a factorial.
+    /// Where files are collected, the jobs that needed a factorial may no longer be known.
     is_shared: bool,
-    /// As the figures have it, see [`Needs::throughout`].
+    /// For the figures, see [`Needs::throughout`].
     open: BTreeMap<u64, Vec<(u64, u64)>>,
 }
 
@@ -64,7 +64,7 @@ impl<'a> Needs<'a> {
     }
 
     fn accept(&mut self, run: &'a Run, deeds: &Deeds<'a>) {
-        // Whoever takes over may not know for a while what it asks for.
+        // A new coordinator may not know for a while what it needs.
         let waits = run.log.named("job_waits");
         let unread: BTreeSet<&str> = waits.map(|event| event.text("job")).collect();
         let mut seen = BTreeSet::new();
@@ -74,7 +74,7 @@ impl<'a> Needs<'a> {
                 let numbers = accepted_lines(&run.jobs, event);
                 numbers.into_iter().collect()
             });
-            // Its file has vanished; or it was read again, since it was another before.
+            // Its file has vanished; or it was read again, since it had changed.
             if numbers.is_empty() || !seen.insert((epoch(event), job)) {
                 self.unknown = self.unknown.min(event.at());
                 continue;
@@ -95,7 +95,7 @@ impl<'a> Needs<'a> {
         }
     }
 
-    /// What is known of the end of the jobs that were accepted.
+    /// What is known about the ends of the accepted jobs.
     fn end(&mut self, run: &'a Run) {
         let done: BTreeSet<String> = ended(&run.jobs.join("done")).into_iter().collect();
         let failed: BTreeSet<String> = ended(&run.jobs.join("failed")).into_iter().collect();
@@ -133,8 +133,8 @@ impl<'a> Needs<'a> {
         self.open.values_mut().for_each(|open| open.sort_unstable());
     }
 
-    /// Whether nobody can have forgotten a factorial, rightly, from the moment that an event of one of its
-    /// operations tells of until a coordinator decided what a later one tells.
+    /// Whether nobody may have forgotten a factorial between an event of one of its operations and a coordinator's
+    /// decision in a later event.
     ///
     /// A job was claimed before the first, by that epoch or an earlier one, and all who coordinate after
     /// that have looked for jobs later: so each knows it. None that needs the factorial was over when the
@@ -155,7 +155,7 @@ impl<'a> Needs<'a> {
         until.at() >= given_up.min(self.unknown) || later <= self.missing
     }
 
-    /// Whether a coordinator itself may have forgotten a factorial when it says this.
+    /// Whether a coordinator itself may have forgotten a factorial when it logs this.
     pub(super) fn may_forget(&self, n: u64, event: &Event) -> bool {
         let numbers = self.contents.get(event.text("job"));
         match event.name() {
@@ -166,10 +166,10 @@ impl<'a> Needs<'a> {
         }
     }
 
-    /// Whether some job needed n! at every moment of a time, for all that the clocks tell: good enough for
-    /// figures, and no proof.
+    /// Whether some job needed n! at every moment of a time, according to the timestamps: good enough for
+    /// figures, but no proof.
     pub(super) fn throughout(&self, n: u64, from: u64, to: u64) -> bool {
-        // Of which no job is known.
+        // No job that needs it is known.
         let Some(open) = self.open.get(&n) else {
             return !self.is_shared;
         };

@@ -1,9 +1,9 @@
 //! S2: nobody obeys an epoch below the highest that it has seen.
 //!
-//! It relies on the order of the lines of one life alone, in which it wrote them, and on that of epochs. Each
-//! line of its own tells the highest term that the life knows, also after a promise, of which none tells; and
-//! `following`, or its own `election_won` and `acting`, tell whose epoch of that term it is. Of two lives of
-//! one node that coordinated in one term no line of a follower tells which it is: those are not told apart.
+//! It relies only on the order in which one incarnation wrote its lines, and on that of epochs. Each of its
+//! lines contains the highest term that the incarnation knows, also after a promise, which no line shows; and
+//! `following`, or its own `election_won` and `acting`, show the owner of that term's epoch. No line of a follower
+//! distinguishes two incarnations of one node that coordinated in one term.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use crate::log::{Event, Life};
 
 const NAME: &str = "S2";
 
-/// What each life has seen.
+/// What each incarnation has seen.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Obedience {
     highest: BTreeMap<Life, Seen>,
     found: Vec<Violation>,
 }
 
-/// The highest epoch that a life knows, and the line that shows it.
+/// The highest epoch that an incarnation knows, and the line that shows it.
 #[derive(Clone, Debug)]
 struct Seen {
     term: u64,
@@ -43,7 +43,7 @@ impl Obedience {
             self.highest.insert(life, Seen { term, owner, event });
             return;
         };
-        // Whatever the clock says, what was written later happened later.
+        // Whatever the clock says, a later line is about a later event.
         let obeys = matches!(event.name(), "following" | "computing");
         if obeys
             && seen.event.line < event.line
@@ -62,7 +62,7 @@ impl Obedience {
             self.found
                 .push(Violation::new(NAME, message, &[&seen.event, event]));
         }
-        // Of a term that rises no owner is known yet.
+        // The owner of a higher term is not known yet.
         if term > seen.term || (term == seen.term && owner > seen.owner) {
             let event = event.clone();
             *seen = Seen { term, owner, event };

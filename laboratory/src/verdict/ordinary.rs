@@ -1,6 +1,7 @@
-//! Nearly all lines of a long log are the four of an operation that is handed out, computed, completed and put
-//! into the checkpoint. Here is which of them no law will ask for, so that a log of any length is judged in little
-//! memory: these are let go as they are read, and a log that lacks them gets the same verdict as the whole one.
+//! Nearly all lines of a long log are the four of an operation: handed out, computed, completed and put into
+//! the checkpoint. This module finds those that no law will need, so that a log of any length is judged in
+//! little memory: they are discarded while reading, and the log without them gets the same verdict as the
+//! whole one.
 //!
 //! ```text
 //!   first look   every event ─▶ Course, which judges it, and keeps a few bytes of each operation
@@ -9,22 +10,22 @@
 //!                other lines ─▶ let go; some rounds are evidence, and kept
 //! ```
 //!
-//! A *round* is one of each of the four lines: by one coordinatorship, which is known to own its epoch, to the
-//! node one life of which computes it, each behind the one before it, in the file and by the clock. An operation
-//! is unusual if one of its lines belongs to no such round, or if there is a line about it that tells of something
-//! else. Then all its lines are kept. Of an operation that has nothing but rounds
+//! A *round* is one of each of the four lines: by one coordinatorship, which is known to own its epoch, and one
+//! incarnation of the assigned node, each after the one before it, in the file and by the clock. An operation
+//! is unusual if one of its lines belongs to no such round, or if there is any other line about
+//! it. Then all its lines are kept. If an operation has only rounds
 //!
-//! - a single one asks for nothing more: it was assigned, begun and completed by somebody, and nothing was done
+//! - a single one needs nothing more: it was assigned, begun and completed by some node, and nothing was done
 //!   twice;
-//! - a later one is no repetition that S7 may judge if all operations of the factorial had been completed before
-//!   it: whoever needed it may have had it, see `needs`. Nor is it for its own coordinator, if that had the
-//!   factorial since the round before, or was not yet coordinator then: see `recomputation`. Earlier ones are
-//!   kept, if there are several.
+//! - a later one is no repetition that S7 may judge if all operations of the factorial had been completed
+//!   before it: every job that needed it may have had it, see `needs`. Nor may its own coordinator be judged,
+//!   if it had the factorial since the round before, or was not yet coordinator then: see `recomputation`.
+//!   Earlier ones are kept, if there are several.
 //!
-//! What a round is evidence of is kept: where somebody computes the first that its coordinator assigns after
-//! something was put into the checkpoint that is judged, see `holders`. And that a life was there, and by which clock:
-//! of the lines let go between two others of, or about, the same life, the first and the last one stay, under the
-//! name [`WORKED`] and without the operation.
+//! Rounds that are evidence are kept: if a node computes the first operation that its coordinator assigns
+//! after it put a judged one into the checkpoint, see `holders`. So is the evidence that an incarnation was
+//! alive, and when: of the lines discarded between two others of, or about, the same incarnation, the first
+//! and the last one stay, under the name [`WORKED`] and without the operation.
 
 mod gathering;
 
@@ -38,10 +39,10 @@ use super::work::Table;
 use crate::log::order::Writer;
 use crate::log::{Event, Life, Op};
 
-/// What stays of lines that were let go: somebody was at work.
+/// The event that replaces discarded lines: a node was at work.
 pub(super) const WORKED: &str = "worked";
 
-/// What is left of lines that were let go.
+/// The summary of discarded lines.
 #[derive(Clone, Debug)]
 pub(crate) struct LetGo {
     pub(super) course: Course,
@@ -49,7 +50,7 @@ pub(crate) struct LetGo {
 }
 
 impl LetGo {
-    /// How many lines there were, but for those that stay as [`WORKED`].
+    /// Their number, without those that stay as [`WORKED`].
     pub(crate) fn count(&self) -> usize {
         self.count
     }
@@ -60,10 +61,10 @@ impl LetGo {
     }
 }
 
-/// The first look.
+/// The first pass.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
-    /// The first files are gone: who owns an epoch may have been told there, and nobody asks.
+    /// The first files are gone: they may have shown who owns an epoch, which is then not checked.
     is_cut: bool,
     course: Course,
     /// The events that are kept at once.
@@ -75,7 +76,7 @@ pub(super) struct Survey {
     repeated: Table<bool>,
     factorials: BTreeMap<u64, Rounds>,
     owned: BTreeSet<Epoch>,
-    /// The last clock and the highest term of each life.
+    /// The last timestamp and the highest term of each incarnation.
     lives: BTreeMap<Life, (u64, u64)>,
 }
 
@@ -130,7 +131,7 @@ impl Survey {
         }
     }
 
-    /// Whether neither the clock nor the term of a life falls.
+    /// Whether neither the timestamp nor the term of an incarnation decreases.
     fn is_steady(&mut self, event: &Event) -> bool {
         let Writer::Node(life) = event.writer() else {
             return true;
@@ -203,13 +204,13 @@ impl Survey {
         self.open.insert(op.clone(), round).is_none()
     }
 
-    /// All was looked at once.
+    /// Ends the first pass.
     pub(super) fn end(mut self) -> Gathering {
         self.unusual.extend(take(&mut self.open).into_keys());
         let completed = &self.course.work.completed;
         let never = self.unusual.iter().filter(|op| completed.get(op) == 0);
         let never: BTreeSet<u64> = never.map(|op| op.n).collect();
-        // From when on all operations of a factorial had been completed, where some were repeated before.
+        // When all operations of a factorial had been completed, if some were repeated before.
         let over = self.factorials.iter().filter_map(|(&n, rounds)| {
             let last = self.course.work.first_completed(n).max()?;
             let over = if never.contains(&n) { u64::MAX } else { last };

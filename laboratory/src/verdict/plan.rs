@@ -1,16 +1,16 @@
 //! S5: an operation has at most four operands; what was multiplied gives n!.
 //!
-//! Events name operations and not their operands. Those follow from the names: [`crate::plan`] finds out which
-//! numbers or primes a leaf multiplies, and which operations make one value of the leaves. No name is outside of
-//! the plan by which the factorial is made. And where it was done
+//! Events name operations, not their operands. Those follow from the names: [`crate::plan`] derives which
+//! numbers or primes a leaf multiplies, and which operations combine the leaves into one value. No name is outside
+//! the plan of the factorial. And if the factorial was done
 //!
 //! - each leaf had been completed by some worker: of all numbers, so the leaves partition 1..n; of prime powers, so
 //!   that the exponents of what they multiply, tens included, are those of n!, by Legendre;
 //! - so had each operation above the leaves, which has at most four of the level below, and each step;
-//! - and both parts of the steps that are cut. Which are is not told, but that they are the lowest.
+//! - and both parts of the steps that are cut. Events do not say which those are, only that they are the lowest.
 //!
-//! Where the lines stand does not matter. A worker writes `completed` before it sends the product, which the
-//! coordinator has when it writes `product_done`: so what was completed by a later clock was not in it.
+//! The positions of the lines do not matter. A worker writes `completed` before it sends the product, which the
+//! coordinator has when it writes `product_done`: so an operation with a later timestamp was not in it.
 
 use std::collections::BTreeMap;
 
@@ -29,18 +29,18 @@ pub(super) struct Plans {
     primes: Primes,
 }
 
-/// What is told of n!.
+/// What the log says about n!.
 #[derive(Clone, Debug)]
 struct Factorial {
     told: Told,
-    /// Which of them it is may be told late.
+    /// The plan may become known late.
     tree: Outside,
     powers: Outside,
-    /// The `product_done` with the earliest clock.
+    /// The `product_done` with the earliest timestamp.
     done: Option<Event>,
 }
 
-/// A plan, and what is told of operations that it does not have.
+/// A plan, and events of operations that it does not have.
 #[derive(Clone, Debug)]
 struct Outside {
     plan: Plan,
@@ -64,7 +64,7 @@ impl Plans {
     }
 
     pub(super) fn check(&self, work: &Work, missing: &Missing) -> Vec<Violation> {
-        // Whether single operations are told of at all.
+        // Whether single operations are logged at all.
         let mut factorials = self.factorials.keys();
         let is_traced = factorials.any(|&n| work.first_completed(n).next().is_some());
         let factorials = self.factorials.iter();
@@ -108,7 +108,7 @@ impl Factorial {
         }
     }
 
-    /// By which plan it is made; where that is not told, by one that has all of its operations.
+    /// Its plan; if the log does not say, one that has all of its operations.
     fn plan(&self) -> &Outside {
         match self.told.method() {
             Some(Method::Powers) => &self.powers,
@@ -129,7 +129,7 @@ impl Factorial {
         Some(Violation::new(NAME, message, &[first]))
     }
 
-    /// What nobody had completed though n! was there.
+    /// The operations that nobody had completed although n! was done.
     fn incomplete(&self, n: u64, done: &Event, work: &Work, primes: &Primes) -> Option<Charge> {
         let plan = &self.plan().plan;
         let mut missing = 0;
@@ -164,7 +164,7 @@ impl Factorial {
     }
 }
 
-/// Which operations of a level had been completed when n! was there.
+/// The operations of a level that had been completed when n! was done.
 fn completed(n: u64, level: &Level, done: &Event, work: &Work) -> Vec<bool> {
     let mut there = vec![false; usize::try_from(level.width).unwrap_or(0)];
     for (index, at) in work.completed.level(n, level.kind, level.level) {

@@ -1,9 +1,9 @@
-//! S11: one live process per ID, and none that acts after its end. That none outlives its supervisor and
-//! none stays a zombie is seen from outside, see `trial`.
+//! S11: one live process per ID, and none that acts after its end. That none outlives its supervisor and none
+//! stays a zombie is checked from outside, see `trial`.
 //!
-//! The starts and ends of processes are told by one writer, the supervisor, in order. An end is told when
-//! the process is dead with all its threads. So a line of that life may stand behind it, but its clock,
-//! which the process read itself, is earlier.
+//! One writer, the supervisor, logs the starts and ends of processes, in order. It logs an end when
+//! the process is dead with all its threads. So a line of that incarnation may come after it, but its timestamp,
+//! which the process itself read, is earlier.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ const NAME: &str = "S11";
 pub(super) struct Processes {
     alive: BTreeMap<u64, Event>,
     ended: BTreeMap<Life, Event>,
-    /// Each life's own line with the latest clock, and that clock.
+    /// Each incarnation's own line with the latest timestamp, and that timestamp.
     last: BTreeMap<Life, (usize, u64)>,
     charges: Vec<Charge>,
 }

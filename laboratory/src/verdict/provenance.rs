@@ -1,10 +1,11 @@
-//! S7 and S5: what is computed was handed out by somebody who owned an epoch, and what is in the checkpoint
-//! was computed by somebody.
+//! S7 and S5: every computed operation was handed out by the owner of an epoch, and every product in the
+//! checkpoint was computed by some node.
 //!
-//! Order that is relied on: that of messages. The assignment is sent after its line, and was there before
-//! the line of who computes it; a product is sent after the line of who completed it, and was there before
-//! the line of who put it into the checkpoint. So nothing excuses a line that lacks the one before it, but a
-//! log that lacks lines: who dies before its line is written has sent nothing. Within a worker, its own lines.
+//! Order relied on: that of messages. An assignment is sent after its line, and arrives before the worker's
+//! line; a product is sent after the line of the worker that completed it, and arrives before the
+//! coordinator's line that puts it into the checkpoint. So only an incomplete log excuses a line without the
+//! one before it: a node that dies before its line is written has sent nothing. Within a worker, its own
+//! lines.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use crate::log::order::happened_before;
 use crate::log::{Event, Life, Log, Op};
 
 pub(super) fn check(log: &Log, deeds: &Deeds<'_>) -> Vec<Violation> {
-    // The lines may be in the files that are gone.
+    // The lines may be in the missing files.
     if log.is_cut {
         return Vec::new();
     }
@@ -26,7 +27,7 @@ pub(super) fn check(log: &Log, deeds: &Deeds<'_>) -> Vec<Violation> {
         claims.extend(begun_by_nobody(op, deed));
         claims.extend(completed_by_nobody(op, deed));
     }
-    // One line that is missing tells that the epoch was won.
+    // One missing line may show that the epoch was won.
     claims.extend(unowned.into_values().map(|violations| Claim {
         violations,
         lacks: Some(Place::ANYWHERE),
@@ -34,8 +35,8 @@ pub(super) fn check(log: &Log, deeds: &Deeds<'_>) -> Vec<Violation> {
     proved(log, claims)
 }
 
-/// One line that is missing explains all that a node computes of an operation, unless there is an assignment,
-/// by somebody who did not own its epoch: those go by epochs.
+/// One missing line explains everything that a node computes of an operation, unless there is an assignment
+/// by a node that did not own its epoch: those are judged by epoch.
 fn assigned_by_nobody(
     deeds: &Deeds<'_>,
     op: &Op,

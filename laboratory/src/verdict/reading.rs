@@ -1,4 +1,4 @@
-//! Reading a log to judge it: what no law asks for is let go at once, see [`super::ordinary`].
+//! Reads a log to judge it: lines that no law needs are discarded at once, see [`super::ordinary`].
 
 use std::io::{self, BufReader, Read, Seek};
 
@@ -32,7 +32,7 @@ pub fn read_parts(parts: &[Part]) -> io::Result<Log> {
 }
 
 impl Run {
-    /// The same as [`read_parts`] would have read it: its verdict is the same.
+    /// The same as read by [`read_parts`], with the same verdict.
     #[must_use]
     pub fn without_ordinary(&self) -> Run {
         let log = &self.log;

@@ -1,13 +1,13 @@
-//! S7: what a coordinator gives as the cause of taking an operation from a worker has happened.
+//! S7: the cause that a coordinator gives for taking an operation from a worker has happened.
 //!
-//! A worker that lets the deadline of one operation pass loses all that it has, in one moment. So of
-//! those that are taken then, by one coordinator for that cause, one at least was handed out so long
-//! before; or was taken over, so long after the coordinator had begun to act.
+//! A worker that misses the deadline of one operation loses all its operations at once. So of
+//! those that one coordinator then takes for that cause, at least one was handed out that long
+//! before; or was taken over, that long after the coordinator had begun to act.
 //!
-//! Order that is relied on: that of the coordinator's own lines, for whom it had lost, what it had handed out
-//! and when; that of messages, for what an earlier coordinator had handed out: its line came before the
-//! assignment was sent, and that before anybody else knew of it, so its clock is the earlier one; and what
-//! `fates` says of deaths and stops. Whether a peer was silent is for the coordinator to say: L3 judges it.
+//! Order relied on: that of the coordinator's own lines, for the peers it had lost, what it had handed out
+//! and when; that of messages, for what an earlier coordinator had handed out: its line came before it sent the
+//! assignment, and that before anybody else knew of it, so its timestamp is earlier; and what
+//! `fates` says about deaths and stops. The coordinator decides whether a peer was silent: L3 judges that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,12 +19,12 @@ use super::{Run, Violation};
 use crate::log::{Event, Life, Op};
 
 const NAME: &str = "S7";
-/// A line may be written later than what it tells of, on a busy machine; half of a short deadline is
+/// On a busy machine a line may be written later than its event; half of a short deadline is
 /// proof enough.
 const LATE_LINE: Duration = Duration::from_secs(1);
 
 pub(super) fn check(run: &Run, fates: &Fates, work: &Work) -> Vec<Violation> {
-    // What proves them may be in the files that are gone.
+    // Their proof may be in the missing files.
     if run.log.is_cut {
         return Vec::new();
     }
@@ -32,7 +32,7 @@ pub(super) fn check(run: &Run, fates: &Fates, work: &Work) -> Vec<Violation> {
     let least = run.operation_deadline;
     let least = least.map(|deadline| deadline - LATE_LINE.min(deadline / 2));
     let mut unproved = Vec::new();
-    // The moments in which coordinators took what was overdue.
+    // The moments in which coordinators took overdue operations.
     let mut overdue: BTreeSet<(Life, u64)> = BTreeSet::new();
     for event in &run.log.events {
         let is_proved = match event.name() {
@@ -53,8 +53,8 @@ pub(super) fn check(run: &Run, fates: &Fates, work: &Work) -> Vec<Violation> {
     proved(&run.log, claims(unproved))
 }
 
-/// One event that is missing explains all that one coordinator took in one moment, for one cause; but what it
-/// says of one operation is explained by another event of that one alone.
+/// One missing event explains everything that one coordinator took in one moment, for one cause; but only an
+/// event of the same operation explains what it says about a single operation.
 fn claims(unproved: Vec<&Event>) -> Vec<Claim> {
     let mut together: BTreeMap<_, Vec<Violation>> = BTreeMap::new();
     for event in unproved {
@@ -78,12 +78,12 @@ fn is_for_deadline(event: &Event) -> bool {
     event.name() == "operation_reassigned" && event.text("why") == "deadline"
 }
 
-/// What the log has told so far.
+/// The log so far.
 #[derive(Debug, Default)]
 struct Records<'a> {
-    /// The last peer that each life lost.
+    /// The last peer that each incarnation lost.
     lost: BTreeMap<Life, &'a Event>,
-    /// By whom, and in which terms, an operation was handed out, and when last.
+    /// The coordinators that handed out an operation, in which terms, and when last.
     known: BTreeMap<&'a Op, BTreeMap<(u64, Life), u64>>,
     /// When coordinatorships began to act.
     acting: BTreeMap<(u64, Life), u64>,
@@ -117,7 +117,7 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// `least` is how old what is overdue must be, if that is known.
+    /// `least` is the minimum age of an overdue operation, if known.
     fn is_called_for(
         &self,
         fates: &Fates,
@@ -141,7 +141,7 @@ impl<'a> Records<'a> {
             "worker_silent" => lost(&|_, lost| lost.text("by") == "silence"),
             "deadline" => known
                 .is_some_and(|by| least.is_none_or(|least| self.is_old(fates, by, taken, least))),
-            // It was handed out in an earlier coordinatorship, or what it is made of was.
+            // It, or one of its operands, was handed out in an earlier coordinatorship.
             "takeover" => {
                 let now = (taken.term(), taken.life());
                 let earlier = |by: &BTreeMap<(u64, Life), u64>| by.keys().any(|&by| by != now);
@@ -154,7 +154,7 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Whether what was handed out by these may have been overdue when it was taken.
+    /// Whether an operation handed out by these may have been overdue when it was taken.
     fn is_old(
         &self,
         fates: &Fates,
@@ -167,7 +167,7 @@ impl<'a> Records<'a> {
         let least = u64::try_from(least.as_nanos()).unwrap_or(u64::MAX);
         since.is_none_or(|since| {
             let lacking = least.saturating_sub(taken.at().saturating_sub(since));
-            // It may have slept as long between the act and the line that tells of it.
+            // It may have been suspended that long between the act and its line.
             lacking == 0 || fates.slept_until(taken.life(), since, lacking)
         })
     }

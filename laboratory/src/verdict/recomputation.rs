@@ -1,18 +1,18 @@
-//! S7 and S8, as far as a log can tell: nothing is handed out, or computed, again without need.
+//! S7 and S8, as far as a log can show: nothing is handed out, or computed, again without need.
 //!
-//! Three may know better, and each is judged by what it must have known:
+//! Three kinds of nodes may know better, and each is judged by what it must have known:
 //!
-//! - a coordinator, of what it handed out or put into the checkpoint itself, in that coordinatorship: it
-//!   hands nothing out again that it did not take from the worker, for a cause that `reassignments` has
-//!   proved, and nothing at all that is in the checkpoint;
-//! - one that took over, of what those had in hand from whom it must have learnt it, see `holders`;
-//! - a worker, of what it has computed or computes: it does not begin that again.
+//! - a coordinator, about what it handed out or put into the checkpoint itself, in that coordinatorship: it
+//!   hands out again only what it took from the worker, for a cause that `reassignments` has
+//!   proved, and nothing that is in the checkpoint;
+//! - a new coordinator, about what the peers had in hand from which it must have learnt it, see `holders`;
+//! - a worker, about what it has computed or computes: it does not begin that again.
 //!
-//! Order that is relied on: of the lines of each life, for what it knew; of epochs and messages in `holders`;
-//! and of the steps of a job's file in `needs`, since what no job needs is forgotten. A coordinator that is
-//! over, and does not know it, wakes and goes on at any time: but what it knew is judged by its own lines.
-//! Two that compute the same where nobody can have known of the other are no fault: a peer that was slow is
-//! passed over, and a product may die with all that had it.
+//! Order relied on: that of the lines of each incarnation, for what it knew; of epochs and messages in `holders`;
+//! and of the steps of a job's file in `needs`, since what no job needs is forgotten. A deposed coordinator
+//! that does not know it may wake and continue at any time, but it is judged by its own lines.
+//! Two nodes that compute the same without a chance to know of each other are no violation: a slow peer is
+//! passed over, and a product may be lost with all its holders.
 
 use std::collections::BTreeMap;
 
@@ -33,16 +33,16 @@ const NAME: &str = "S7";
 pub struct Repetition<'a> {
     /// The operation.
     pub op: &'a Op,
-    /// Its `completed` before.
+    /// Its earlier `completed`.
     pub first: &'a Event,
-    /// Its `completed` again.
+    /// Its later `completed`.
     pub second: &'a Event,
     why: &'a str,
 }
 
 impl<'a> Repetition<'a> {
-    /// Why it was computed again: what the coordinator said when it handed it out again, if it did;
-    /// else `lost`, with its worker and all who held its product, or `overlap`: two went on with it.
+    /// Why it was computed again: the cause that the coordinator gave for handing it out again, if it did;
+    /// otherwise `lost`, with its worker and all holders of its product, or `overlap`: two continued with it.
     pub fn why(&self) -> &'a str {
         self.why
     }
@@ -80,7 +80,7 @@ pub(super) fn repetitions<'a>(run: &'a Run, fates: &Fates) -> Vec<Repetition<'a>
 }
 
 pub(super) fn check(run: &Run, deeds: &Deeds<'_>, work: &Work) -> Vec<Violation> {
-    // What was done in the files that are gone is not known.
+    // The missing files are unknown.
     if run.log.is_cut {
         return Vec::new();
     }
@@ -114,7 +114,7 @@ struct Judge<'a, 'd> {
     holders: Holders<'a>,
 }
 
-/// What one coordinatorship, or one worker, has done last with an operation.
+/// The last act of one coordinatorship, or one worker, on an operation.
 #[derive(Clone, Copy, Default)]
 struct Last<'a> {
     /// Put into the checkpoint, since it was handed out.
@@ -144,11 +144,11 @@ impl Judge<'_, '_> {
             let last = epochs.entry(epoch(act)).or_default();
             match act.name() {
                 "checkpointed" => last.kept = Some(act),
-                // That a takeover did not find it is no cause by itself: somebody lost it.
+                // That a takeover did not find it is not a cause: somebody lost it.
                 "operation_reassigned" => last.taken |= act.text("why") != "takeover",
                 _ => {
                     let own = self.handed_out_again(op, *last, act);
-                    // What it does not know at its first, it does not know later.
+                    // What it does not know at first, it does not know later.
                     let is_first = last.assigned.is_none();
                     let found = own.or_else(|| {
                         let deed = is_first.then_some(deed)?;
@@ -162,7 +162,7 @@ impl Judge<'_, '_> {
         claims
     }
 
-    /// By one coordinatorship, that had it in the checkpoint, or had not taken it back.
+    /// Handed out again by one coordinatorship that had it in the checkpoint, or had not taken it back.
     fn handed_out_again(&self, op: &Op, last: Last<'_>, again: &Event) -> Option<Claim> {
         if let Some(kept) = last.kept {
             let is_kept = self.is_kept(op, kept, again);
@@ -197,7 +197,7 @@ impl Judge<'_, '_> {
             && !may_lack(&self.run.log, from, until)
     }
 
-    /// By a coordinator that must have learnt, when it took over, who had it.
+    /// Handed out again by a coordinator that must have learnt, when it took over, who had it.
     fn taken_over_in_vain(
         &self,
         op: &Op,
@@ -232,7 +232,7 @@ impl Judge<'_, '_> {
         Some(claim(message, &[had.since, acting, again], lacks))
     }
 
-    /// By the worker that has its product, or computes it.
+    /// Computed again by the worker that has its product, or computes it.
     fn begun(&self, op: &Op, deed: &Deed<'_>) -> Vec<Claim> {
         let acts = [&deed.computing, &deed.completed];
         let mut acts: Vec<&Event> = acts.into_iter().flatten().copied().collect();
@@ -265,14 +265,15 @@ impl Judge<'_, '_> {
         Some(claim(message, &[begun, again], Some((begun, again))))
     }
 
-    /// Whether a life won after an event, before it promised to an epoch: it dropped what it computed.
+    /// Whether an incarnation won after an event and before it promised to an epoch: it then dropped its
+    /// operation.
     fn has_won_since(&self, event: &Event, promised: Epoch) -> bool {
         let words = self.deeds.words.get(&event.life()).into_iter().flatten();
         let mut won = words.filter(|word| word.name() == "election_won");
         won.any(|won| won.line > event.line && epoch(won) < promised)
     }
 
-    /// Whether a coordinator lost a peer between two of its lines: others compute what that one computed.
+    /// Whether a coordinator lost a peer between two of its lines: others then compute that peer's operations.
     fn has_lost(&self, peer: Life, from: &Event, until: &Event) -> bool {
         let words = self.deeds.words.get(&until.life()).into_iter().flatten();
         let mut lost = words.filter(|word| word.name() == "peer_down");

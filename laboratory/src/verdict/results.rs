@@ -1,7 +1,7 @@
 //! S4: one published result per job, equal to n!.
 //!
-//! That a commit is won once needs no order, nor does that somebody says that the job is done. Who took a job
-//! last is told by epochs. A death or a stop of a coordinator at any later time excuses a line that is not there.
+//! That a commit is won once needs no order, nor does the line that the job is done. Epochs show which coordinator
+//! claimed a job last. A death or a stop of a coordinator at any later time excuses a missing line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -26,7 +26,7 @@ pub(super) fn check(run: &Run, compared: &Comparison) -> Vec<Violation> {
     wrong.chain(publications(run)).collect()
 }
 
-/// Compares the text of every finished job with what is known of its factorials.
+/// Compares the text of every finished job with known properties of its factorials.
 pub(super) fn compare(run: &Run) -> Comparison {
     let done = run.jobs.join("done");
     let mut oracle = Oracle::default();
@@ -34,7 +34,7 @@ pub(super) fn compare(run: &Run) -> Comparison {
     for name in run.ended("done") {
         let (job, text) = pair(&done, &name);
         let text = match fs::read(text) {
-            // S9's to tell.
+            // S9 reports it.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             text => text,
         };
@@ -58,7 +58,7 @@ pub(super) fn publications(run: &Run) -> Vec<Violation> {
     }
     let jobs = |name| run.log.named(name).map(|event| (event.text("job"), event));
     let done: BTreeSet<&str> = jobs("job_done").map(|(name, _)| name).collect();
-    // The latest coordinatorship that took it: who ended before that had not committed it.
+    // The latest coordinatorship that claimed it: those that ended before had not committed it.
     let mut taken: BTreeMap<&str, &Event> = BTreeMap::new();
     for (name, event) in jobs("job_accepted").chain(jobs("job_rejected")) {
         let latest = taken.entry(name).or_insert(event);
@@ -68,7 +68,7 @@ pub(super) fn publications(run: &Run) -> Vec<Violation> {
     }
     let mut violations = Vec::new();
     for (name, events) in &published {
-        // Where people collect what is done, its name comes up again.
+        // Where people collect finished jobs, a name may be used again.
         let again = jobs("job_accepted").chain(jobs("job_rejected"));
         let reuses = again.filter(|(job, taken)| job == name && taken.at() > events[0].at());
         let reuses = if run.is_shared { reuses.count() } else { 0 };
@@ -76,7 +76,7 @@ pub(super) fn publications(run: &Run) -> Vec<Violation> {
             let message = format!("job {name} was published {} times", events.len());
             violations.push(Violation::new(NAME, message, events));
         }
-        // Another may have said so before the line of the commit was written.
+        // Another may have logged that before the line of the commit was written.
         if !done.contains(name)
             && !run.is_deleted(name)
             && !run.cut_short
@@ -104,11 +104,11 @@ pub(super) fn publications(run: &Run) -> Vec<Violation> {
 
 /// A coordinator that dies, or is stopped, between a rename and its event leaves no event.
 const FAULTS: [&str; 2] = ["node_exited", "node_stopped"];
-/// One whose coordinatorship ends meanwhile tells of the rename that was on its way all the same, and
+/// One whose coordinatorship ends meanwhile still logs the rename in progress, and
 /// makes no other.
 const ENDS: [&str; 3] = ["node_exited", "node_stopped", "stepped_down"];
 
-/// Whether any of this happened to a coordinator after a moment.
+/// Whether a coordinator died or was stopped after a moment.
 fn is_excused(run: &Run, since: u64, ends: &[&str]) -> bool {
     let reigned = |end: &Event| {
         run.log

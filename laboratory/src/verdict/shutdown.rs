@@ -1,11 +1,11 @@
-//! L4: what is asked to stop ends within the grace.
+//! L4: a run that is asked to stop ends within the grace period.
 //!
-//! The supervisor tells both, the request before it acts on it and each end after it: one process's own
-//! order.
+//! The supervisor logs both, the request before it acts on it and each end after it: the order of one
+//! process's own lines.
 
 use super::{Run, Violation};
 
-/// The grace, the time that is given to what is killed then, and a moment for a busy machine.
+/// The grace period, the time for killed processes to end, and a margin for a busy machine.
 const END_WITHIN_NS: u64 = 8_000_000_000;
 
 pub(super) fn check(run: &Run) -> Vec<Violation> {

@@ -1,6 +1,6 @@
-//! L3: how many elections there may be, and how soon after each other.
+//! L3: how many elections there may be, and how soon after one another.
 //!
-//! Counts need no order. What is judged of one life relies on the order of its own lines, and on its own clock.
+//! Counts need no order. Judging one incarnation relies on the order of its own lines, and on its own timestamps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use crate::log::{Event, Life};
 
 const NAME: &str = "L3";
 
-/// Each fault lets one node win, and each node hold one election on the average; so does the start,
-/// and again the highest node if it comes last. What befell a cluster before its log begins may have its
+/// Each fault lets one node win, and each node hold one election on average; so does the start,
+/// and again the highest node if it comes last. Faults before the beginning of the log may have their
 /// elections in it.
 pub(super) fn check(events: &[&Event], is_cut: bool) -> Vec<Charge> {
     let count = |name: &str| events.iter().filter(|event| event.name() == name).count();
@@ -30,7 +30,7 @@ pub(super) fn check(events: &[&Event], is_cut: bool) -> Vec<Charge> {
     let nodes = nodes.len();
     let (won, started) = (count("election_won"), count("election_started"));
     let charge = |message: String, count: usize| {
-        // Not before the log, since what befell it then has its place in the limit.
+        // Not before the log, since the limit already allows for earlier faults.
         let lack = Lack::anywhere().times(count).within_the_log();
         Charge::new(Violation::new(NAME, message, &[]), lack)
     };
@@ -47,7 +47,7 @@ pub(super) fn check(events: &[&Event], is_cut: bool) -> Vec<Charge> {
     charges
 }
 
-/// How much an event has befallen the cluster; starts aside.
+/// The number of elections that an event allows, without starts.
 fn fault(event: &Event) -> usize {
     match event.name() {
         "node_exited" | "node_stopped" | "node_continued" => 1,
@@ -55,16 +55,16 @@ fn fault(event: &Event) -> usize {
         "file_call_slow" => 2,
         // The same, and two may take its place at once.
         "gap" => 3,
-        // No event tells of its end.
+        // No event shows its end.
         _ if event.is_stall() => 2,
         _ => 0,
     }
 }
 
-/// Gaps that cannot have been: one ends before the next begins, and a life has run when it wrote a line. So
-/// from any line of its own on, its gaps together are no longer than what has passed.
+/// Impossible gaps: one ends before the next begins, and an incarnation was running when it wrote a line. So
+/// since any line of its own, its gaps together are no longer than the time that has passed.
 pub(super) fn gaps(events: &[&Event]) -> Vec<Violation> {
-    // By life, when the last gap ended at the earliest, and the clock of the last line.
+    // By incarnation, when the last gap ended at the earliest, and the timestamp of the last line.
     let mut lives: BTreeMap<Life, (u64, u64)> = BTreeMap::new();
     let mut violations = Vec::new();
     for event in events {
@@ -87,13 +87,13 @@ pub(super) fn gaps(events: &[&Event]) -> Vec<Violation> {
     violations
 }
 
-/// Elections that follow each other too soon. Who finds no coordinator, or hears of no victory, waits as long as
-/// anybody may be silent before it begins again, unless it has had a coordinator meanwhile, an office, or a
-/// promise to keep.
+/// Elections too soon after one another. A node that finds no coordinator, or receives no Victory, waits as
+/// long as a peer may be silent before it starts over, unless it has meanwhile had a coordinator, an office,
+/// or a promise to keep.
 pub(super) fn hasty(events: &[&Event], suspect_after: Duration) -> Vec<Violation> {
     let wait = u64::try_from(suspect_after.as_nanos()).unwrap_or(u64::MAX);
-    // By life, when it began its last election at the earliest, if it waits; the clock of the last line, and
-    // the term that it knew.
+    // By incarnation, when it began its last election at the earliest, if it waits; the timestamp of the last
+    // line, and the term that it knew.
     let mut lives: BTreeMap<Life, (Option<u64>, u64, u64)> = BTreeMap::new();
     let mut violations = Vec::new();
     for event in events {
@@ -101,7 +101,7 @@ pub(super) fn hasty(events: &[&Event], suspect_after: Duration) -> Vec<Violation
             continue;
         };
         let (began, last, term) = lives.entry(life).or_default();
-        // It may have promised to somebody, whom it then missed at once.
+        // It may have promised to a node, which it then missed at once.
         if *term != event.term() {
             (*began, *term) = (None, event.term());
         }

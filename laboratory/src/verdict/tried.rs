@@ -1,4 +1,4 @@
-//! What a run has been put to, as its log tells.
+//! What was tried in a run, according to its log.
 
 use std::collections::BTreeSet;
 
@@ -28,12 +28,12 @@ pub struct Tried {
     pub accepted: usize,
     /// Jobs whose text has its name.
     pub done: usize,
-    /// Files that were no jobs, and jobs that could not be done.
+    /// Files that were not jobs, and jobs that could not be done.
     pub rejected: usize,
 }
 
 impl Tried {
-    /// What a run has been put to.
+    /// What was tried in a run.
     pub fn by(run: &Run) -> Tried {
         let events = |name: &'static str| {
             let end = run.end_ns;

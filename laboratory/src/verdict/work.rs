@@ -1,4 +1,4 @@
-//! What single operations come to, each in a few bytes: of most of them nothing else is ever asked, see
+//! Summaries of single operations, each in a few bytes: for most of them no law needs anything else, see
 //! [`super::ordinary`].
 
 use std::collections::BTreeMap;
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::deeds::{Epoch, epoch};
 use crate::log::{Event, Life, Op};
 
-/// So many operations that stand beside each other share one entry.
+/// Number of adjacent operations that share one entry.
 const ROW: usize = 16;
 
-/// Something small about each operation that was looked at; its default says nothing.
+/// A small value for each operation; the default means none.
 #[derive(Clone, Debug)]
 pub(super) struct Table<T>(BTreeMap<Level, BTreeMap<u64, [T; ROW]>>);
 
@@ -36,7 +36,7 @@ impl<T: Copy + Default> Table<T> {
         &mut rows.entry(row).or_insert([T::default(); ROW])[place]
     }
 
-    /// By index, in order, those of one level, with what says nothing between them.
+    /// By index, in order, those of one level, including default values between them.
     pub(super) fn level(&self, n: u64, kind: &str, level: u64) -> impl Iterator<Item = (u64, T)> {
         let rows = self.0.get(&(n, Arc::from(kind), level));
         let rows = rows.into_iter().flatten();
@@ -57,14 +57,15 @@ fn address(op: &Op) -> (Level, u64, usize) {
     ((op.n, Arc::clone(&op.kind), op.level), row, place)
 }
 
-/// What was done with operations, as far as any law asks of all of them.
+/// What was done with operations, as far as any law needs it for all of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Work {
-    /// When each was completed for the first time, by the clock; 0 for what never was.
+    /// When each was first completed, by its timestamp; 0 if never.
     pub(super) completed: Table<u64>,
-    /// Where a life says that it has a factorial, as coordinator.
+    /// Where an incarnation shows, as coordinator, that it has a factorial.
     pub(super) done: BTreeMap<(Life, u64), Vec<usize>>,
-    /// Who handed out operations of a factorial, with the clock and the line of the first time.
+    /// The coordinators that handed out operations of a factorial, with the timestamp and the line of the
+    /// first time.
     assigned: BTreeMap<u64, BTreeMap<Epoch, (u64, usize)>>,
 }
 
@@ -95,7 +96,7 @@ impl Work {
         }
     }
 
-    /// When each operation of a factorial was completed for the first time; of what never was nothing is said.
+    /// When each operation of a factorial was first completed, without those that never were.
     pub(super) fn first_completed(&self, n: u64) -> impl Iterator<Item = u64> {
         self.completed.of_factorial(n).filter(|&at| at > 0)
     }
@@ -107,7 +108,7 @@ impl Work {
         by.any(|(&by, &first)| by != epoch(event) && first < now)
     }
 
-    /// Where a life last said that it has a factorial.
+    /// Where an incarnation last showed that it has a factorial.
     pub(super) fn last_done(&self, life: Life, n: u64) -> Option<usize> {
         self.done.get(&(life, n))?.last().copied()
     }

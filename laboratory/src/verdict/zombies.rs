@@ -1,4 +1,4 @@
-//! Watches that dead nodes are reaped.
+//! Checks that dead nodes are reaped.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ const INTERVAL: Duration = Duration::from_millis(10);
 /// S11: no zombie older than this.
 const LIMIT: Duration = Duration::from_millis(100);
 
-/// Looks at the children of a supervisor until it is dropped.
+/// Watches the children of a supervisor until it is dropped.
 #[derive(Debug)]
 pub struct Zombies {
     found: Arc<Mutex<Vec<Violation>>>,
@@ -64,7 +64,7 @@ impl Zombies {
         }
     }
 
-    /// Ends the watch, and gives what it has found.
+    /// Ends the watch, and returns its findings.
     pub fn end(&mut self) -> Vec<Violation> {
         self.stop();
         std::mem::take(&mut self.found.lock().unwrap_or_else(PoisonError::into_inner))
@@ -84,7 +84,7 @@ impl Drop for Zombies {
     }
 }
 
-/// The zombies of now, each as old as it has been seen to be one.
+/// The current zombies, each with the time since it was first seen as one.
 fn grow(
     ages: &BTreeMap<Pid, Duration>,
     supervisor: Pid,
@@ -113,7 +113,7 @@ fn time_in_queue(pid: Pid) -> Duration {
     Duration::from_nanos(queued.and_then(|ns| ns.parse().ok()).unwrap_or_default())
 }
 
-/// What a process does at the moment: its state and the system call that it is in.
+/// What a process is doing: its state and its current system call.
 fn occupation(pid: Pid) -> String {
     let state = state(pid).unwrap_or('?');
     let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
@@ -125,7 +125,7 @@ fn runs(pid: Pid) -> bool {
     matches!(state(pid), Some('R' | 'S' | 'D'))
 }
 
-/// A process whose first thread is dead is no zombie yet while another of its threads is within a
+/// A process whose first thread is dead is not yet a zombie while another of its threads is in a
 /// system call, such as a sync of a slow disk: nobody can reap it before that returns.
 fn is_reapable(pid: Pid) -> bool {
     fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() == 1)

@@ -1,4 +1,4 @@
-//! The second look: the lines that are kept, and what stays of the others.
+//! The second pass: keeps lines, and summarises the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::verdict::course::Course;
 use crate::verdict::deeds::{Epoch, epoch};
 use crate::verdict::work::Table;
 
-/// The second look.
+/// The second pass.
 #[derive(Debug)]
 pub(crate) struct Gathering {
     pub(super) course: Course,
@@ -17,33 +17,33 @@ pub(crate) struct Gathering {
     pub(super) unusual: BTreeSet<Op>,
     pub(super) repeated: Table<bool>,
     pub(super) over: BTreeMap<u64, u64>,
-    /// The lines of rounds that have begun, and what they are kept as.
+    /// The lines of rounds that have begun, and why they are kept.
     pub(super) open: BTreeMap<Op, (Vec<Event>, Use)>,
-    /// Where each coordinatorship put operations into the checkpoint that are kept to be judged.
+    /// Where each coordinatorship put operations that will be judged into the checkpoint.
     pub(super) judged: BTreeMap<Epoch, Vec<usize>>,
-    /// Where it had assigned what is kept as evidence of each life.
+    /// Where it had assigned the operation kept as evidence for each incarnation.
     pub(super) served: BTreeMap<(Epoch, Life), usize>,
     pub(super) spans: BTreeMap<Life, Spans>,
     pub(super) let_go: usize,
 }
 
-/// What a round is good for.
+/// Why a round is kept.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Use {
     #[default]
     Nothing,
-    /// It shows what a life has got.
+    /// It shows what an incarnation has received.
     Evidence,
-    /// It is one of several that may be repetitions.
+    /// It may be one of several repetitions.
     Judged,
 }
 
-/// The lines that a life has let go, between those that are kept of it or about it.
+/// The discarded lines of an incarnation, between the kept ones of it or about it.
 #[derive(Debug, Default)]
 pub(super) struct Spans {
-    /// The clocks and lines of those that are kept, in order.
+    /// The timestamps and lines of the kept ones, in order.
     pub(super) ends: Vec<(u64, usize)>,
-    /// The first and the last one before each of these, and behind the last.
+    /// The first and the last discarded one before each of these, and after the last.
     lines: BTreeMap<usize, (Event, Option<Event>)>,
 }
 
@@ -117,7 +117,7 @@ impl Gathering {
         }
     }
 
-    /// The log without what was let go.
+    /// The log without the discarded lines.
     pub(in crate::verdict) fn end(mut self, rest: Log) -> Log {
         let name = Arc::from(WORKED);
         let spans = self.spans.into_values().flat_map(|spans| spans.lines);
@@ -138,7 +138,7 @@ impl Gathering {
     }
 }
 
-/// Whether a life that computes what was assigned in this line shows by that, as the first, that it has got
+/// Whether an incarnation that computes the assignment of this line is the first to show that it has received
 /// something that is judged.
 fn is_evidence(
     judged: &BTreeMap<Epoch, Vec<usize>>,
