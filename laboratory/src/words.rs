@@ -25,7 +25,7 @@ fn told(event: &Event, operation: impl FnOnce(&Op) -> String) -> String {
     };
     match event.name() {
         "node_spawned" => "was started".to_owned(),
-        "node_signalled" => format!("is sent {} on demand", event.text("signal")),
+        "node_signalled" => format!("is sent {} by a command", event.text("signal")),
         "node_exited" => match event.fields["code"].as_u64() {
             Some(code) => format!("exited with code {code}"),
             None => format!("was killed by {}", event.text("signal")),
@@ -34,7 +34,7 @@ fn told(event: &Event, operation: impl FnOnce(&Op) -> String) -> String {
         "node_continued" => "was continued".to_owned(),
         "started" => "is ready".to_owned(),
         "peer_up" => format!("has a link to node {}", number("peer")),
-        "peer_down" => format!("lost node {}, told by {}", number("peer"), text("by")),
+        "peer_down" => format!("lost node {}, detected by {}", number("peer"), text("by")),
         "election_started" => format!("starts an election: {}", text("why")),
         "election_won" => format!("won the election{}", in_epoch(event.node())),
         "acting" => format!("acts as coordinator{}", in_epoch(event.node())),
@@ -44,30 +44,30 @@ fn told(event: &Event, operation: impl FnOnce(&Op) -> String) -> String {
             format!("follows node {coordinator}{}", in_epoch(coordinator))
         }
         "stale_refused" => format!(
-            "refused {} from node {}, whose time as coordinator is over",
+            "rejected a stale {} from node {}",
             event.text("what"),
             number("from")
         ),
-        "gap" => format!("finds that it stood still for {} ms", number("ms")),
+        "gap" => format!("was suspended for {} ms", number("ms")),
         "file_call_slow" => format!(
             "finds that the file system has not answered for {} ms",
             number("ms")
         ),
         "preemption_damped" => format!(
-            "waits {} ms before it claims the office again, which it has lost too often",
+            "waits {} ms before it claims the office that it keeps losing",
             number("ms")
         ),
         "job_accepted" => format!("accepted job {}", event.text("job")),
         "job_rejected" => format!("rejected job {}", event.text("job")),
-        "job_waits" => format!("has job {} wait: {}", event.text("job"), text("why")),
-        "job_deleted" => format!("misses the file of job {}", event.text("job")),
-        "folder_replaced" => format!("found another folder in the place of {}", text("folder")),
+        "job_waits" => format!("lets job {} wait: {}", event.text("job"), text("why")),
+        "job_deleted" => format!("found the file of job {} deleted", event.text("job")),
+        "folder_replaced" => format!("found {} replaced by another folder", text("folder")),
         "result_published" => format!("published the result of job {}", event.text("job")),
-        "job_done" => format!("is done with job {}", event.text("job")),
+        "job_done" => format!("finished job {}", event.text("job")),
         "assigned" => format!("gives node {} {}", number("worker"), operation()),
         "computing" => format!("computes {}", operation()),
         "completed" => format!("has computed {}", operation()),
-        "checkpointed" => format!("tells everybody {}", operation()),
+        "checkpointed" => format!("checkpointed {}", operation()),
         "product_done" => format!("has the product of {}!", number("n")),
         "operation_reassigned" => {
             format!("gave {} to another worker: {}", operation(), text("why"))
@@ -75,10 +75,7 @@ fn told(event: &Event, operation: impl FnOnce(&Op) -> String) -> String {
         "operation_recomputed" => format!("had {} computed again: {}", operation(), text("why")),
         "values_differ" => format!("got two different values for {}", operation()),
         "fault_injected" => format!("injects a fault at {}: {}", text("at"), text("do")),
-        "events_lost" => format!(
-            "lacks {} events here, which could not be written",
-            number("count")
-        ),
+        "events_lost" => format!("could not write {} events here", number("count")),
         other => other.replace('_', " "),
     }
 }

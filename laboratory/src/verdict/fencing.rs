@@ -161,7 +161,7 @@ impl Reign {
                     return None;
                 }
                 let message = format!(
-                    "node {} publishes job {job} and never took it",
+                    "node {} publishes job {job}, which it never claimed",
                     event.node()
                 );
                 let lack = Lack::of(event.life(), (0, 0), event.line);

@@ -23,8 +23,11 @@ const LAWS: [(&str, &str); 15] = [
         "S2",
         "nobody obeys an epoch below the highest that it has seen",
     ),
-    ("S3", "who knows a higher epoch does nothing as coordinator"),
-    ("S4", "one published result a job, and it is right"),
+    (
+        "S3",
+        "a node that knows a higher epoch does nothing as coordinator",
+    ),
+    ("S4", "each job has one published result, and it is correct"),
     (
         "S5",
         "an operation has at most four operands, and what was multiplied gives n!",
@@ -39,15 +42,15 @@ const LAWS: [(&str, &str); 15] = [
     ("S10", "no half-written file is parsed"),
     (
         "S11",
-        "no node outlives its supervisor; one live process an ID",
+        "no node outlives its supervisor; one live process per ID",
     ),
     ("L1", "when faults stop, one coordinator, believed by all"),
-    ("L2", "every job ends, and a sound one well"),
+    ("L2", "every job ends, and a sound one succeeds"),
     (
         "L3",
         "elections per fault are bounded, and each has a cause",
     ),
-    ("L4", "a stop ends everything within the grace"),
+    ("L4", "a stop ends everything within the grace period"),
 ];
 
 /// The verdict on one law.
@@ -126,7 +129,7 @@ impl Run {
         let (missing, events) = (log.torn.len() as u64 + log.lost, log.count() as u64);
         if missing >= TORN && missing * TORN_SHARE > events {
             return Some(format!(
-                "{missing} events are torn or missing, beside {events} that are there"
+                "{missing} events are torn or missing, against {events} that exist"
             ));
         }
         let acted = log.named("acting").next().is_some();
@@ -202,8 +205,10 @@ impl Run {
         };
         match law {
             "S9" | "L2" => open(),
-            "L1" if !self.highest_coordinates => Some("it need not be the highest".to_owned()),
-            "S11" => Some("zombies are not on record".to_owned()),
+            "L1" if !self.highest_coordinates => {
+                Some("the coordinator need not be the highest node".to_owned())
+            }
+            "S11" => Some("zombies are not logged".to_owned()),
             _ => None,
         }
     }
@@ -280,12 +285,12 @@ impl Run {
     /// Why it is unknown whether a stop ended everything in time.
     fn unended(&self) -> Option<String> {
         if self.log.about.stopping_at.is_none() {
-            return Some("it is not on record that it was asked to stop".to_owned());
+            return Some("the request to stop is not logged".to_owned());
         }
         let ended = self.log.named("node_exited").map(Event::life);
         let ended: BTreeSet<Life> = ended.collect();
         let mut begun = self.log.named("node_spawned");
         let left = begun.find(|event| !ended.contains(&event.life()))?;
-        Some(format!("the end of node {} is not on record", left.node()))
+        Some(format!("the end of node {} is not logged", left.node()))
     }
 }

@@ -99,7 +99,7 @@ fn completed_by_nobody(op: &Op, deed: &Deed<'_>) -> Option<Claim> {
         !completed.any(|completed| !happened_before(kept, completed))
     });
     let violation = |kept: &&Event| {
-        let message = format!("{op} is put into the checkpoint, and nobody had completed it");
+        let message = format!("{op} is put into the checkpoint, but nobody had completed it");
         Violation::new("S5", message, &[kept])
     };
     let violations: Vec<Violation> = without.map(violation).collect();

@@ -82,7 +82,7 @@ pub(super) fn publications(run: &Run) -> Vec<Violation> {
             && !run.cut_short
             && !is_excused(run, events[0].at(), &ENDS)
         {
-            let message = format!("job {name} was published, and nobody says that it is done");
+            let message = format!("job {name} was published, but nobody logged that it is done");
             violations.push(Violation::new(NAME, message, events));
         }
     }
@@ -94,7 +94,7 @@ pub(super) fn publications(run: &Run) -> Vec<Violation> {
             };
             let is_told = published.contains_key(name.as_str()) || run.cut_short;
             if !is_told && !is_excused(run, known.at(), &FAULTS) {
-                let message = format!("job {name} stands in {folder}, and nobody published it");
+                let message = format!("job {name} is in {folder}, but nobody published it");
                 violations.push(Violation::new(NAME, message, &[known]));
             }
         }
