@@ -7,6 +7,11 @@
 //! The story is what the nodes trace, with the virtual time of each line; no clock is read. Links, the jobs
 //! directory and the arithmetic are those of the tests: `protocol/tests/cluster/` shows what drives a node.
 
+#![allow(
+    clippy::disallowed_macros,
+    reason = "the protocol prints nothing; a story is there to be read"
+)]
+
 #[path = "../tests/cluster/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the tests use more of it")]
 mod cluster;

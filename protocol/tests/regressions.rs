@@ -484,7 +484,6 @@ fn a_preempting_candidate_does_not_storm() {
         );
         node.pass(Duration::from_micros(100));
     }
-    println!("N {elections} {victories} {:?}", node.node.role());
     assert!(elections <= 2, "{elections} elections in 100 ms");
 }
 
