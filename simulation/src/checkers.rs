@@ -12,6 +12,7 @@ pub mod dead_lives;
 pub mod false_deaths;
 pub mod forgetting;
 pub mod job_files;
+pub mod links;
 pub mod liveness;
 mod material;
 pub mod merge;

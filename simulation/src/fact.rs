@@ -107,6 +107,17 @@ pub enum Fact<'a> {
     Born(Life),
     /// A process ended.
     Died(Life),
+    /// The links of a node told it that one stands.
+    LinkUp {
+        /// Whose.
+        life: Life,
+        /// With whom.
+        peer: NodeId,
+        /// How many events of its turn it was told before.
+        place: usize,
+        /// How much was written to the link since its greeting.
+        carried: usize,
+    },
     /// The supervisor counts a death that a job caused: the memory was used up, or a process aborted.
     CausedDeath,
     /// A node made a file call, in the name of an epoch, after a look at the highest that it knew.

@@ -61,6 +61,8 @@ struct Pipe {
     chunks: VecDeque<(Time, Chunk)>,
     /// Bytes of these.
     unread: usize,
+    /// How often the writing end has written.
+    writes: usize,
     /// Nothing arrives before what was sent before it.
     last_arrival: Time,
     /// The writing end is closed; its end is among the chunks.
@@ -221,6 +223,11 @@ impl Network {
         !pipe.reader_gone && !pipe.writer_gone
     }
 
+    /// How often was written, the greeting apart.
+    pub(crate) fn carried(&self, socket: Socket) -> usize {
+        self.pipe_from(socket).writes.saturating_sub(1)
+    }
+
     /// Bytes that were written and the other end has not read.
     pub(crate) fn unread(&self, socket: Socket) -> usize {
         self.pipe_from(socket).unread
@@ -235,6 +242,7 @@ impl Network {
         if !pipe.reader_gone && !pipe.writer_gone {
             pipe.last_arrival = arrival;
             pipe.unread += bytes.len();
+            pipe.writes += 1;
             pipe.chunks.push_back((arrival, Chunk::Bytes(bytes)));
         }
         arrival

@@ -13,6 +13,7 @@ use protocol::id::NodeId;
 use protocol::time::Time;
 
 use crate::checkers::coordinator_death::CoordinatorDeath;
+use crate::checkers::links::Links;
 use crate::checkers::sleepers::Sleepers;
 use crate::checkers::whole_files::WholeFiles;
 use crate::checkers::{Checkers, Violation, liveness};
@@ -137,6 +138,7 @@ fn done(seed: u64, scenario: Scenario, log: EventLog, recording: bool) -> Run {
 
 fn checkers(scenario: &Scenario, has_delays: bool) -> Checkers {
     let mut checkers = Checkers::new(scenario.config.shape);
+    checkers.add(Links::default());
     checkers.add(WholeFiles::new(scenario.surroundings.mount.leases));
     checkers.add(Sleepers::new(
         scenario.config.heartbeat,

@@ -4,6 +4,7 @@
 mod elections;
 mod job_files;
 mod kinds;
+mod links;
 mod operations;
 
 use std::time::Duration;

@@ -41,7 +41,7 @@ impl Cluster {
             pass!(self.handle_results(process)?);
         }
         loop {
-            self.read_links(process);
+            self.read_links(process)?;
             if process.mail.is_empty() {
                 break;
             }
@@ -62,13 +62,25 @@ impl Cluster {
     }
 
     /// Reads a part of what the links have brought.
-    fn read_links(&mut self, process: &mut Process) {
+    fn read_links(&mut self, process: &mut Process) -> Result<(), Violation> {
         process.awaited.clear();
         let mut events = Vec::new();
         let (now, id) = (self.now, process.life.node);
         let mut wire = self.wire(id, &mut process.awaited);
         process.mesh.poll(now, &mut wire, &mut events, TURN);
+        for (place, event) in events.iter().enumerate() {
+            if let Event::LinkUp { peer, .. } = *event {
+                let link = self.network.dialled(id, peer);
+                self.check(&Fact::LinkUp {
+                    life: process.life,
+                    peer,
+                    place,
+                    carried: link.map_or(0, |link| self.network.carried(link)),
+                })?;
+            }
+        }
         process.mail.extend(events);
+        Ok(())
     }
 
     /// Reads all that the supervisor has said.
