@@ -11,6 +11,8 @@ mod link;
 mod peer_links;
 mod queue;
 mod strangers;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::collections::VecDeque;
