@@ -135,3 +135,27 @@ fn a_factorial_is_kept_until_the_last_job_that_needs_it_is_over() {
     assert!(orders.contains(&Order::Forget(5)), "{orders:?}");
     assert!(!orders.contains(&Order::Forget(4)), "the other needs it");
 }
+
+#[test]
+fn a_job_that_nodes_died_of_stops_what_it_alone_needs() {
+    let mut office = Office::open();
+    office.take_in("a", "4!\n");
+    office.take_in("b", "4!\n5!\n");
+    let key = *office.desk.jobs.open.keys().next_back().unwrap();
+    let job = office.desk.jobs.open.get_mut(&key).unwrap();
+    job.charge.count = u64::from(office.config.attempts);
+    let failed = office.turn(|desk, context| assert!(desk.fail_if_fatal(context, key)));
+    assert!(failed.contains(&Order::Stop(5)), "{failed:?}");
+    assert!(!failed.contains(&Order::Stop(4)), "the other needs it");
+}
+
+#[test]
+fn a_folder_that_cannot_be_listed_is_listed_again() {
+    let mut office = Office::open();
+    let folder = FileTag::Folder(Folder::Done);
+    let failed = FileReply::Failed("it is not there".to_owned());
+    office.reply(folder.clone(), failed);
+    assert!(office.timers.due(Timer::RetryFiles).is_some());
+    let again = office.turn(|desk, context| desk.timeout(context, Timer::RetryFiles));
+    assert_eq!(again, [Order::Call(folder, FileCall::List(Folder::Done))]);
+}
