@@ -239,7 +239,7 @@ fn a_link_opens_with_its_own_link_up() {
     let now = Time::default() + Duration::from_millis(21);
     let newer = script.last_dial(2);
     assert_ne!(newer, cut);
-    let mut send = |mesh: &mut Mesh<usize>, script: &mut Script| {
+    let send = |mesh: &mut Mesh<usize>, script: &mut Script| {
         mesh.send(now, script, &[NodeId(2)], &HEARD);
         mesh.flush(now, script);
         script.ends[newer].written

@@ -85,10 +85,18 @@ pub(super) const ALL: &[Mutation] = &[
         |s| {
             let follows = s.named("following");
             let term = follows.iter().map(|&at| s.number(at, "term")).max()?;
-            let follows = *follows
-                .iter()
-                .rev()
-                .find(|&&at| s.number(at, "term") == term)?;
+            // Whoever obeys nobody afterwards shows no epoch that could be below it.
+            let obeys_later = |&at: &usize| {
+                let life = |at: usize| s.lines[at]["incarnation"].as_u64();
+                let obeys = |at: usize| {
+                    let event = &s.lines[at]["event"];
+                    event == "following" || event == "computing"
+                };
+                (at + 1..s.lines.len()).any(|later| life(later) == life(at) && obeys(later))
+            };
+            let follows = follows.iter().rev();
+            let mut follows = follows.filter(|&&at| s.number(at, "term") == term);
+            let follows = *follows.find(|&at| obeys_later(at))?;
             let is_won = |&won: &usize| {
                 s.number(won, "term") == term + 1
                     && s.lines[won]["node"] == s.lines[follows]["coordinator"]
