@@ -9,11 +9,9 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+use protocol::file::RESERVATION;
 
 use crate::jobs_folder::may_refuse_rename;
-
-/// The content of a name that is reserved and not taken yet.
-pub const RESERVATION: &[u8] = b"bullpen: this name is reserved for a rename\n";
 
 /// A name in a folder.
 pub type Name<'a> = (BorrowedFd<'a>, &'a [u8]);

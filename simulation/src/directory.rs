@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use protocol::file::{Content, FileCall, FilePath, FileReply, Folder, Probe};
+use protocol::file::{Content, FileCall, FilePath, FileReply, Folder, Probe, RESERVATION};
 use protocol::job::{is_ignored, is_job};
 
 use crate::chance::Chance;
 use crate::fact::Life;
-
-/// A name that is taken before a rename over it, where the mount has no better way.
-const RESERVATION: &[u8] = b"bullpen: this name is reserved for a rename\n";
 
 /// What the file system of the directory can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

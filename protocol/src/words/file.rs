@@ -6,6 +6,9 @@ use bytes::Bytes;
 
 use super::decimal::Decimal;
 
+/// The content of a file that only reserves its name, where a rename that replaces nothing is refused.
+pub const RESERVATION: &[u8] = b"bullpen: this name is reserved for a rename\n";
+
 /// The folders of a jobs directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Folder {

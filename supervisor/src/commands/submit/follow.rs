@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use node::rename::RESERVATION;
+use protocol::file::RESERVATION;
 use supervisor::signals::Signals;
 
 use super::SubmitError;
