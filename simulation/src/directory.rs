@@ -91,7 +91,7 @@ pub enum Change {
 
 /// How far a call got that takes more than one step.
 #[derive(Clone, Debug)]
-pub(crate) enum Progress {
+pub(crate) enum CallStage {
     /// It is done.
     Done(FileReply),
     /// A step is done, and this one is next.
@@ -218,17 +218,17 @@ impl Directory {
         step: Step,
         chance: &mut Chance,
         changes: &mut Vec<Change>,
-    ) -> Progress {
+    ) -> CallStage {
         let call = match step {
             Step::Call(call) => call,
             Step::RenameOver { from, to } => return self.rename_over(from, to, changes),
             Step::Unlink(path) => {
                 self.remove(path, changes);
-                return Progress::Done(FileReply::Ok);
+                return CallStage::Done(FileReply::Ok);
             }
             Step::GiveUp { path } => {
                 self.remove(path, changes);
-                return Progress::Done(full());
+                return CallStage::Done(full());
             }
             Step::Finish {
                 part,
@@ -239,18 +239,18 @@ impl Directory {
                 if self.files.contains_key(&part) {
                     changes.push(self.put(part.clone(), content, None, false));
                 }
-                return Progress::Next(Step::Seal { part, path });
+                return CallStage::Next(Step::Seal { part, path });
             }
             Step::Seal { part, path } => {
                 let sealed = self.rename_over(part, path, changes);
-                if let Progress::Done(FileReply::Absent) = sealed {
+                if let CallStage::Done(FileReply::Absent) = sealed {
                     let error = "no such file or directory".to_owned();
-                    return Progress::Done(FileReply::Failed(error));
+                    return CallStage::Done(FileReply::Failed(error));
                 }
                 return sealed;
             }
         };
-        Progress::Done(match call {
+        CallStage::Done(match call {
             FileCall::List(folder) => self.list(folder, chance, changes),
             FileCall::Probe(path) => self.probe(&path),
             FileCall::Exist(mut paths) => {
@@ -272,7 +272,7 @@ impl Directory {
                 let content: Bytes = content.collect();
                 let half = content.slice(..content.len() / 2);
                 changes.push(self.put(part.clone(), half, None, true));
-                return Progress::Next(if self.full {
+                return CallStage::Next(if self.full {
                     Step::GiveUp { path: part }
                 } else {
                     Step::Finish {
@@ -354,13 +354,13 @@ impl Directory {
         from: FilePath,
         to: FilePath,
         changes: &mut Vec<Change>,
-    ) -> Progress {
+    ) -> CallStage {
         // A missing source is told before an existing target.
         if !self.files.contains_key(&from) {
-            return Progress::Done(FileReply::Absent);
+            return CallStage::Done(FileReply::Absent);
         }
         if self.files.contains_key(&to) {
-            return Progress::Done(FileReply::Taken);
+            return CallStage::Done(FileReply::Taken);
         }
         if !self.mount.renames_in_one_step && is_hidden(&from) {
             let file = self.files[&from].clone();
@@ -372,17 +372,22 @@ impl Directory {
                 file,
                 clobbered: None,
             });
-            return Progress::Next(Step::Unlink(from));
+            return CallStage::Next(Step::Unlink(from));
         }
         if !self.mount.renames_in_one_step {
             changes.push(self.put(to.clone(), Bytes::from_static(RESERVATION), None, false));
             self.reservations.insert(to.clone(), life);
-            return Progress::Next(Step::RenameOver { from, to });
+            return CallStage::Next(Step::RenameOver { from, to });
         }
         self.rename_over(from, to, changes)
     }
 
-    fn rename_over(&mut self, from: FilePath, to: FilePath, changes: &mut Vec<Change>) -> Progress {
+    fn rename_over(
+        &mut self,
+        from: FilePath,
+        to: FilePath,
+        changes: &mut Vec<Change>,
+    ) -> CallStage {
         self.reservations.remove(&to);
         let Some(file) = self.files.remove(&from) else {
             if self
@@ -392,7 +397,7 @@ impl Directory {
             {
                 self.remove(to, changes);
             }
-            return Progress::Done(FileReply::Absent);
+            return CallStage::Done(FileReply::Absent);
         };
         let clobbered = self.files.insert(to.clone(), file.clone());
         self.unsynced.push(vec![
@@ -405,7 +410,7 @@ impl Directory {
             file,
             clobbered: clobbered.filter(|file| !file.is_reservation()),
         });
-        Progress::Done(FileReply::Ok)
+        CallStage::Done(FileReply::Ok)
     }
 
     fn remove(&mut self, path: FilePath, changes: &mut Vec<Change>) {

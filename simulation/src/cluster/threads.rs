@@ -7,7 +7,7 @@ use protocol::time::Time;
 use super::{Cluster, Happening};
 use crate::chance::Span;
 use crate::checkers::Violation;
-use crate::directory::{Change, Progress, Step};
+use crate::directory::{CallStage, Change, Step};
 use crate::fact::{Fact, Life};
 use crate::file_thread::{Decided, Turn};
 use crate::process::{Held, Interrupt, Process};
@@ -106,7 +106,7 @@ impl Cluster {
             return Ok(());
         };
         match made {
-            Progress::Done(reply) => {
+            CallStage::Done(reply) => {
                 let Decided { epoch, tag, .. } = decided;
                 let event = Event::FileDone { epoch, tag, reply };
                 if decided.is_synced {
@@ -116,7 +116,7 @@ impl Cluster {
                 }
                 self.look_at_files(&mut process);
             }
-            Progress::Next(step) => {
+            CallStage::Next(step) => {
                 decided.step = step;
                 decided.since = now;
                 process.files.go_on(decided);
@@ -142,14 +142,14 @@ impl Cluster {
                 highest: decided.highest,
                 known: None,
             })?;
-            if let Progress::Next(step) = self.make_step(process.life, step)? {
+            if let CallStage::Next(step) = self.make_step(process.life, step)? {
                 next = Some(step);
             }
         }
         Ok(())
     }
 
-    fn make_step(&mut self, life: Life, step: Step) -> Result<Progress, Violation> {
+    fn make_step(&mut self, life: Life, step: Step) -> Result<CallStage, Violation> {
         let quiet = matches!(
             step,
             Step::Call(
@@ -179,7 +179,7 @@ impl Cluster {
         changes.clear();
         self.changes = changes;
         if let Some((path, file)) = read
-            && let Progress::Done(FileReply::Content(_)) = &made
+            && let CallStage::Done(FileReply::Content(_)) = &made
         {
             self.check(&Fact::Read {
                 by: life,

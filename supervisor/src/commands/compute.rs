@@ -21,12 +21,12 @@ use tempfile::TempDir;
 
 use crate::commands::cli::ComputeArgs;
 use crate::commands::cli::cluster::how_to_repeat;
-use crate::commands::compute::progress::Progress;
+use crate::commands::compute::progress::JobBar;
 use crate::commands::failure::{Failure, Fatal, INTERRUPTED, NO};
 use crate::commands::memory;
 use crate::commands::operands;
 use crate::commands::private_folder::{self, FolderError};
-use crate::commands::results::{self, Outcome, ResultsError};
+use crate::commands::results::{self, JobOutcome, ResultsError};
 use crate::commands::stderr;
 
 /// The name of the only job.
@@ -129,8 +129,8 @@ fn hand_in(jobs: &Path, numbers: &[u32]) -> io::Result<()> {
 }
 
 /// How the job ended; none if somebody asked to stop before.
-fn await_outcome(supervisor: &mut Supervisor, jobs: &Path) -> Result<Option<Outcome>, Failure> {
-    let progress = Progress::new();
+fn await_outcome(supervisor: &mut Supervisor, jobs: &Path) -> Result<Option<JobOutcome>, Failure> {
+    let progress = JobBar::new();
     loop {
         let turn = supervisor.turn(Some(Instant::now() + LOOK_EVERY))?;
         if turn == Turn::Ended || supervisor.is_interrupted() {
@@ -149,14 +149,14 @@ fn await_outcome(supervisor: &mut Supervisor, jobs: &Path) -> Result<Option<Outc
 }
 
 /// The outcome, once its text has its final name: then it is whole.
-fn look(jobs: &Path) -> Result<Option<Outcome>, ResultsError> {
+fn look(jobs: &Path) -> Result<Option<JobOutcome>, ResultsError> {
     let done = jobs.join("done").join(JOB).with_extension("txt");
     if let Some(file) = results::open_if_there(&done)? {
-        return Ok(Some(Outcome::Done(file)));
+        return Ok(Some(JobOutcome::Done(file)));
     }
     let failed = jobs.join("failed").join(JOB).with_extension("txt");
     match results::open_if_there(&failed)? {
-        Some(file) => Ok(Some(Outcome::Failed(results::reasons(&failed, file)?))),
+        Some(file) => Ok(Some(JobOutcome::Failed(results::reasons(&failed, file)?))),
         None => Ok(None),
     }
 }

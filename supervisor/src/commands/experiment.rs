@@ -11,12 +11,12 @@
 //!
 //! The cluster is a process of its own, so that the experiment sees nothing but what anybody sees.
 
-mod cluster;
 mod course;
 mod draws;
 mod error;
 mod outcome;
 mod progress;
+mod service;
 mod view;
 mod work;
 
@@ -32,9 +32,9 @@ use supervisor::start;
 
 use crate::commands::cli::ExperimentArgs;
 use crate::commands::cli::experiment::{Options, SignalArg, TargetArg};
-use crate::commands::experiment::cluster::Cluster;
 use crate::commands::experiment::course::Course;
 use crate::commands::experiment::outcome::Outcome;
+use crate::commands::experiment::service::Service;
 use crate::commands::experiment::view::View;
 use crate::commands::failure::{Failure, INTERRUPTED};
 use crate::commands::memory;
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &ExperimentArgs, mut signals: Signals) -> Result<(), Fai
     let run_dir = run_dir(args, folder.path())?;
     stderr::say(&format!("{}; seed {}", settings.title(), settings.seed));
     let view = View::new(&run_dir.join(node::event_log::FILE_NAME));
-    let cluster = Cluster::start(folder.path(), &run_dir, settings.seed, options.of_cluster())?;
+    let cluster = Service::start(folder.path(), &run_dir, settings.seed, options.of_cluster())?;
     let course = Course::new(&settings, &mut signals, view, cluster).run()?;
     let missing = course.missing.as_ref();
     let cannot_tell = missing.map(|missing| missing.failure(folder.path(), &run_dir));

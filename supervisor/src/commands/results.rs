@@ -48,14 +48,14 @@ impl Fatal for ResultsError {
 
 /// How a job ended.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum JobOutcome {
     /// The file of the results, which may have lost its name meanwhile.
     Done(File),
     /// The reasons, a line each.
     Failed(String),
 }
 
-impl Outcome {
+impl JobOutcome {
     /// Copies the results to standard output, to a terminal what is printable of them: only digits are
     /// expected. A reader that has left has seen enough.
     ///
@@ -64,8 +64,8 @@ impl Outcome {
     /// There are none, or they cannot be written.
     pub(crate) fn print(self) -> Result<(), ResultsError> {
         match self {
-            Outcome::Done(results) => print(results),
-            Outcome::Failed(reasons) => Err(ResultsError::Rejected { reasons }),
+            JobOutcome::Done(results) => print(results),
+            JobOutcome::Failed(reasons) => Err(ResultsError::Rejected { reasons }),
         }
     }
 }

@@ -12,18 +12,18 @@ const TEMPLATE: &str = "{bar:40} {percent:>3} % of {len} operations, {elapsed}";
 /// Drawn by the caller alone, at each report: no thread ticks, for the supervisor must have none
 /// (a child's parent-death signal follows the thread that started it).
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(crate) struct JobBar {
     bar: ProgressBar,
 }
 
-impl Progress {
+impl JobBar {
     /// A bar that shows nothing yet.
-    pub(crate) fn new() -> Progress {
+    pub(crate) fn new() -> JobBar {
         let bar = ProgressBar::with_draw_target(None, bars::target());
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
             bar.set_style(style);
         }
-        Progress { bar }
+        JobBar { bar }
     }
 
     /// Shows where the job stands. A report that knows less than an earlier one, as a new
@@ -36,7 +36,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for JobBar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

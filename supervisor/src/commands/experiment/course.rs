@@ -16,9 +16,9 @@ use supervisor::supervise::LEFT;
 
 pub(super) use self::missing::Missing;
 use self::waits::{LOOK_EVERY, Stop};
-use super::cluster::Cluster;
 use super::draws::Draws;
-use super::progress::Progress;
+use super::progress::RoundsBar;
+use super::service::Service;
 use super::view::View;
 use super::work::Work;
 use super::{ExperimentError, Settings};
@@ -42,7 +42,7 @@ const LAST_WITHIN: Duration = Duration::from_secs(5);
 pub(super) struct Course<'a> {
     settings: &'a Settings,
     signals: &'a mut Signals,
-    cluster: Cluster,
+    cluster: Service,
     zombies: Zombies,
     view: View,
     work: Work,
@@ -50,7 +50,7 @@ pub(super) struct Course<'a> {
     is_working: bool,
     /// When the supervisor is asked next whether it could write all.
     ask_at: Instant,
-    progress: Progress,
+    progress: RoundsBar,
     ended: Ended,
 }
 
@@ -79,7 +79,7 @@ impl<'a> Course<'a> {
         settings: &'a Settings,
         signals: &'a mut Signals,
         view: View,
-        cluster: Cluster,
+        cluster: Service,
     ) -> Course<'a> {
         Course {
             zombies: Zombies::watch(cluster.pid()),
@@ -87,7 +87,7 @@ impl<'a> Course<'a> {
             work: Work::new(cluster.jobs(), settings.n, settings.seed),
             is_working: false,
             ask_at: Instant::now(),
-            progress: Progress::new(settings.rounds),
+            progress: RoundsBar::new(settings.rounds),
             ended: Ended::default(),
             settings,
             signals,

@@ -17,15 +17,15 @@ const DRAW_EVERY: Duration = Duration::from_millis(100);
 /// A bar on standard error while that is a terminal, and otherwise a line now and then. The bar is
 /// gone when this is dropped. No thread ticks.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct RoundsBar {
     bar: ProgressBar,
     is_terminal: bool,
     rounds: u32,
     next: Instant,
 }
 
-impl Progress {
-    pub(super) fn new(rounds: u32) -> Progress {
+impl RoundsBar {
+    pub(super) fn new(rounds: u32) -> RoundsBar {
         let bar = ProgressBar::with_draw_target(Some(rounds.into()), bars::target());
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
             bar.set_style(style);
@@ -36,7 +36,7 @@ impl Progress {
         } else {
             LINE_EVERY
         };
-        Progress {
+        RoundsBar {
             bar,
             is_terminal,
             rounds,
@@ -69,7 +69,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for RoundsBar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -18,7 +18,7 @@ use super::folder::{JobsFolder, Stage};
 use super::search::{Place, Search};
 use super::warnings::{Warnings, warn_if_nobody_serves};
 use crate::commands::failure::Failure;
-use crate::commands::results::{self, Found, Outcome};
+use crate::commands::results::{self, Found, JobOutcome};
 
 /// How often to look.
 const LOOK_EVERY_MS: u16 = 25;
@@ -34,7 +34,7 @@ pub(super) fn follow(
     jobs: &JobsFolder,
     dropped: &Dropped,
     signals: &mut Signals,
-) -> Result<Outcome, Failure> {
+) -> Result<JobOutcome, Failure> {
     let lost = |error| SubmitError::Lost {
         name: dropped.name.clone(),
         jobs: jobs.path().to_owned(),
@@ -72,7 +72,7 @@ pub(super) fn follow(
 }
 
 /// The end of a committed job, once its text has its name: then the text is whole.
-fn outcome(jobs: &JobsFolder, place: &Place) -> Result<Option<Outcome>, Failure> {
+fn outcome(jobs: &JobsFolder, place: &Place) -> Result<Option<JobOutcome>, Failure> {
     if !matches!(place.stage, Stage::Done | Stage::Failed) {
         return Ok(None);
     }
@@ -100,8 +100,8 @@ fn outcome(jobs: &JobsFolder, place: &Place) -> Result<Option<Outcome>, Failure>
         return Ok(None);
     }
     Ok(Some(match place.stage {
-        Stage::Failed => Outcome::Failed(results::reasons(&path, file)?),
-        _ => Outcome::Done(file),
+        Stage::Failed => JobOutcome::Failed(results::reasons(&path, file)?),
+        _ => JobOutcome::Done(file),
     }))
 }
 
@@ -137,7 +137,7 @@ mod tests {
             assert!(look().is_none());
         }
         fs::write(&text, "10!=3628800\n").unwrap();
-        let Some(Outcome::Done(mut file)) = look() else {
+        let Some(JobOutcome::Done(mut file)) = look() else {
             panic!("the results stand");
         };
         let mut results = String::new();

@@ -19,7 +19,7 @@ use supervisor::signals::Signals;
 
 use super::draw::draw;
 use super::view::{Order, View};
-use super::watch::Watch;
+use super::watch::Observer;
 use crate::commands::results;
 
 /// How long a terminal may take to learn its size.
@@ -52,7 +52,7 @@ pub(super) fn has_size() -> bool {
 /// What the terminal says.
 pub(super) fn run(run_dir: &Path, mut signals: Signals) -> io::Result<()> {
     leave_with_the_terminal()?;
-    let watch = Watch::start(run_dir)?;
+    let watch = Observer::start(run_dir)?;
     let mut view = View::new(printable(&run_dir.to_string_lossy()).into_owned());
     let _restore = Restore;
     // It restores the terminal on a panic, too.
@@ -101,7 +101,7 @@ fn await_hang_up(patience: PollTimeout) -> nix::Result<i32> {
 fn show<W: Write>(
     terminal: &mut Terminal<CrosstermBackend<W>>,
     view: &mut View,
-    watch: &Watch,
+    watch: &Observer,
     signals: &mut Signals,
 ) -> io::Result<()> {
     while signals.drain() == 0 {

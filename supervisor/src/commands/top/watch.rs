@@ -44,18 +44,18 @@ pub(super) enum News {
 
 /// The thread's other end. It ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Observer {
     pub(super) news: Receiver<News>,
     orders: Sender<(Target, Signal)>,
 }
 
-impl Watch {
+impl Observer {
     /// Starts it.
     ///
     /// # Errors
     ///
     /// The system gives no thread.
-    pub(super) fn start(run_dir: &Path) -> io::Result<Watch> {
+    pub(super) fn start(run_dir: &Path) -> io::Result<Observer> {
         let (tell, news) = mpsc::channel();
         let (orders, ordered) = mpsc::channel();
         let watcher = Watcher::new(run_dir);
@@ -63,7 +63,7 @@ impl Watch {
         thread::Builder::new()
             .name("watch".to_owned())
             .spawn(body)?;
-        Ok(Watch { news, orders })
+        Ok(Observer { news, orders })
     }
 
     /// Has nodes signalled; what became of it is news.

@@ -26,7 +26,7 @@ const MESSAGES: &str = "messages.txt";
 
 /// A running `bullpen up`, on directories of its own. Killed when dropped, and its nodes with it.
 #[derive(Debug)]
-pub(super) struct Cluster {
+pub(super) struct Service {
     pid: Pid,
     ended: Option<Ending>,
     stopped: bool,
@@ -35,7 +35,7 @@ pub(super) struct Cluster {
     messages: PathBuf,
 }
 
-impl Cluster {
+impl Service {
     /// Starts a cluster with the jobs directory in `folder`, and with further options of `up`.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Cluster {
         run_dir: &Path,
         seed: u64,
         options: Vec<OsString>,
-    ) -> Result<Cluster, ExperimentError> {
+    ) -> Result<Service, ExperimentError> {
         let jobs = folder.join("jobs");
         let messages = folder.join(MESSAGES);
         let failed = |error| ExperimentError::System {
@@ -73,7 +73,7 @@ impl Cluster {
         // SAFETY: makes async-signal-safe calls only, and allocates nothing.
         unsafe { up.pre_exec(move || die_with(parent)) };
         let child = up.spawn().map_err(failed)?;
-        Ok(Cluster {
+        Ok(Service {
             // Process IDs fit: the kernel's limit is 2^22.
             pid: Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX)),
             ended: None,
@@ -168,7 +168,7 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
+impl Drop for Service {
     fn drop(&mut self) {
         let _ = self.kill();
     }
