@@ -20,7 +20,7 @@ fn the_page_has_every_command_and_nothing_of_who_asks() {
         assert!(page.contains(&heading), "{command} is not there:\n{page}");
     }
     // Of an option that the short help leaves out, too, though it has no long one.
-    for told in ["BULLPEN_NODES", "Longest text of the results"] {
+    for told in ["BULLPEN_NODES", "Maximum size of the text"] {
         assert!(page.contains(told), "{told} is not there:\n{page}");
     }
     for hidden in ["=11", "11]", "EXTRA", "control\\-fd"] {
