@@ -29,8 +29,8 @@ use crate::output::Output;
 const TURN: usize = 256;
 /// Maximum number of finished operations, and of file thread replies, handled in the same turn.
 const TURN_OF_OTHERS: usize = 64;
-/// Timers are checked after this time, whatever else there is to do.
-const TIMERS_WAIT: Duration = Duration::from_millis(25);
+/// Timers are checked after this time, or after half a heartbeat, whatever else there is to do.
+pub(crate) const TIMERS_WAIT: Duration = Duration::from_millis(25);
 
 /// Everything that a node's process has besides the protocol.
 pub(crate) struct Driver {
@@ -46,6 +46,8 @@ pub(crate) struct Driver {
     pub(crate) shown: Option<RoleName>,
     /// The origin of the protocol's time.
     pub(crate) origin: Instant,
+    /// How long the timers wait for what else there is to do.
+    pub(crate) timers_wait: Duration,
     pub(crate) report: Report,
     pub(crate) faults: Faults,
     /// What injection has to remember between steps.
@@ -112,8 +114,11 @@ impl Driver {
             }
             self.handle_mail(&mut mail);
             let begun = Instant::now();
-            while self.drain(&mut mail) && begun.elapsed() < TIMERS_WAIT {
+            while self.drain(&mut mail) && begun.elapsed() < self.timers_wait {
                 tokio::task::yield_now().await;
+                if self.read_control()? {
+                    return Ok(End::Orphaned);
+                }
             }
             self.fire_timers();
             if let Some(event) = self.files.check_for_hang(Instant::now()) {
@@ -143,20 +148,19 @@ impl Driver {
         .flatten()
         .min();
         tokio::select! {
-                    biased;
-                    // First, so that a node in a stopping cluster does not take a peer's end for a
-        // crash.
-                    Ok(mut ready) = self.control.readable() => {
-                        // Cleared before the link is read to its end: later messages wake the loop again.
-                        ready.clear_ready();
-                        Wake::Control
-                    }
-                    _ = self.mesh.recv_many(mail, TURN) => Wake::Mesh,
-                    Some(products) = self.arithmetic.finished() => Wake::Event(Event::Computed { products }),
-                    Some(notice) = self.files.next() => Wake::Files(notice),
-                    _ = terminate.recv() => Wake::Terminate,
-                    () = sleep_until(due) => Wake::Timer,
-                }
+            biased;
+            // First, so that a node in a stopping cluster does not take a peer's end for a crash.
+            Ok(mut ready) = self.control.readable() => {
+                // Cleared before the link is read to its end: later messages wake the loop again.
+                ready.clear_ready();
+                Wake::Control
+            }
+            _ = self.mesh.recv_many(mail, TURN) => Wake::Mesh,
+            Some(products) = self.arithmetic.finished() => Wake::Event(Event::Computed { products }),
+            Some(notice) = self.files.next() => Wake::Files(notice),
+            _ = terminate.recv() => Wake::Terminate,
+            () = sleep_until(due) => Wake::Timer,
+        }
     }
 
     /// Handles waiting events; returns whether there may be more, since one read takes only a part of a link.

@@ -16,7 +16,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::args::NodeArgs;
 use crate::arithmetic::Arithmetic;
-use crate::driver::{Driver, Report};
+use crate::driver::{Driver, Report, TIMERS_WAIT};
 use crate::event_log::{EventLog, Header};
 use crate::faults::Faults;
 use crate::files::Files;
@@ -113,6 +113,7 @@ fn start(args: NodeArgs) -> Result<(), NodeError> {
         mesh.dial_all();
         let durable = args.config.durable;
         let driver = Driver {
+            timers_wait: TIMERS_WAIT.min(args.config.heartbeat / 2),
             node: Node::new(args.config, id, incarnation, term).after_crashes(args.crashes),
             mesh,
             control,
