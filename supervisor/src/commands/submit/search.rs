@@ -108,7 +108,10 @@ impl Search<'_> {
     pub(super) fn is_removed(&mut self) -> io::Result<bool> {
         let since = self.nowhere_since;
         match self.dropped.file.metadata() {
-            Ok(found) => Ok(self.counts_names && found.nlink() == 0),
+            // For a moment some mounts say so of a file that is being renamed.
+            Ok(found) => Ok(self.counts_names
+                && found.nlink() == 0
+                && since.is_some_and(|since| since.elapsed() >= NOWHERE_AFTER)),
             // Whoever renamed it below the mount took it from this one.
             Err(error) if is_gone(&error) => {
                 self.by_content = true;
