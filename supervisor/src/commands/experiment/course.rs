@@ -142,7 +142,10 @@ impl<'a> Course<'a> {
         match self.await_agreement() {
             Ok(None) => Ok(()),
             Ok(Some(_)) => Err(ExperimentError::Start(self.cluster.last_words()).into()),
-            Err(Stop::Gone(_)) => Err(ExperimentError::Start(self.cluster.last_words()).into()),
+            // By itself: whoever kills it makes no cluster that cannot start.
+            Err(Stop::Gone(Ending::Code(_))) => {
+                Err(ExperimentError::Start(self.cluster.last_words()).into())
+            }
             Err(stop) => Err(stop),
         }
     }
