@@ -42,7 +42,7 @@ const GAP: Duration = Duration::from_secs(2);
 pub struct Sizes {
     /// How long messages travel.
     pub pieces: Pieces,
-    /// Read from a busy link at a time; then it is another link's turn.
+    /// Read from a busy link at a time, within a piece to its end; then it is another link's turn.
     pub read: usize,
     /// Written to a link at a time; if this much waits, it is written without waiting for the end of the turn.
     pub write: usize,

@@ -2,6 +2,7 @@
 //! it; and the names by which nodes are dialled.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 
 use bytes::Bytes;
 use protocol::id::NodeId;
@@ -65,8 +66,10 @@ struct Pipe {
     writes: usize,
     /// Nothing arrives before what was sent before it.
     last_arrival: Time,
-    /// The writing end is closed; its end is among the chunks.
+    /// The writing end is closed, or the network has lost the connection; that is among the chunks.
     writer_gone: bool,
+    /// The network has lost the connection.
+    is_lost: bool,
     /// The reading end is closed.
     reader_gone: bool,
 }
@@ -77,6 +80,8 @@ pub(crate) enum Chunk {
     Bytes(Bytes),
     /// The other end is closed.
     End,
+    /// The other end was closed before it had read all.
+    Reset,
     /// The network has lost the connection.
     Lost,
 }
@@ -85,7 +90,7 @@ impl Chunk {
     fn length(&self) -> usize {
         match self {
             Chunk::Bytes(bytes) => bytes.len(),
-            Chunk::End | Chunk::Lost => 0,
+            Chunk::End | Chunk::Reset | Chunk::Lost => 0,
         }
     }
 }
@@ -144,8 +149,7 @@ impl Network {
         let all = (0..self.connections.len()).flat_map(|connection| {
             [End::Dialler, End::Acceptor].map(|end| Socket { connection, end })
         });
-        let own =
-            all.filter(|&socket| self.owner(socket) == id && !self.pipe_from(socket).writer_gone);
+        let own = all.filter(|&socket| self.owner(socket) == id && !self.is_closed(socket));
         let own: Vec<Socket> = own.collect();
         for &socket in &own {
             self.hang_up(socket, now);
@@ -204,23 +208,32 @@ impl Network {
         backlog.iter().map(|&(arrival, _)| arrival).min()
     }
 
-    /// The newest connection that a node has dialled to another and not closed.
+    /// The newest connection that a node has dialled to another and not closed, lost or not.
     pub(crate) fn dialled(&self, from: NodeId, to: NodeId) -> Option<Socket> {
         let is_it = |(connection, ends): (usize, &Connection)| {
             let socket = Socket {
                 connection,
                 end: End::Dialler,
             };
-            let open = !self.pipe_from(socket).writer_gone;
+            let open = !self.is_closed(socket);
             (open && (ends.dialler, ends.acceptor) == (from, to)).then_some(socket)
         };
         self.connections.iter().enumerate().rev().find_map(is_it)
     }
 
-    /// Whether what is written would still be taken by somebody.
-    pub(crate) fn is_open(&self, socket: Socket) -> bool {
+    /// Whether its owner has closed it.
+    fn is_closed(&self, socket: Socket) -> bool {
         let pipe = self.pipe_from(socket);
-        !pipe.reader_gone && !pipe.writer_gone
+        pipe.writer_gone && !pipe.is_lost
+    }
+
+    /// What keeps a write from being taken by anybody.
+    pub(crate) fn broken(&self, socket: Socket) -> Option<ErrorKind> {
+        let pipe = self.pipe_from(socket);
+        if pipe.is_lost {
+            return Some(ErrorKind::ConnectionAborted);
+        }
+        (pipe.reader_gone || pipe.writer_gone).then_some(ErrorKind::BrokenPipe)
     }
 
     /// How often was written, the greeting apart.
@@ -275,14 +288,21 @@ impl Network {
     /// Closes one end: the other reads what was written, and then the end. What was not read here
     /// is lost.
     pub(crate) fn hang_up(&mut self, socket: Socket, now: Time) {
+        let has_read_all = self.pipe_from(socket.other()).unread == 0;
         let pipe = self.pipe_from_mut(socket);
         if !pipe.writer_gone {
             pipe.writer_gone = true;
             if !pipe.reader_gone {
                 let arrival = pipe.last_arrival.max(now);
-                pipe.chunks.push_back((arrival, Chunk::End));
+                let end = if has_read_all {
+                    Chunk::End
+                } else {
+                    Chunk::Reset
+                };
+                pipe.chunks.push_back((arrival, end));
             }
         }
+        self.pipe_from_mut(socket).is_lost = false;
         let pipe = self.pipe_from_mut(socket.other());
         pipe.reader_gone = true;
         pipe.unread = 0;
@@ -308,6 +328,7 @@ impl Network {
                 pipe.unread = pipe.chunks.iter().map(|(_, chunk)| chunk.length()).sum();
             }
             pipe.writer_gone = true;
+            pipe.is_lost = true;
             let last = pipe.chunks.back().map_or(now, |&(arrival, _)| arrival);
             pipe.chunks.push_back((last.max(now), Chunk::Lost));
         }

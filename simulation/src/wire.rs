@@ -73,13 +73,27 @@ impl Awaited {
     }
 
     /// When there is something of it, as far as that is known by now.
-    pub(crate) fn next(&self, node: NodeId, now: Time, network: &Network) -> Option<Time> {
+    pub(crate) fn next(
+        &self,
+        node: NodeId,
+        now: Time,
+        network: &Network,
+        socket_room: usize,
+    ) -> Option<Time> {
         let reads = self.to_read.iter();
+        let is_ready = |&socket: &Socket| {
+            network.broken(socket).is_some() || network.unread(socket) < socket_room
+        };
+        let write = self
+            .to_write
+            .iter()
+            .copied()
+            .any(|socket| is_ready(&socket));
         let caller = network.next_caller(node).filter(|_| self.callers);
         reads
             .filter_map(|&socket| network.next_arrival(socket))
             .chain(caller)
-            .chain(self.again.then_some(now))
+            .chain((self.again || write).then_some(now))
             .min()
     }
 }
@@ -118,6 +132,7 @@ impl SimulatedWire<'_> {
                 Poll::Ready(Ok(bytes.len()))
             }
             Some(Chunk::End) => Poll::Ready(Ok(0)),
+            Some(Chunk::Reset) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             Some(Chunk::Lost) => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
             None => Poll::Pending,
         }
@@ -156,8 +171,8 @@ impl Wire for SimulatedWire<'_> {
     }
 
     fn welcome(&mut self, socket: &mut Socket, hello: &[u8]) -> io::Result<()> {
-        if !self.network.is_open(*socket) {
-            return Err(io::ErrorKind::BrokenPipe.into());
+        if let Some(error) = self.network.broken(*socket) {
+            return Err(error.into());
         }
         self.send(*socket, Bytes::copy_from_slice(hello));
         Ok(())
@@ -181,8 +196,8 @@ impl Wire for SimulatedWire<'_> {
     }
 
     fn write(&mut self, socket: &mut Socket, bytes: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        if !self.network.is_open(*socket) {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        if let Some(error) = self.network.broken(*socket) {
+            return Poll::Ready(Err(error.into()));
         }
         let room = self
             .socket_room

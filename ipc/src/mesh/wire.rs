@@ -42,7 +42,8 @@ pub trait Wire {
         into: &mut impl BufMut,
     ) -> Poll<io::Result<usize>>;
 
-    /// Like [`Wire::read`], of a connection whose sender is dead: what is there now is all that comes.
+    /// Like [`Wire::read`], of a connection whose sender is dead: what is there now is all that comes, and
+    /// [`Poll::Pending`] means that nothing is left.
     fn read_rest(
         &mut self,
         connection: &mut Self::Connection,

@@ -63,9 +63,10 @@ impl Cluster {
 
     /// When the links have something for it.
     fn links_due(&self, process: &Process) -> Option<Time> {
+        let room = self.surroundings.socket_room;
         let sockets = process
             .awaited
-            .next(process.life.node, self.now, &self.network);
+            .next(process.life.node, self.now, &self.network, room);
         let deadline = process.mesh.next_deadline();
         sockets.into_iter().chain(deadline).min()
     }

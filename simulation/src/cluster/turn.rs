@@ -15,6 +15,7 @@ use crate::fact::{Fact, Life, Standing, Step, Takeover, View};
 use crate::job::Job;
 use crate::process::{Interrupted, Process};
 use crate::supervisor::Report;
+use crate::wire::Awaited;
 
 /// Most messages that are handled before the links are read again.
 const TURN: usize = 256;
@@ -34,7 +35,9 @@ impl Cluster {
         // What the last turn was kept from.
         pass!(self.act_all(process));
         pass!(self.handle_mail(process)?);
-        pass!(self.flush(process));
+        if process.flushed > 0 {
+            pass!(self.flush(process));
+        }
         pass!(self.read_control(process)?);
         // The driver takes whichever of these is ready.
         if self.chance.percent(50) {
@@ -57,6 +60,8 @@ impl Cluster {
             pass!(self.step(process, Event::Timeout(timer))?);
         }
         pass!(self.flush(process));
+        // It waits: only what it polls now wakes it.
+        self.read_links(process)?;
         self.report(process);
         Ok(Ok(()))
     }
@@ -103,7 +108,8 @@ impl Cluster {
         for hint in news.hints(process.node.coordinator()) {
             if hint.state == ChildState::Gone {
                 let (now, id) = (self.now, process.life.node);
-                let mut wire = self.wire(id, &mut process.awaited);
+                let mut nobody = Awaited::default();
+                let mut wire = self.wire(id, &mut nobody);
                 process
                     .mesh
                     .peer_gone(now, &mut wire, hint.node, hint.incarnation);
@@ -259,7 +265,8 @@ impl Cluster {
         match action {
             Action::Send { to, message } => {
                 let (now, id) = (self.now, process.life.node);
-                let mut wire = self.wire(id, &mut process.awaited);
+                let mut nobody = Awaited::default();
+                let mut wire = self.wire(id, &mut nobody);
                 process.mesh.send(now, &mut wire, &to, &message);
             }
             Action::Compute { operation, task } => {
@@ -285,7 +292,8 @@ impl Cluster {
         while process.flushed < self.config.nodes {
             process.pass()?;
             let (now, id) = (self.now, process.life.node);
-            let mut wire = self.wire(id, &mut process.awaited);
+            let mut nobody = Awaited::default();
+            let mut wire = self.wire(id, &mut nobody);
             process
                 .mesh
                 .flush_to(now, &mut wire, NodeId(process.flushed));

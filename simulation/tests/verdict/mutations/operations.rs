@@ -208,6 +208,8 @@ fn quietly_completed(s: &Spoilt) -> Option<(usize, Value)> {
             && quiet.contains(&s.life(kept))
             && s.life(assigned) == s.life(kept)
             && s.named("operation_reassigned").is_empty()
+            // Of a job that waits nobody may know yet what it needs.
+            && s.named("job_waits").is_empty()
             // After the last operation of all the job may be over.
             && s.next(kept, |line| line["event"] == "completed" && line["op"]["n"] == op["n"])
                 .is_some()
