@@ -86,6 +86,8 @@ pub struct Mesh<C> {
     /// No connection can be accepted, and a warning was logged.
     accept_told: bool,
     last_turn: Time,
+    /// The last poll may have left something unread.
+    has_more: bool,
 }
 
 /// How this node introduces itself, and how it sends.
@@ -116,6 +118,8 @@ impl Local {
 struct Batch<'a> {
     into: &'a mut Vec<Event>,
     end: usize,
+    /// Something was not read for want of room.
+    is_short: bool,
 }
 
 impl Batch<'_> {
@@ -145,6 +149,7 @@ impl<C> Mesh<C> {
             accept_at: now,
             accept_told: false,
             last_turn: now,
+            has_more: false,
         }
     }
 
@@ -177,6 +182,7 @@ impl<C> Mesh<C> {
         let mut batch = Batch {
             into,
             end: start.saturating_add(limit),
+            is_short: false,
         };
         self.forgive_own_gap(now);
         self.poll_strangers(now, wire);
@@ -191,7 +197,13 @@ impl<C> Mesh<C> {
             self.first = (self.first + 1) % count;
             self.hand_out(start, &mut batch);
         }
+        self.has_more = batch.is_short || !batch.has_room() || !self.changes.is_empty();
         batch.into.len() - start
+    }
+
+    /// Whether the last poll may have left something unread that had arrived: of a link comes a part at a time.
+    pub fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// When it must be polled, even if nothing happens before.

@@ -179,6 +179,11 @@ impl UnixMesh {
         self.poll(&mut Context::from_waker(Waker::noop()), into, limit)
     }
 
+    /// See [`Mesh::has_more`].
+    pub fn has_more(&self) -> bool {
+        self.mesh.has_more()
+    }
+
     /// See [`Mesh::send`]. Never waits.
     pub fn send(&mut self, to: &[NodeId], message: &Message) {
         self.on_wire(|mesh, now, wire| mesh.send(now, wire, to, message));

@@ -165,7 +165,7 @@ impl Driver {
 
     /// Handles waiting events; returns whether there may be more, since one read takes only a part of a link.
     fn drain(&mut self, mail: &mut Vec<Event>) -> bool {
-        let received = self.mesh.try_recv_many(mail, TURN);
+        self.mesh.try_recv_many(mail, TURN);
         self.handle_mail(mail);
         let mut others = 0;
         while others < TURN_OF_OTHERS
@@ -182,7 +182,7 @@ impl Driver {
             self.handle_notice(notice);
         }
         self.mesh.flush();
-        received > 0 || others == TURN_OF_OTHERS || notices == TURN_OF_OTHERS
+        self.mesh.has_more() || others == TURN_OF_OTHERS || notices == TURN_OF_OTHERS
     }
 
     fn handle_notice(&mut self, notice: Notice) {

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use bytes::BufMut;
 use protocol::event::Event;
 use protocol::id::{Incarnation, NodeId};
 use protocol::time::Time;
@@ -148,7 +149,7 @@ impl<C> Outbound<C> {
             wire
         ));
         Poll::Ready(match filled {
-            Ok(()) => LinkEnd::Unexpected,
+            Ok(_) => LinkEnd::Unexpected,
             Err(end) => end,
         })
     }
@@ -227,7 +228,7 @@ impl<C> Inbound<C> {
         let Poll::Ready(read) = read else {
             return Ok(());
         };
-        read?;
+        batch.is_short |= read?;
         if self.hand_out(from, batch)? == 0 && batch.has_room() {
             batch.into.push(Event::Alive {
                 from: from.peer,
@@ -295,22 +296,24 @@ fn poll_hello<C>(
                 return Poll::Ready(Err(LinkEnd::Version(hello.version)));
             }
             Some(_) => return Poll::Ready(Err(LinkEnd::Unexpected)),
-            None => ready!(fill(connection, decoder, MAX_HELLO, wire))?,
+            None => {
+                ready!(fill(connection, decoder, MAX_HELLO, wire))?;
+            }
         }
     }
 }
 
-/// Reads once; ready when bytes came.
+/// Reads once; ready when bytes came. Whether they took all the room, so that there may be more.
 fn fill<C>(
     connection: &mut C,
     decoder: &mut Decoder,
     room: usize,
     wire: &mut impl Wire<Connection = C>,
-) -> Poll<Result<(), LinkEnd>> {
+) -> Poll<Result<bool, LinkEnd>> {
     let mut room = decoder.room(room);
     Poll::Ready(match ready!(wire.read(connection, &mut room)) {
         Ok(0) => Err(LinkEnd::Closed),
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(!room.has_remaining_mut()),
         Err(error) => Err(error.into()),
     })
 }
